@@ -1,0 +1,233 @@
+/** Topic message: a batch of flow rows as one Arrow IPC stream, which any Arrow reader opens without our code. */
+
+import {
+  Data,
+  DataType,
+  Dictionary,
+  Field,
+  FixedSizeBinary,
+  Int32,
+  Int64,
+  List,
+  makeData,
+  RecordBatch,
+  Schema,
+  Struct,
+  Table,
+  tableFromIPC,
+  tableToIPC,
+  TimestampMicrosecond,
+  Utf8,
+  vectorFromArray,
+} from "apache-arrow";
+import { type ColumnType, FLOW_SCHEMA_VERSION, MESSAGE_COLUMNS, type MessageColumn } from "./records.ts";
+
+/** Strings by reference: row i is `dictionary[codes[i]]`, or null where `codes[i]` is -1. */
+export interface TextColumn {
+  readonly codes: Int32Array;
+  readonly dictionary: readonly string[];
+}
+
+/** Numbers of 32 bits; where `valid[i]` is 0 the row is null. A column that is never null has no `valid`. */
+export interface IntegerColumn {
+  readonly values: Int32Array;
+  readonly valid?: Uint8Array;
+}
+
+/** Numbers of 64 bits, or microseconds since 1970 UTC; nulls as in `IntegerColumn`. */
+export interface BigintColumn {
+  readonly values: BigInt64Array;
+  readonly valid?: Uint8Array;
+}
+
+/** Row i holds `values[offsets[i]]` to before `values[offsets[i + 1]]`. */
+export interface ListColumn {
+  readonly offsets: Int32Array;
+  readonly values: Int32Array;
+}
+
+/** Row i holds the 16 bytes from `16 * i`. */
+export interface AddressColumn {
+  readonly bytes: Uint8Array;
+}
+
+interface ColumnDataByType {
+  "VARCHAR": TextColumn;
+  "BLOB": AddressColumn;
+  "INTEGER": IntegerColumn;
+  "BIGINT": BigintColumn;
+  "TIMESTAMPTZ": BigintColumn;
+  "INTEGER[]": ListColumn;
+}
+
+type ColumnData = ColumnDataByType[ColumnType];
+
+/** Rows by column; every column of `MESSAGE_COLUMNS` is present with `rowCount` rows. */
+export interface FlowBatch {
+  readonly rowCount: number;
+  readonly columns: { readonly [C in MessageColumn as C["name"]]: ColumnDataByType[C["type"]] };
+}
+
+/** Most rows in one message; the decoder refuses more. */
+export const BATCH_ROWS_MAX = 8_192;
+
+const SCHEMA_VERSION_KEY = "skyfall.schema_version";
+const ARROW_FIELDS = MESSAGE_COLUMNS.map((c, i) => new Field(c.name, arrowType(c.type, i), c.nullable));
+const ARROW_SCHEMA = new Schema(ARROW_FIELDS, new Map([[SCHEMA_VERSION_KEY, String(FLOW_SCHEMA_VERSION)]]));
+
+/**
+ * Encodes rows as an Arrow IPC stream of one record batch.
+ *
+ * @throws {RangeError} If there are no rows, more than `BATCH_ROWS_MAX`, or a column of another length.
+ */
+export function encodeFlowBatch(batch: FlowBatch): Uint8Array {
+  if (batch.rowCount < 1 || batch.rowCount > BATCH_ROWS_MAX) {
+    throw new RangeError(`Cannot encode flow batch: ${batch.rowCount} rows, needed 1 to ${BATCH_ROWS_MAX}`);
+  }
+  const children = ARROW_FIELDS.map((field, i) => {
+    const column = MESSAGE_COLUMNS[i]!;
+    const data = toArrow(field.type, batch.columns[column.name], batch.rowCount);
+    if (data.length !== batch.rowCount) {
+      throw new RangeError(`Cannot encode flow batch: column "${column.name}" has ${data.length} rows, needed ${batch.rowCount}`);
+    }
+    return data;
+  });
+  const rows = makeData({ type: new Struct(ARROW_FIELDS), length: batch.rowCount, nullCount: 0, children });
+  return tableToIPC(new Table([new RecordBatch(ARROW_SCHEMA, rows)]), "stream");
+}
+
+/**
+ * Decodes a message that `encodeFlowBatch()` or another Arrow writer of the same schema made.
+ *
+ * @throws {SyntaxError} If it is no Arrow stream, of another schema version, misses a column, or a column has another type.
+ */
+export function decodeFlowBatch(message: Uint8Array): FlowBatch {
+  const table = parseArrow(message);
+  const version = table.schema.metadata.get(SCHEMA_VERSION_KEY);
+  if (version !== String(FLOW_SCHEMA_VERSION)) {
+    throw new SyntaxError(`Cannot decode flow batch: schema version "${version ?? "absent"}", needed "${FLOW_SCHEMA_VERSION}"`);
+  }
+  const records = table.batches;
+  const record = records[0];
+  if (records.length !== 1 || record === undefined || record.numRows < 1 || record.numRows > BATCH_ROWS_MAX) {
+    throw new SyntaxError(
+      `Cannot decode flow batch: ${records.length} record batches of ${table.numRows} rows, needed one of 1 to ${BATCH_ROWS_MAX}`,
+    );
+  }
+  const columns: Record<string, ColumnData> = {};
+  for (const column of MESSAGE_COLUMNS) {
+    const index = table.schema.fields.findIndex((f) => f.name === column.name);
+    const data = record.data.children[index];
+    if (data === undefined) throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" is missing`);
+    columns[column.name] = fromArrow(column, data, record.numRows);
+  }
+  return { rowCount: record.numRows, columns: columns as unknown as FlowBatch["columns"] };
+}
+
+function parseArrow(message: Uint8Array): Table {
+  try {
+    return tableFromIPC(message);
+  } catch (cause) {
+    throw new SyntaxError(`Cannot decode flow batch: ${message.length} bytes are no Arrow IPC stream`, { cause });
+  }
+}
+
+function arrowType(type: ColumnType, index: number): DataType {
+  switch (type) {
+    case "VARCHAR":
+      return new Dictionary(new Utf8(), new Int32(), index);
+    case "BLOB":
+      return new FixedSizeBinary(16);
+    case "INTEGER":
+      return new Int32();
+    case "BIGINT":
+      return new Int64();
+    case "TIMESTAMPTZ":
+      return new TimestampMicrosecond("UTC");
+    case "INTEGER[]":
+      return new List(new Field("item", new Int32(), false));
+  }
+}
+
+function toArrow(type: DataType, column: ColumnData, rowCount: number): Data {
+  if ("codes" in column) {
+    const dictionary = vectorFromArray(column.dictionary, new Utf8());
+    const validity = packValidity(rowCount, (i) => column.codes[i]! >= 0);
+    const codes = validity.nullCount === 0 ? column.codes : column.codes.map((code) => code < 0 ? 0 : code);
+    return makeData({ type: type as Dictionary<Utf8, Int32>, length: column.codes.length, data: codes, dictionary, ...validity });
+  }
+  if ("offsets" in column) {
+    const child = makeData({ type: new Int32(), data: column.values, nullCount: 0 });
+    return makeData({ type: type as List<Int32>, length: column.offsets.length - 1, nullCount: 0, valueOffsets: column.offsets, child });
+  }
+  if ("bytes" in column) {
+    return makeData({ type: type as FixedSizeBinary, length: column.bytes.length / 16, nullCount: 0, data: column.bytes });
+  }
+  const valid = column.valid;
+  const validity = valid === undefined ? { nullCount: 0 } : packValidity(rowCount, (i) => valid[i] === 1);
+  return makeData({ type: type as Int32, length: column.values.length, data: column.values as Int32Array, ...validity });
+}
+
+function packValidity(rowCount: number, isValid: (row: number) => boolean): { nullCount: number; nullBitmap?: Uint8Array } {
+  const nullBitmap = new Uint8Array(Math.ceil(rowCount / 64) * 8);
+  let nullCount = 0;
+  for (let i = 0; i < rowCount; i++) {
+    if (isValid(i)) nullBitmap[i >> 3]! |= 1 << (i & 7);
+    else nullCount++;
+  }
+  return nullCount === 0 ? { nullCount } : { nullCount, nullBitmap };
+}
+
+function fromArrow(column: MessageColumn, data: Data, rowCount: number): ColumnData {
+  const expected = arrowType(column.type, 0);
+  if (String(data.type) !== String(expected)) {
+    throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has type "${data.type}", needed "${expected}"`);
+  }
+  if (data.nullCount > 0 && !column.nullable) {
+    throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has ${data.nullCount} nulls, needed none`);
+  }
+  switch (column.type) {
+    case "VARCHAR":
+      return textFromArrow(column.name, data, rowCount);
+    case "BLOB":
+      return { bytes: data.values.subarray(0, rowCount * 16) };
+    case "INTEGER[]":
+      return listFromArrow(column.name, data, rowCount);
+    default:
+      return { values: data.values.subarray(0, rowCount), ...unpackValidity(data, rowCount) };
+  }
+}
+
+function textFromArrow(name: string, data: Data, rowCount: number): TextColumn {
+  const dictionary = data.dictionary?.toArray() as readonly string[] | undefined;
+  if (dictionary === undefined) throw new SyntaxError(`Cannot decode flow batch: column "${name}" has no dictionary`);
+  const { valid } = unpackValidity(data, rowCount);
+  const codes = Int32Array.from(data.values.subarray(0, rowCount));
+  for (let i = 0; i < rowCount; i++) {
+    if (valid !== undefined && valid[i] === 0) codes[i] = -1;
+    else if (codes[i]! < 0 || codes[i]! >= dictionary.length) {
+      throw new SyntaxError(
+        `Cannot decode flow batch: column "${name}" row ${i} has code ${codes[i]}, needed 0 to ${dictionary.length - 1}`,
+      );
+    }
+  }
+  return { codes, dictionary };
+}
+
+function listFromArrow(name: string, data: Data, rowCount: number): ListColumn {
+  const offsets = data.valueOffsets.subarray(0, rowCount + 1);
+  const values = data.children[0]!.values as Int32Array;
+  for (let i = 0; i < rowCount; i++) {
+    if (offsets[i]! < 0 || offsets[i + 1]! < offsets[i]! || offsets[i + 1]! > values.length) {
+      throw new SyntaxError(`Cannot decode flow batch: column "${name}" row ${i} ends at ${offsets[i + 1]} of ${values.length} values`);
+    }
+  }
+  return { offsets, values };
+}
+
+function unpackValidity(data: Data, rowCount: number): { valid?: Uint8Array } {
+  if (data.nullCount === 0) return {};
+  const valid = new Uint8Array(rowCount);
+  for (let i = 0; i < rowCount; i++) valid[i] = (data.nullBitmap[i >> 3]! >> (i & 7)) & 1;
+  return { valid };
+}

@@ -1,0 +1,97 @@
+// Do not edit; made by `deno task gen` from lib/sflow/skyfall.x.
+
+export const SKYFALL_HOST = {
+  container: "flow_data",
+  enterprise: 32473,
+  format: 1,
+  fixedSize: null,
+  fields: {
+    host_id: { type: "opaque16", offset: 0, size: 16 },
+    boot_id: { type: "opaque16", offset: 16, size: 16 },
+    host_name: { type: "string", offset: 32, size: 64 },
+  },
+} as const;
+
+export const SKYFALL_PROCESS = {
+  container: "flow_data",
+  enterprise: 32473,
+  format: 2,
+  fixedSize: null,
+  fields: {
+    index: { type: "u32", offset: 0, size: 4 },
+    pid: { type: "u32", offset: 4, size: 4 },
+    user_id: { type: "u32", offset: 8, size: 4 },
+    network_namespace: { type: "u32", offset: 12, size: 4 },
+    cgroup_id: { type: "u64", offset: 16, size: 8 },
+    service_source: { type: "u32", offset: 24, size: 4 },
+    service_name: { type: "string", offset: 28, size: 64 },
+    executable_name: { type: "string", offset: null, size: 64 },
+    executable_path: { type: "string", offset: null, size: 128 },
+    command_line: { type: "string", offset: null, size: 255 },
+    cgroup_path: { type: "string", offset: null, size: 128 },
+    container_id: { type: "string", offset: null, size: 64 },
+  },
+} as const;
+
+export const SKYFALL_FLOW = {
+  container: "flow_data",
+  enterprise: 32473,
+  format: 3,
+  fixedSize: 156,
+  fields: {
+    flow_id: { type: "u64", offset: 0, size: 8 },
+    period_start_unix_us: { type: "u64", offset: 8, size: 8 },
+    period_end_unix_us: { type: "u64", offset: 16, size: 8 },
+    local_address: { type: "opaque16", offset: 24, size: 16 },
+    remote_address: { type: "opaque16", offset: 40, size: 16 },
+    local_port: { type: "u32", offset: 56, size: 4 },
+    remote_port: { type: "u32", offset: 60, size: 4 },
+    transport_protocol: { type: "u32", offset: 64, size: 4 },
+    process_index: { type: "u32", offset: 68, size: 4 },
+    role: { type: "u32", offset: 72, size: 4 },
+    role_source: { type: "u32", offset: 76, size: 4 },
+    attribution_source: { type: "u32", offset: 80, size: 4 },
+    state: { type: "u32", offset: 84, size: 4 },
+    end_reason: { type: "u32", offset: 88, size: 4 },
+    opened_count: { type: "u32", offset: 92, size: 4 },
+    tx_bytes: { type: "u64", offset: 96, size: 8 },
+    rx_bytes: { type: "u64", offset: 104, size: 8 },
+    retrans_bytes: { type: "u64", offset: 112, size: 8 },
+    tx_segments: { type: "u32", offset: 120, size: 4 },
+    rx_segments: { type: "u32", offset: 124, size: 4 },
+    retrans_segments: { type: "u32", offset: 128, size: 4 },
+    lost_segments: { type: "u32", offset: 132, size: 4 },
+    srtt_us: { type: "u32", offset: 136, size: 4 },
+    rttvar_us: { type: "u32", offset: 140, size: 4 },
+    min_rtt_us: { type: "u32", offset: 144, size: 4 },
+    snd_cwnd_segments: { type: "u32", offset: 148, size: 4 },
+    connect_us: { type: "u32", offset: 152, size: 4 },
+  },
+} as const;
+
+export const SKYFALL_MIRROR = {
+  container: "flow_data",
+  enterprise: 32473,
+  format: 4,
+  fixedSize: 8,
+  fields: {
+    flow_id: { type: "u64", offset: 0, size: 8 },
+  },
+} as const;
+
+export const SKYFALL_AGENT_COUNTERS = {
+  container: "counter_data",
+  enterprise: 32473,
+  format: 1,
+  fixedSize: 64,
+  fields: {
+    kernel_events: { type: "u64", offset: 0, size: 8 },
+    ring_lost_events: { type: "u64", offset: 8, size: 8 },
+    map_full_sockets: { type: "u64", offset: 16, size: 8 },
+    flow_records: { type: "u64", offset: 24, size: 8 },
+    send_lost_records: { type: "u64", offset: 32, size: 8 },
+    opened_connections: { type: "u64", offset: 40, size: 8 },
+    ended_connections: { type: "u64", offset: 48, size: 8 },
+    unattributed_connections: { type: "u64", offset: 56, size: 8 },
+  },
+} as const;
