@@ -1,0 +1,99 @@
+// Do not edit; made by `deno task bpf` from bpf/tcp_event.h.
+
+export const TCP_EVENT = {
+  size: 168,
+  fields: {
+    ktime_ns: { offset: 0, size: 8 },
+    socket_cookie: { offset: 8, size: 8 },
+    syn_sent_ktime_ns: { offset: 16, size: 8 },
+    established_ktime_ns: { offset: 24, size: 8 },
+    bytes_sent: { offset: 32, size: 8 },
+    bytes_received: { offset: 40, size: 8 },
+    bytes_retrans: { offset: 48, size: 8 },
+    process_start_ns: { offset: 56, size: 8 },
+    cgroup_id: { offset: 64, size: 8 },
+    local_address: { offset: 72, size: 16 },
+    remote_address: { offset: 88, size: 16 },
+    pid: { offset: 104, size: 4 },
+    exec_id: { offset: 108, size: 4 },
+    user_id: { offset: 112, size: 4 },
+    network_namespace: { offset: 116, size: 4 },
+    segs_out: { offset: 120, size: 4 },
+    segs_in: { offset: 124, size: 4 },
+    total_retrans: { offset: 128, size: 4 },
+    lost: { offset: 132, size: 4 },
+    srtt_us: { offset: 136, size: 4 },
+    rttvar_us: { offset: 140, size: 4 },
+    min_rtt_us: { offset: 144, size: 4 },
+    snd_cwnd: { offset: 148, size: 4 },
+    socket_error: { offset: 152, size: 4 },
+    local_port: { offset: 156, size: 2 },
+    remote_port: { offset: 158, size: 2 },
+    kind: { offset: 160, size: 1 },
+    state: { offset: 161, size: 1 },
+    active_open: { offset: 162, size: 1 },
+    attribution: { offset: 163, size: 1 },
+    seen_from_start: { offset: 164, size: 1 },
+    fin_received: { offset: 165, size: 1 },
+    reserved: { offset: 166, size: 2 },
+  },
+} as const;
+
+export const PROCESS_EVENT = {
+  size: 376,
+  fields: {
+    process_start_ns: { offset: 0, size: 8 },
+    cgroup_id: { offset: 8, size: 8 },
+    pid: { offset: 16, size: 4 },
+    exec_id: { offset: 20, size: 4 },
+    user_id: { offset: 24, size: 4 },
+    network_namespace: { offset: 28, size: 4 },
+    command_line_bytes: { offset: 32, size: 4 },
+    kind: { offset: 36, size: 1 },
+    reserved: { offset: 37, size: 3 },
+    comm: { offset: 40, size: 16 },
+    executable_name: { offset: 56, size: 64 },
+    command_line: { offset: 120, size: 256 },
+  },
+} as const;
+
+export const SOCKET_OWNER = {
+  size: 40,
+  fields: {
+    socket_cookie: { offset: 0, size: 8 },
+    process_start_ns: { offset: 8, size: 8 },
+    cgroup_id: { offset: 16, size: 8 },
+    pid: { offset: 24, size: 4 },
+    exec_id: { offset: 28, size: 4 },
+    user_id: { offset: 32, size: 4 },
+    network_namespace: { offset: 36, size: 4 },
+  },
+} as const;
+
+export const EVENT_KIND = {
+  EVENT_SOCKET_ENDED: 1,
+  EVENT_SOCKET_OWNED: 2,
+  EVENT_LISTEN_STARTED: 3,
+  EVENT_LISTEN_ENDED: 4,
+  EVENT_SOCKET_LIVE: 5,
+  EVENT_PROCESS: 6,
+} as const;
+
+export const ATTRIBUTION = {
+  ATTRIBUTION_UNKNOWN: 0,
+  ATTRIBUTION_CONNECT: 1,
+  ATTRIBUTION_CLOSE: 2,
+  ATTRIBUTION_RELEASE: 3,
+  ATTRIBUTION_TASK_FILE: 4,
+  ATTRIBUTION_LISTEN: 5,
+} as const;
+
+export const COUNTER = {
+  COUNTER_EVENTS: 0,
+  COUNTER_RING_LOST: 1,
+  COUNTER_MAP_FULL: 2,
+  COUNTER_OPENED: 3,
+  COUNTER_ENDED: 4,
+  COUNTER_FAILED: 5,
+  COUNTER_MAX: 6,
+} as const;

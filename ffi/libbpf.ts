@@ -1,0 +1,282 @@
+/** libbpf: loads and attaches kernel programs, reads their ring buffer, iterators and counters. */
+
+import { FileDescriptor, lastErrno } from "./libc.ts";
+import { openSystemLibrary } from "./system_library.ts";
+
+const LIBBPF_SYMBOLS = {
+  // libbpf_print_fn_t libbpf_set_print(libbpf_print_fn_t fn)
+  libbpf_set_print: { parameters: ["function"], result: "pointer" },
+  // int libbpf_num_possible_cpus(void)
+  libbpf_num_possible_cpus: { parameters: [], result: "i32" },
+  // struct bpf_object *bpf_object__open_mem(const void *obj_buf, size_t obj_buf_sz, const struct bpf_object_open_opts *opts)
+  bpf_object__open_mem: { parameters: ["buffer", "usize", "pointer"], result: "pointer" },
+  // int bpf_object__load(struct bpf_object *obj)
+  bpf_object__load: { parameters: ["pointer"], result: "i32" },
+  // void bpf_object__close(struct bpf_object *obj)
+  bpf_object__close: { parameters: ["pointer"], result: "void" },
+  // struct bpf_program *bpf_object__find_program_by_name(const struct bpf_object *obj, const char *name)
+  bpf_object__find_program_by_name: { parameters: ["pointer", "buffer"], result: "pointer" },
+  // int bpf_object__find_map_fd_by_name(const struct bpf_object *obj, const char *name)
+  bpf_object__find_map_fd_by_name: { parameters: ["pointer", "buffer"], result: "i32" },
+  // struct bpf_link *bpf_program__attach(const struct bpf_program *prog)
+  bpf_program__attach: { parameters: ["pointer"], result: "pointer" },
+  // struct bpf_link *bpf_program__attach_cgroup(const struct bpf_program *prog, int cgroup_fd)
+  bpf_program__attach_cgroup: { parameters: ["pointer", "i32"], result: "pointer" },
+  // struct bpf_link *bpf_program__attach_iter(const struct bpf_program *prog, const struct bpf_iter_attach_opts *opts)
+  bpf_program__attach_iter: { parameters: ["pointer", "pointer"], result: "pointer" },
+  // int bpf_link__fd(const struct bpf_link *link)
+  bpf_link__fd: { parameters: ["pointer"], result: "i32" },
+  // int bpf_link__destroy(struct bpf_link *link)
+  bpf_link__destroy: { parameters: ["pointer"], result: "i32" },
+  // int bpf_iter_create(int link_fd)
+  bpf_iter_create: { parameters: ["i32"], result: "i32" },
+  // int bpf_map_lookup_elem(int fd, const void *key, void *value)
+  bpf_map_lookup_elem: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+} as const;
+
+const LIBC_SYMBOLS = {
+  // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
+  mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
+  // int munmap(void *addr, size_t length)
+  munmap: { parameters: ["pointer", "usize"], result: "i32" },
+  // int vsnprintf(char *str, size_t size, const char *format, va_list ap)
+  vsnprintf: { parameters: ["buffer", "usize", "pointer", "pointer"], result: "i32" },
+} as const;
+
+const PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1;
+const PAGE_BYTES = 4_096;
+const RING_HEADER_BYTES = 8;
+const RING_BUSY = 0x8000_0000, RING_DISCARDED = 0x4000_0000;
+const ITERATOR_BUFFER_BYTES = 1 << 20;
+const LOG_LINES_MAX = 200;
+const EPERM = 1, EAGAIN = 11, EACCES = 13, ESRCH = 3;
+
+type Libbpf = Deno.DynamicLibrary<typeof LIBBPF_SYMBOLS>["symbols"];
+type Libc = Deno.DynamicLibrary<typeof LIBC_SYMBOLS>["symbols"];
+
+let libraries: { bpf: Libbpf; libc: Libc } | undefined;
+/** The last lines that libbpf printed: the verifier's log among them. */
+let logLines: string[] = [];
+
+/** A failed call of libbpf; `log` holds what libbpf and the kernel's verifier said. */
+export class LibbpfError extends Error {
+  override readonly name = "LibbpfError";
+  constructor(readonly action: string, readonly errno: number, readonly log: string) {
+    super(`Cannot ${action}: errno ${errno}${explain(errno)}`);
+  }
+}
+
+function explain(errno: number): string {
+  switch (errno) {
+    case EPERM:
+    case EACCES:
+      return " (not permitted: run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; a locked-down kernel may still refuse)";
+    case ESRCH:
+      return " (no such thing in this kernel; without /sys/kernel/btf/vmlinux this rung cannot work)";
+    default:
+      return "";
+  }
+}
+
+function open(): { bpf: Libbpf; libc: Libc } {
+  if (libraries !== undefined) return libraries;
+  const bpf = openSystemLibrary(
+    "libbpf.so.1",
+    LIBBPF_SYMBOLS,
+    'install it, on Debian and Ubuntu with "apt-get install libbpf1", on Fedora "dnf install libbpf"',
+  ).symbols;
+  const libc = openSystemLibrary("libc.so.6", LIBC_SYMBOLS, "Skyfall needs a Linux with the GNU C library").symbols;
+  const line = new Uint8Array(4_096);
+  // A va_list argument is an address on x86-64 and on arm64, so that it can be handed on as one.
+  const print = new Deno.UnsafeCallback(
+    { parameters: ["i32", "pointer", "pointer"], result: "i32" },
+    (_level, format, list) => {
+      const bytes = libc.vsnprintf(line, BigInt(line.length), format, list);
+      logLines.push(new TextDecoder().decode(line.subarray(0, Math.min(bytes, line.length - 1))).trimEnd());
+      if (logLines.length > LOG_LINES_MAX) logLines.shift();
+      return bytes;
+    },
+  );
+  bpf.libbpf_set_print(print.pointer);
+  libraries = { bpf, libc };
+  return libraries;
+}
+
+function failure(action: string, errno: number): LibbpfError {
+  const log = logLines.join("\n");
+  logLines = [];
+  return new LibbpfError(action, Math.abs(errno), log);
+}
+
+function cString(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text + "\0");
+}
+
+/** A BPF object in the kernel. Disposing of it detaches and unloads everything. */
+export class BpfObject implements Disposable {
+  readonly #object: Deno.PointerValue;
+  readonly #links: Deno.PointerValue[] = [];
+  readonly #iterators = new Map<string, Deno.PointerValue>();
+
+  private constructor(object: Deno.PointerValue) {
+    this.#object = object;
+  }
+
+  /**
+   * Opens an ELF object and loads its programs and maps.
+   *
+   * @throws {LibbpfError} If the kernel refuses; `log` holds the verifier's words.
+   */
+  static load(elf: Uint8Array<ArrayBuffer>): BpfObject {
+    const { bpf } = open();
+    const object = bpf.bpf_object__open_mem(elf, BigInt(elf.length), null);
+    if (object === null) throw failure("open the BPF object", lastErrno());
+    const result = bpf.bpf_object__load(object);
+    if (result < 0) {
+      const error = failure("load the BPF programs", result);
+      bpf.bpf_object__close(object);
+      throw error;
+    }
+    return new BpfObject(object);
+  }
+
+  /** Attaches a program where its section name says. */
+  attach(program: string): void {
+    const link = open().bpf.bpf_program__attach(this.#program(program));
+    if (link === null) throw failure(`attach program "${program}"`, lastErrno());
+    this.#links.push(link);
+  }
+
+  /** Attaches a program to the control group (version 2) at `path`. */
+  attachCgroup(program: string, path: string): void {
+    using group = FileDescriptor.openDirectory(path);
+    const link = open().bpf.bpf_program__attach_cgroup(this.#program(program), group.fd);
+    if (link === null) throw failure(`attach program "${program}" to control group "${path}"`, lastErrno());
+    this.#links.push(link);
+  }
+
+  /**
+   * Runs an iterator program once over everything that it walks. `onBytes` gets what the program wrote, in order and in
+   * pieces that may end anywhere; a piece is valid during the call only.
+   */
+  iterate(program: string, onBytes: (bytes: Uint8Array) => void): void {
+    const { bpf } = open();
+    let link = this.#iterators.get(program);
+    if (link === undefined) {
+      link = bpf.bpf_program__attach_iter(this.#program(program), null);
+      if (link === null) throw failure(`attach iterator "${program}"`, lastErrno());
+      this.#iterators.set(program, link);
+    }
+    const fd = bpf.bpf_iter_create(bpf.bpf_link__fd(link));
+    if (fd < 0) throw failure(`start iterator "${program}"`, fd);
+    using file = new FileDescriptor(fd);
+    const buffer = new Uint8Array(ITERATOR_BUFFER_BYTES);
+    for (;;) {
+      const bytes = readAgain(file, buffer);
+      if (bytes === 0) return;
+      onBytes(buffer.subarray(0, bytes));
+    }
+  }
+
+  /** Maps a ring buffer of `ringBytes` for reading. */
+  ringBuffer(map: string, ringBytes: number): RingBuffer {
+    return new RingBuffer(this.#mapFd(map), ringBytes);
+  }
+
+  /** Sums of a per-CPU array of `count` 64-bit counters. */
+  perCpuCounters(map: string, count: number): bigint[] {
+    const { bpf } = open();
+    const fd = this.#mapFd(map);
+    const values = new BigUint64Array(bpf.libbpf_num_possible_cpus());
+    return Array.from({ length: count }, (_, index) => {
+      const result = bpf.bpf_map_lookup_elem(fd, new Uint32Array([index]), values);
+      if (result < 0) throw failure(`read counter ${index} of map "${map}"`, result);
+      return values.reduce((sum, value) => sum + value, 0n);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    const { bpf } = open();
+    for (const link of [...this.#links, ...this.#iterators.values()]) bpf.bpf_link__destroy(link);
+    bpf.bpf_object__close(this.#object);
+  }
+
+  #program(name: string): Deno.PointerValue {
+    const program = open().bpf.bpf_object__find_program_by_name(this.#object, cString(name));
+    if (program === null) throw failure(`find program "${name}"`, lastErrno());
+    return program;
+  }
+
+  #mapFd(name: string): number {
+    const fd = open().bpf.bpf_object__find_map_fd_by_name(this.#object, cString(name));
+    if (fd < 0) throw failure(`find map "${name}"`, fd);
+    return fd;
+  }
+}
+
+/** The kernel answers EAGAIN where a walk passed very many objects without a record; it goes on at the next read. */
+function readAgain(file: FileDescriptor, buffer: Uint8Array<ArrayBuffer>): number {
+  for (;;) {
+    try {
+      return file.read(buffer);
+    } catch (error) {
+      if (!(error instanceof Error && "errno" in error && error.errno === EAGAIN)) throw error;
+    }
+  }
+}
+
+/** BPF_MAP_TYPE_RINGBUF, read in place (kernel: Documentation/bpf/ringbuf.rst). */
+export class RingBuffer implements Disposable {
+  readonly #ringBytes: number;
+  readonly #consumerPage: Deno.PointerObject;
+  readonly #producerPages: Deno.PointerObject;
+  readonly #consumerPosition: BigUint64Array;
+  readonly #producerPosition: BigUint64Array;
+  readonly #headers: Uint32Array;
+  readonly #data: DataView;
+
+  /** @internal Made by `BpfObject.ringBuffer()`. */
+  constructor(mapFd: number, ringBytes: number) {
+    this.#ringBytes = ringBytes;
+    this.#consumerPage = map(PAGE_BYTES, PROT_READ | PROT_WRITE, mapFd, 0);
+    // The data is mapped twice in a row, so that a record which wraps around is still in one piece.
+    this.#producerPages = map(PAGE_BYTES + 2 * ringBytes, PROT_READ, mapFd, PAGE_BYTES);
+    const producer = Deno.UnsafePointerView.getArrayBuffer(this.#producerPages, PAGE_BYTES + 2 * ringBytes);
+    this.#consumerPosition = new BigUint64Array(Deno.UnsafePointerView.getArrayBuffer(this.#consumerPage, 8));
+    this.#producerPosition = new BigUint64Array(producer, 0, 1);
+    this.#headers = new Uint32Array(producer, PAGE_BYTES);
+    this.#data = new DataView(producer, PAGE_BYTES);
+  }
+
+  /** Hands every finished record to `onRecord`, which may read `view` from `offset` during the call only; returns how many there were. */
+  drain(onRecord: (view: DataView, offset: number, bytes: number) => void): number {
+    let position = Number(Atomics.load(this.#consumerPosition, 0));
+    const end = Number(Atomics.load(this.#producerPosition, 0));
+    let records = 0;
+    while (position < end) {
+      const offset = position % this.#ringBytes;
+      const header = Atomics.load(this.#headers, offset / 4);
+      if ((header & RING_BUSY) !== 0) break;
+      const bytes = header & ~RING_DISCARDED;
+      if ((header & RING_DISCARDED) === 0) {
+        onRecord(this.#data, offset + RING_HEADER_BYTES, bytes);
+        records++;
+      }
+      position += (bytes + RING_HEADER_BYTES + 7) & ~7;
+    }
+    Atomics.store(this.#consumerPosition, 0, BigInt(position));
+    return records;
+  }
+
+  [Symbol.dispose](): void {
+    const { libc } = open();
+    libc.munmap(this.#consumerPage, BigInt(PAGE_BYTES));
+    libc.munmap(this.#producerPages, BigInt(PAGE_BYTES + 2 * this.#ringBytes));
+  }
+}
+
+function map(bytes: number, protection: number, fd: number, offset: number): Deno.PointerObject {
+  const address = open().libc.mmap(null, BigInt(bytes), protection, MAP_SHARED, fd, BigInt(offset));
+  if (address === null || Deno.UnsafePointer.value(address) === 0xffff_ffff_ffff_ffffn) throw failure("map the ring buffer", lastErrno());
+  return address;
+}

@@ -1,0 +1,149 @@
+/** The C library: files of the kernel, its monotonic clock, and a UDP socket that tells every failed send. */
+
+import { openSystemLibrary } from "./system_library.ts";
+
+const SYMBOLS = {
+  // int open(const char *pathname, int flags, ...)
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  // ssize_t read(int fd, void *buf, size_t count)
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  // int close(int fd)
+  close: { parameters: ["i32"], result: "i32" },
+  // ssize_t readlink(const char *path, char *buf, size_t bufsiz)
+  readlink: { parameters: ["buffer", "buffer", "usize"], result: "isize" },
+  // int clock_gettime(clockid_t clockid, struct timespec *tp)
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
+  // int *__errno_location(void)
+  __errno_location: { parameters: [], result: "pointer" },
+  // int socket(int domain, int type, int protocol)
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // int connect(int sockfd, const struct sockaddr *addr, socklen_t addrlen)
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  // ssize_t send(int sockfd, const void *buf, size_t len, int flags)
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+} as const;
+
+const O_RDONLY = 0, O_CLOEXEC = 0o2000000, O_DIRECTORY = 0o200000;
+const CLOCK_MONOTONIC = 1;
+const AF_INET = 2, AF_INET6 = 10, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0o2000000, MSG_DONTWAIT = 0x40;
+const ENOENT = 2, ESRCH = 3, EACCES = 13, ENOTDIR = 20;
+
+let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
+
+function libc(): Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] {
+  library ??= openSystemLibrary("libc.so.6", SYMBOLS, "Skyfall needs a Linux with the GNU C library");
+  return library.symbols;
+}
+
+/** A failed call of the C library; `errno` as in errno(3). */
+export class LibcError extends Error {
+  override readonly name = "LibcError";
+  constructor(readonly action: string, readonly errno: number) {
+    super(`Cannot ${action}: errno ${errno}`);
+  }
+}
+
+/** `errno` of this thread; read it straight after the failed call. */
+export function lastErrno(): number {
+  const location = libc().__errno_location();
+  if (location === null) throw new Error("Cannot read errno: __errno_location() gave no address");
+  return new Deno.UnsafePointerView(location).getInt32();
+}
+
+function cString(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text + "\0");
+}
+
+/** A file descriptor that is closed when it leaves its scope. */
+export class FileDescriptor implements Disposable {
+  constructor(readonly fd: number) {}
+
+  /** Opens a folder, for example a control group. */
+  static openDirectory(path: string): FileDescriptor {
+    const fd = libc().open(cString(path), O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+    if (fd < 0) throw new LibcError(`open folder "${path}"`, lastErrno());
+    return new FileDescriptor(fd);
+  }
+
+  /** Reads up to `buffer.length` bytes; 0 at the end. */
+  read(buffer: Uint8Array<ArrayBuffer>): number {
+    const bytes = Number(libc().read(this.fd, buffer, BigInt(buffer.length)));
+    if (bytes < 0) throw new LibcError(`read file descriptor ${this.fd}`, lastErrno());
+    return bytes;
+  }
+
+  [Symbol.dispose](): void {
+    libc().close(this.fd);
+  }
+}
+
+/**
+ * Reads a file of /proc or /sys, which Deno itself reads only with every permission granted.
+ *
+ * @returns At most `bytesMax` bytes, or null where the file, or the process that it tells of, is not there or not ours to read.
+ * @throws {LibcError} If reading fails otherwise.
+ */
+export function readKernelFile(path: string, bytesMax: number): Uint8Array | null {
+  const fd = libc().open(cString(path), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return nullIfAbsent(`open "${path}"`);
+  using file = new FileDescriptor(fd);
+  const buffer = new Uint8Array(bytesMax);
+  let length = 0;
+  while (length < bytesMax) {
+    const bytes = Number(libc().read(file.fd, buffer.subarray(length), BigInt(bytesMax - length)));
+    if (bytes < 0) return nullIfAbsent(`read "${path}"`);
+    if (bytes === 0) break;
+    length += bytes;
+  }
+  return buffer.subarray(0, length);
+}
+
+/** Target of a symbolic link of /proc, or null as in `readKernelFile()`. */
+export function readKernelLink(path: string): string | null {
+  const buffer = new Uint8Array(4_096);
+  const bytes = Number(libc().readlink(cString(path), buffer, BigInt(buffer.length)));
+  return bytes < 0 ? nullIfAbsent(`read link "${path}"`) : new TextDecoder().decode(buffer.subarray(0, bytes));
+}
+
+function nullIfAbsent(action: string): null {
+  const errno = lastErrno();
+  if (errno === ENOENT || errno === ESRCH || errno === EACCES || errno === ENOTDIR) return null;
+  throw new LibcError(action, errno);
+}
+
+/** The clock of bpf_ktime_get_ns(). */
+export function monotonicNs(): bigint {
+  const timespec = new BigInt64Array(2);
+  if (libc().clock_gettime(CLOCK_MONOTONIC, timespec) !== 0) throw new LibcError("read the monotonic clock", lastErrno());
+  return timespec[0]! * 1_000_000_000n + timespec[1]!;
+}
+
+/** A connected UDP socket. Unlike Deno's own, it tells a datagram that could not be sent. */
+export class DatagramSender implements Disposable {
+  readonly #fd: number;
+
+  /** @param address 16 bytes, IPv4 mapped. */
+  constructor(address: Uint8Array, port: number, isIpv4: boolean) {
+    this.#fd = libc().socket(isIpv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (this.#fd < 0) throw new LibcError("open a UDP socket", lastErrno());
+    const socketAddress = new Uint8Array(isIpv4 ? 16 : 28);
+    const view = new DataView(socketAddress.buffer);
+    view.setUint16(0, isIpv4 ? AF_INET : AF_INET6, true);
+    view.setUint16(2, port);
+    socketAddress.set(isIpv4 ? address.subarray(12) : address, isIpv4 ? 4 : 8);
+    if (libc().connect(this.#fd, socketAddress, socketAddress.length) !== 0) throw new LibcError("connect a UDP socket", lastErrno());
+  }
+
+  /**
+   * Sends one datagram without waiting.
+   *
+   * @returns 0, or the errno: EAGAIN where the socket's buffer is full, ECONNREFUSED where an earlier datagram found nobody.
+   */
+  send(datagram: Uint8Array<ArrayBuffer>): number {
+    return libc().send(this.#fd, datagram, BigInt(datagram.length), MSG_DONTWAIT) < 0 ? lastErrno() : 0;
+  }
+
+  [Symbol.dispose](): void {
+    libc().close(this.#fd);
+  }
+}

@@ -1,0 +1,80 @@
+/** Compiles the kernel programs and writes the layouts that the agent reads events by; run by `deno task bpf`. */
+
+import { type BtfTypes, readBtf } from "../lib/btf.ts";
+
+const DIRECTORY = new URL("../bpf/", import.meta.url);
+const STRUCTS = ["tcp_event", "process_event", "socket_owner"];
+const ENUMS = ["event_kind", "attribution", "counter"];
+
+/** Compiler whose output is committed; another version makes other bytes from the same source. */
+export const CLANG_MAJOR = 14;
+
+/** Programs by object: one object a rung of the ladder. */
+export const OBJECTS = ["tp_btf"];
+
+/**
+ * Compiles one object in memory.
+ *
+ * @throws {Error} If clang or llvm-strip is missing or fails; the message holds what they printed.
+ */
+export async function compileObject(name: string): Promise<Uint8Array> {
+  const output = await Deno.makeTempFile({ suffix: ".bpf.o" });
+  try {
+    await run(`clang-${CLANG_MAJOR}`, [
+      "-g",
+      "-O2",
+      "-mcpu=v3",
+      "-Wall",
+      "-Werror",
+      "-target",
+      "bpf",
+      `-D__TARGET_ARCH_${Deno.build.arch === "aarch64" ? "arm64" : "x86"}`,
+      "-idirafter",
+      `/usr/include/${Deno.build.arch}-linux-gnu`,
+      "-fdebug-compilation-dir=.",
+      "-c",
+      `${name}.bpf.c`,
+      "-o",
+      output,
+    ]);
+    await run(`llvm-strip-${CLANG_MAJOR}`, ["-g", output]);
+    return await Deno.readFile(output);
+  } finally {
+    await Deno.remove(output);
+  }
+}
+
+async function run(command: string, args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(command, { args, cwd: DIRECTORY, stdout: "null", stderr: "piped" }).output();
+  if (!success) throw new Error(`Cannot run "${command} ${args.join(" ")}": ${new TextDecoder().decode(stderr)}`);
+}
+
+/** Source text of the layouts in an object's BTF. */
+export function generateEventLayouts(object: Uint8Array): string {
+  const types = readBtf(object);
+  return "// Do not edit; made by `deno task bpf` from bpf/tcp_event.h.\n" +
+    STRUCTS.map((name) => structSource(types, name)).join("") + ENUMS.map((name) => enumSource(types, name)).join("");
+}
+
+function structSource(types: BtfTypes, name: string): string {
+  const struct = types.structs.get(name);
+  if (struct === undefined) throw new Error(`Cannot generate layouts: struct "${name}" is not in the object's BTF`);
+  const fields = struct.fields.map((f) => `    ${f.name}: { offset: ${f.offset}, size: ${f.size} },\n`).join("");
+  return `\nexport const ${name.toUpperCase()} = {\n  size: ${struct.size},\n  fields: {\n${fields}  },\n} as const;\n`;
+}
+
+function enumSource(types: BtfTypes, name: string): string {
+  const values = types.enums.get(name)?.values;
+  if (values === undefined) throw new Error(`Cannot generate layouts: enum "${name}" is not in the object's BTF`);
+  return `\nexport const ${name.toUpperCase()} = {\n${[...values].map(([key, value]) => `  ${key}: ${value},\n`).join("")}} as const;\n`;
+}
+
+if (import.meta.main) {
+  for (const name of OBJECTS) {
+    const object = await compileObject(name);
+    await Deno.writeFile(new URL(`${name}.bpf.o`, DIRECTORY), object);
+    console.log(`bpf/${name}.bpf.o: ${object.length} bytes`);
+  }
+  const first = await Deno.readFile(new URL(`${OBJECTS[0]}.bpf.o`, DIRECTORY));
+  await Deno.writeTextFile(new URL("tcp_event.gen.ts", DIRECTORY), generateEventLayouts(first));
+}
