@@ -1,0 +1,232 @@
+/** Encodes flows as sFlow version 5 datagrams by lib/sflow/skyfall.x (sflow_version_5.txt, section 5). */
+
+import { isMappedIpv4 } from "../lib/ip_address.ts";
+import {
+  ADDRESS_TYPE_IPV4,
+  ADDRESS_TYPE_IPV6,
+  COUNTERS_SAMPLE,
+  DATA_SOURCE_SKYFALL,
+  dataFormat,
+  DATAGRAM_BYTES_MAX,
+  FLOW_SAMPLE,
+  SFLOW_VERSION,
+} from "../lib/sflow/datagram.ts";
+import { SKYFALL_AGENT_COUNTERS, SKYFALL_FLOW, SKYFALL_HOST, SKYFALL_PROCESS } from "../lib/sflow/skyfall.gen.ts";
+import { setUint64Be } from "../lib/u64.ts";
+import type { Flow } from "./flow.ts";
+import { MirrorSamples } from "./mirror.ts";
+import type { ProcessDescription } from "./processes.ts";
+import { encodeStruct } from "./xdr_encode.ts";
+
+/** The host that the flows were seen on: `skyfall_host`. */
+export interface HostDescription {
+  /** 16 bytes each, zero where unknown. */
+  readonly host_id: Uint8Array;
+  readonly boot_id: Uint8Array;
+  readonly host_name: string;
+}
+
+/** `skyfall_agent_counters`: totals since the agent started. */
+export type AgentCounters = { readonly [C in keyof typeof SKYFALL_AGENT_COUNTERS.fields]: number };
+
+/** Where the datagrams come from. */
+export interface DatagramSource {
+  /** 16 bytes, IPv4 mapped. */
+  readonly agentAddress: Uint8Array;
+  readonly host: HostDescription;
+  readonly enterprise: number;
+  readonly interop: boolean;
+}
+
+/** Keeps our sequence numbers apart from those of another sFlow agent on the host, which counts as sub-agent 0. */
+const SUB_AGENT_ID = 1;
+const SAMPLE_HEADER_BYTES = 8;
+const FLOW_SAMPLE_FIXED_BYTES = 32;
+const RECORD_HEADER_BYTES = 8;
+const PROCESSES_PER_DATAGRAM_MAX = 255;
+const FLOW_RECORD_BYTES = RECORD_HEADER_BYTES + SKYFALL_FLOW.fixedSize;
+const F = SKYFALL_FLOW.fields;
+
+/** Makes the datagrams of one agent, with their sequence numbers. */
+export class DatagramEncoder {
+  readonly #source: DatagramSource;
+  readonly #hostRecord: Uint8Array;
+  readonly #processBodies = new WeakMap<ProcessDescription, Uint8Array>();
+  readonly #mirrors = new MirrorSamples();
+  readonly #buffer = new Uint8Array(DATAGRAM_BYTES_MAX);
+  readonly #view = new DataView(this.#buffer.buffer);
+  #datagramSequence = 0;
+  #flowSampleSequence = 0;
+  #counterSampleSequence = 0;
+  #flowRecords = 0;
+
+  constructor(source: DatagramSource) {
+    this.#source = source;
+    this.#hostRecord = encodeStruct(SKYFALL_HOST.fields, source.host);
+  }
+
+  /** `skyfall_flow` records made so far: the sample_pool. */
+  get flowRecordCount(): number {
+    return this.#flowRecords;
+  }
+
+  /** Encodes flows in as many datagrams as they need; `onDatagram` gets each with the number of flows in it. */
+  encodeFlows(
+    flows: readonly Flow[],
+    uptimeMs: number,
+    drops: number,
+    onDatagram: (datagram: Uint8Array<ArrayBuffer>, flowCount: number) => void,
+  ): void {
+    for (let next = 0; next < flows.length;) {
+      const start = this.#beginDatagram(uptimeMs, 1);
+      const { end, at } = this.#writeFlowSample(flows, next, start, drops);
+      onDatagram(this.#buffer.slice(0, at), end - next);
+      next = end;
+    }
+    if (!this.#source.interop) return;
+    const samples = flows.flatMap((flow) => this.#mirrors.encode(flow, this.#source.enterprise, drops));
+    this.#packSamples(samples, uptimeMs, (datagram) => onDatagram(datagram, 0));
+  }
+
+  /** Encodes the agent's counters in one datagram. */
+  encodeCounters(counters: AgentCounters, uptimeMs: number): Uint8Array<ArrayBuffer> {
+    let at = this.#beginDatagram(uptimeMs, 1);
+    const body = encodeStruct(SKYFALL_AGENT_COUNTERS.fields, counters);
+    for (
+      const word of [
+        COUNTERS_SAMPLE,
+        12 + RECORD_HEADER_BYTES + body.length,
+        ++this.#counterSampleSequence,
+        DATA_SOURCE_SKYFALL,
+        1,
+        dataFormat(this.#source.enterprise, SKYFALL_AGENT_COUNTERS.format),
+        body.length,
+      ]
+    ) at = this.#word(at, word);
+    this.#buffer.set(body, at);
+    return this.#buffer.slice(0, at + body.length);
+  }
+
+  #beginDatagram(uptimeMs: number, sampleCount: number): number {
+    const isIpv4 = isMappedIpv4(this.#source.agentAddress);
+    const address = isIpv4 ? this.#source.agentAddress.subarray(12) : this.#source.agentAddress;
+    let at = this.#word(0, SFLOW_VERSION);
+    at = this.#word(at, isIpv4 ? ADDRESS_TYPE_IPV4 : ADDRESS_TYPE_IPV6);
+    this.#buffer.set(address, at);
+    at = this.#word(at + address.length, SUB_AGENT_ID);
+    at = this.#word(at, ++this.#datagramSequence);
+    at = this.#word(at, uptimeMs);
+    return this.#word(at, sampleCount);
+  }
+
+  /** Writes one flow_sample with the host, the processes and as many flows from `first` as fit; at least one does. */
+  #writeFlowSample(flows: readonly Flow[], first: number, start: number, drops: number): { end: number; at: number } {
+    const end = this.#countFitting(flows, first, start);
+    const indexes = new Map<ProcessDescription, number>();
+    for (let i = first; i < end; i++) {
+      const process = flows[i]!.process;
+      if (process !== null && !indexes.has(process)) indexes.set(process, indexes.size + 1);
+    }
+    this.#flowRecords += end - first;
+    let at = start + SAMPLE_HEADER_BYTES;
+    const recordCount = 1 + indexes.size + end - first;
+    for (const word of [++this.#flowSampleSequence, DATA_SOURCE_SKYFALL, 1, this.#flowRecords, drops, 0, 0, recordCount]) {
+      at = this.#word(at, word);
+    }
+    at = this.#record(at, SKYFALL_HOST.format, this.#hostRecord);
+    for (const [process, index] of indexes) {
+      at = this.#record(at, SKYFALL_PROCESS.format, this.#processBody(process));
+      this.#view.setUint32(at - this.#processBody(process).length, index);
+    }
+    for (let i = first; i < end; i++) at = this.#flow(at, flows[i]!, flows[i]!.process === null ? 0 : indexes.get(flows[i]!.process!)!);
+    this.#word(this.#word(start, FLOW_SAMPLE), at - start - SAMPLE_HEADER_BYTES);
+    return { end, at };
+  }
+
+  /** Index after the last flow from `first` that fits into the datagram together with its process. */
+  #countFitting(flows: readonly Flow[], first: number, start: number): number {
+    const described = new Set<ProcessDescription>();
+    let bytes = start + SAMPLE_HEADER_BYTES + FLOW_SAMPLE_FIXED_BYTES + RECORD_HEADER_BYTES + this.#hostRecord.length;
+    for (let i = first; i < flows.length; i++) {
+      const process = flows[i]!.process;
+      bytes += FLOW_RECORD_BYTES;
+      if (process !== null && !described.has(process)) {
+        if (described.size === PROCESSES_PER_DATAGRAM_MAX) return i;
+        described.add(process);
+        bytes += RECORD_HEADER_BYTES + this.#processBody(process).length;
+      }
+      if (bytes > DATAGRAM_BYTES_MAX) return i;
+    }
+    return flows.length;
+  }
+
+  #flow(start: number, flow: Flow, processIndex: number): number {
+    const view = this.#view;
+    const at = this.#word(this.#word(start, dataFormat(this.#source.enterprise, SKYFALL_FLOW.format)), SKYFALL_FLOW.fixedSize);
+    setUint64Be(view, at + F.flow_id.offset, flow.flow_id);
+    setUint64Be(view, at + F.period_start_unix_us.offset, flow.period_start_unix_us);
+    setUint64Be(view, at + F.period_end_unix_us.offset, flow.period_end_unix_us);
+    this.#buffer.set(flow.local_address, at + F.local_address.offset);
+    this.#buffer.set(flow.remote_address, at + F.remote_address.offset);
+    view.setUint32(at + F.local_port.offset, flow.local_port);
+    view.setUint32(at + F.remote_port.offset, flow.remote_port);
+    view.setUint32(at + F.transport_protocol.offset, flow.transport_protocol);
+    view.setUint32(at + F.process_index.offset, processIndex);
+    view.setUint32(at + F.role.offset, flow.role);
+    view.setUint32(at + F.role_source.offset, flow.role_source);
+    view.setUint32(at + F.attribution_source.offset, flow.attribution_source);
+    view.setUint32(at + F.state.offset, flow.state);
+    view.setUint32(at + F.end_reason.offset, flow.end_reason);
+    view.setUint32(at + F.opened_count.offset, flow.opened_count);
+    setUint64Be(view, at + F.tx_bytes.offset, flow.tx_bytes);
+    setUint64Be(view, at + F.rx_bytes.offset, flow.rx_bytes);
+    setUint64Be(view, at + F.retrans_bytes.offset, flow.retrans_bytes);
+    view.setUint32(at + F.tx_segments.offset, flow.tx_segments);
+    view.setUint32(at + F.rx_segments.offset, flow.rx_segments);
+    view.setUint32(at + F.retrans_segments.offset, flow.retrans_segments);
+    view.setUint32(at + F.lost_segments.offset, flow.lost_segments);
+    view.setUint32(at + F.srtt_us.offset, flow.srtt_us);
+    view.setUint32(at + F.rttvar_us.offset, flow.rttvar_us);
+    view.setUint32(at + F.min_rtt_us.offset, flow.min_rtt_us);
+    view.setUint32(at + F.snd_cwnd_segments.offset, flow.snd_cwnd_segments);
+    view.setUint32(at + F.connect_us.offset, flow.connect_us);
+    return at + SKYFALL_FLOW.fixedSize;
+  }
+
+  /** Descriptor without its index, which is the datagram's own. */
+  #processBody(process: ProcessDescription): Uint8Array {
+    let body = this.#processBodies.get(process);
+    if (body === undefined) {
+      body = encodeStruct(SKYFALL_PROCESS.fields, { ...process, index: 0 });
+      this.#processBodies.set(process, body);
+    }
+    return body;
+  }
+
+  #packSamples(samples: readonly Uint8Array[], uptimeMs: number, onDatagram: (datagram: Uint8Array<ArrayBuffer>) => void): void {
+    for (let next = 0; next < samples.length;) {
+      let at = this.#beginDatagram(uptimeMs, 0);
+      const countAt = at - 4;
+      let count = 0;
+      while (next < samples.length && at + samples[next]!.length <= DATAGRAM_BYTES_MAX) {
+        this.#buffer.set(samples[next]!, at);
+        at += samples[next]!.length;
+        next++;
+        count++;
+      }
+      this.#word(countAt, count);
+      onDatagram(this.#buffer.slice(0, at));
+    }
+  }
+
+  #record(at: number, format: number, body: Uint8Array): number {
+    const start = this.#word(this.#word(at, dataFormat(this.#source.enterprise, format)), body.length);
+    this.#buffer.set(body, start);
+    return start + body.length;
+  }
+
+  #word(at: number, value: number): number {
+    this.#view.setUint32(at, value);
+    return at + 4;
+  }
+}

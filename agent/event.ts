@@ -1,0 +1,155 @@
+/** Reads what the kernel programs report, by the layouts of their own BTF. */
+
+import { ATTRIBUTION, EVENT_KIND, PROCESS_EVENT, SOCKET_OWNER, TCP_EVENT } from "../bpf/tcp_event.gen.ts";
+import { getUint64Le } from "../lib/u64.ts";
+
+/** Identifies one program run by one process: `pid` alone is used again, and exec keeps it. */
+export interface ProcessKey {
+  readonly pid: number;
+  readonly process_start_ns: number;
+  readonly exec_id: number;
+}
+
+/** `struct tcp_event` of bpf/tcp_event.h: units and corrections as there; 0 in a `_ktime_ns` is "not seen". */
+export interface TcpEvent extends ProcessKey {
+  readonly ktime_ns: number;
+  readonly socket_cookie: number;
+  readonly syn_sent_ktime_ns: number;
+  readonly established_ktime_ns: number;
+  readonly bytes_sent: number;
+  readonly bytes_received: number;
+  readonly bytes_retrans: number;
+  readonly cgroup_id: number;
+  /** 16 bytes, IPv4 mapped. */
+  readonly local_address: Uint8Array;
+  readonly remote_address: Uint8Array;
+  readonly user_id: number;
+  readonly network_namespace: number;
+  readonly segs_out: number;
+  readonly segs_in: number;
+  readonly total_retrans: number;
+  readonly lost: number;
+  readonly srtt_us: number;
+  readonly rttvar_us: number;
+  readonly min_rtt_us: number;
+  readonly snd_cwnd: number;
+  readonly socket_error: number;
+  readonly local_port: number;
+  readonly remote_port: number;
+  readonly kind: number;
+  readonly state: number;
+  readonly active_open: boolean;
+  readonly attribution: number;
+  readonly seen_from_start: boolean;
+}
+
+/** `struct process_event`: a process in its own words. */
+export interface ProcessEvent extends ProcessKey {
+  readonly cgroup_id: number;
+  readonly user_id: number;
+  readonly network_namespace: number;
+  readonly comm: string;
+  readonly executable_name: string;
+  /** Arguments joined by single spaces. */
+  readonly command_line: string;
+}
+
+/** `struct socket_owner`: who holds a socket open. */
+export interface SocketOwner extends ProcessKey {
+  readonly socket_cookie: number;
+  readonly cgroup_id: number;
+  readonly user_id: number;
+  readonly network_namespace: number;
+}
+
+export { ATTRIBUTION, EVENT_KIND };
+export const TCP_EVENT_BYTES = TCP_EVENT.size;
+export const PROCESS_EVENT_BYTES = PROCESS_EVENT.size;
+export const SOCKET_OWNER_BYTES = SOCKET_OWNER.size;
+
+const T = TCP_EVENT.fields;
+const P = PROCESS_EVENT.fields;
+const O = SOCKET_OWNER.fields;
+const decoder = new TextDecoder();
+
+/** Reads a `struct tcp_event` at `at`; the addresses are copied out. */
+export function readTcpEvent(view: DataView, at: number): TcpEvent {
+  return {
+    ktime_ns: getUint64Le(view, at + T.ktime_ns.offset),
+    socket_cookie: getUint64Le(view, at + T.socket_cookie.offset),
+    syn_sent_ktime_ns: getUint64Le(view, at + T.syn_sent_ktime_ns.offset),
+    established_ktime_ns: getUint64Le(view, at + T.established_ktime_ns.offset),
+    bytes_sent: getUint64Le(view, at + T.bytes_sent.offset),
+    bytes_received: getUint64Le(view, at + T.bytes_received.offset),
+    bytes_retrans: getUint64Le(view, at + T.bytes_retrans.offset),
+    process_start_ns: getUint64Le(view, at + T.process_start_ns.offset),
+    cgroup_id: getUint64Le(view, at + T.cgroup_id.offset),
+    local_address: copy(view, at + T.local_address.offset, T.local_address.size),
+    remote_address: copy(view, at + T.remote_address.offset, T.remote_address.size),
+    pid: view.getUint32(at + T.pid.offset, true),
+    exec_id: view.getUint32(at + T.exec_id.offset, true),
+    user_id: view.getUint32(at + T.user_id.offset, true),
+    network_namespace: view.getUint32(at + T.network_namespace.offset, true),
+    segs_out: view.getUint32(at + T.segs_out.offset, true),
+    segs_in: view.getUint32(at + T.segs_in.offset, true),
+    total_retrans: view.getUint32(at + T.total_retrans.offset, true),
+    lost: view.getUint32(at + T.lost.offset, true),
+    srtt_us: view.getUint32(at + T.srtt_us.offset, true),
+    rttvar_us: view.getUint32(at + T.rttvar_us.offset, true),
+    min_rtt_us: view.getUint32(at + T.min_rtt_us.offset, true),
+    snd_cwnd: view.getUint32(at + T.snd_cwnd.offset, true),
+    socket_error: view.getUint32(at + T.socket_error.offset, true),
+    local_port: view.getUint16(at + T.local_port.offset, true),
+    remote_port: view.getUint16(at + T.remote_port.offset, true),
+    kind: view.getUint8(at + T.kind.offset),
+    state: view.getUint8(at + T.state.offset),
+    active_open: view.getUint8(at + T.active_open.offset) === 1,
+    attribution: view.getUint8(at + T.attribution.offset),
+    seen_from_start: view.getUint8(at + T.seen_from_start.offset) === 1,
+  };
+}
+
+/** Reads a `struct process_event` at `at`. */
+export function readProcessEvent(view: DataView, at: number): ProcessEvent {
+  const commandLineBytes = Math.min(view.getUint32(at + P.command_line_bytes.offset, true), P.command_line.size);
+  return {
+    pid: view.getUint32(at + P.pid.offset, true),
+    process_start_ns: getUint64Le(view, at + P.process_start_ns.offset),
+    exec_id: view.getUint32(at + P.exec_id.offset, true),
+    cgroup_id: getUint64Le(view, at + P.cgroup_id.offset),
+    user_id: view.getUint32(at + P.user_id.offset, true),
+    network_namespace: view.getUint32(at + P.network_namespace.offset, true),
+    comm: cString(copy(view, at + P.comm.offset, P.comm.size)),
+    executable_name: cString(copy(view, at + P.executable_name.offset, P.executable_name.size)),
+    command_line: joinArguments(copy(view, at + P.command_line.offset, commandLineBytes)),
+  };
+}
+
+/** Reads a `struct socket_owner` at `at`. */
+export function readSocketOwner(view: DataView, at: number): SocketOwner {
+  return {
+    socket_cookie: getUint64Le(view, at + O.socket_cookie.offset),
+    process_start_ns: getUint64Le(view, at + O.process_start_ns.offset),
+    cgroup_id: getUint64Le(view, at + O.cgroup_id.offset),
+    pid: view.getUint32(at + O.pid.offset, true),
+    exec_id: view.getUint32(at + O.exec_id.offset, true),
+    user_id: view.getUint32(at + O.user_id.offset, true),
+    network_namespace: view.getUint32(at + O.network_namespace.offset, true),
+  };
+}
+
+/** Arguments as the kernel keeps them, each ended by a NUL, joined by single spaces. */
+export function joinArguments(bytes: Uint8Array): string {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0) end--;
+  return decoder.decode(bytes.subarray(0, end)).replaceAll("\0", " ");
+}
+
+function copy(view: DataView, at: number, bytes: number): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset + at, bytes).slice();
+}
+
+function cString(bytes: Uint8Array): string {
+  const end = bytes.indexOf(0);
+  return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
+}

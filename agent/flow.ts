@@ -1,0 +1,40 @@
+/** What one socket did in one period, as the agent reports it; the closed sets of lib/sflow/skyfall.x by name. */
+
+import type { ProcessDescription } from "./processes.ts";
+
+export const ROLE = { unknown: 0, client: 1, server: 2 } as const;
+export const ROLE_SOURCE = { none: 0, connect: 1, accept: 2, listen: 3, heuristic: 4 } as const;
+export const ATTRIBUTION_SOURCE = { unknown: 0, connect: 1, close: 2, release: 3, task_file: 4, listener: 5 } as const;
+export const END_REASON = { open: 0, closed: 1, reset: 2, timeout: 3, refused: 4, connect_timeout: 5, connect_failed: 6 } as const;
+export const TRANSPORT_TCP = 6;
+
+/** Fields of `skyfall_flow`, with the process itself in place of its index. */
+export interface Flow {
+  readonly flow_id: number;
+  readonly period_start_unix_us: number;
+  readonly period_end_unix_us: number;
+  readonly local_address: Uint8Array;
+  readonly remote_address: Uint8Array;
+  readonly local_port: number;
+  readonly remote_port: number;
+  readonly transport_protocol: number;
+  readonly process: ProcessDescription | null;
+  readonly role: number;
+  readonly role_source: number;
+  readonly attribution_source: number;
+  readonly state: number;
+  readonly end_reason: number;
+  readonly opened_count: number;
+  readonly tx_bytes: number;
+  readonly rx_bytes: number;
+  readonly retrans_bytes: number;
+  readonly tx_segments: number;
+  readonly rx_segments: number;
+  readonly retrans_segments: number;
+  readonly lost_segments: number;
+  readonly srtt_us: number;
+  readonly rttvar_us: number;
+  readonly min_rtt_us: number;
+  readonly snd_cwnd_segments: number;
+  readonly connect_us: number;
+}
