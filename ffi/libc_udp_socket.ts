@@ -1,6 +1,6 @@
 /** A UDP socket that receives datagrams many at a time, with the kernel's count of those it dropped (recvmmsg(2), socket(7)). */
 
-import { LibcError, lastErrno } from "./libc.ts";
+import { lastErrno, LibcError } from "./libc.ts";
 import { openSystemLibrary } from "./system_library.ts";
 
 const SYMBOLS = {
@@ -46,6 +46,12 @@ function libc(): Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] {
   library ??= openSystemLibrary("libc.so.6", SYMBOLS, "Skyfall needs a Linux with the GNU C library");
   return library.symbols;
 }
+
+const BIND_REMEDIES: Readonly<Record<number, string>> = {
+  [EADDRINUSE]: "another program listens there; stop it or choose another port",
+  [EADDRNOTAVAIL]: "this host has no such address",
+  [EACCES]: "ports below 1024 need root or CAP_NET_BIND_SERVICE",
+};
 
 /** A socket that cannot be bound; the message names the address and what to do. */
 export class BindError extends Error {
@@ -97,7 +103,9 @@ export class UdpReceiver implements Disposable {
 
   /** Receives up to `BATCH_DATAGRAMS`; returns how many, 0 if none came in time. */
   receive(): number {
-    for (let i = 0; i < BATCH_DATAGRAMS; i++) this.#headersView.setBigUint64(i * MMSGHDR_BYTES + MSG_CONTROLLEN, BigInt(CONTROL_BYTES), true);
+    for (let i = 0; i < BATCH_DATAGRAMS; i++) {
+      this.#headersView.setBigUint64(i * MMSGHDR_BYTES + MSG_CONTROLLEN, BigInt(CONTROL_BYTES), true);
+    }
     const count = libc().recvmmsg(this.#fd, this.#headers, BATCH_DATAGRAMS, MSG_WAITFORONE, null);
     if (count < 0) {
       const errno = lastErrno();
@@ -126,24 +134,14 @@ export class UdpReceiver implements Disposable {
   #noteDrops(index: number): void {
     const at = index * CONTROL_BYTES;
     const hasControl = this.#headersView.getUint32(index * MMSGHDR_BYTES + MSG_CONTROLLEN, true) >= CMSG_DATA + 4;
-    if (hasControl && this.#controlView.getInt32(at + CMSG_TYPE, true) === SO_RXQ_OVFL) this.#droppedDatagrams = this.#controlView.getUint32(at + CMSG_DATA, true);
+    if (hasControl && this.#controlView.getInt32(at + CMSG_TYPE, true) === SO_RXQ_OVFL) {
+      this.#droppedDatagrams = this.#controlView.getUint32(at + CMSG_DATA, true);
+    }
   }
 
   #bind(address: Uint8Array, port: number, isIpv4: boolean, text: string): void {
     this.#setOption(SO_REUSEPORT, new Int32Array([1]));
-    const socketAddress = new Uint8Array(isIpv4 ? 16 : 28);
-    const view = new DataView(socketAddress.buffer);
-    view.setUint16(0, isIpv4 ? AF_INET : AF_INET6, true);
-    view.setUint16(2, port);
-    socketAddress.set(isIpv4 ? address.subarray(12) : address, isIpv4 ? 4 : 8);
-    if (libc().bind(this.#fd, socketAddress, socketAddress.length) === 0) return;
-    const errno = lastErrno();
-    const remedies: Readonly<Record<number, string>> = {
-      [EADDRINUSE]: "another program listens there; stop it or choose another port",
-      [EADDRNOTAVAIL]: "this host has no such address",
-      [EACCES]: "ports below 1024 need root or CAP_NET_BIND_SERVICE",
-    };
-    throw new BindError(`Cannot listen on UDP ${text}: ${remedies[errno] ?? `errno ${errno}`}`);
+    bindTo(this.#fd, address, port, isIpv4, text);
   }
 
   #growReceiveBuffer(): number {
@@ -170,6 +168,31 @@ export class UdpReceiver implements Disposable {
       this.#headersView.setBigUint64(at + MSG_CONTROL, control + BigInt(i * CONTROL_BYTES), true);
     }
   }
+}
+
+/**
+ * Makes sure that nobody else has the port: another collector of the same user would share it without a word.
+ *
+ * @throws {BindError} If somebody has, or the address cannot be had.
+ */
+export function assertPortFree(address: Uint8Array, port: number, isIpv4: boolean, text: string): void {
+  const fd = must("open a UDP socket", libc().socket(isIpv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  try {
+    bindTo(fd, address, port, isIpv4, text);
+  } finally {
+    libc().close(fd);
+  }
+}
+
+function bindTo(fd: number, address: Uint8Array, port: number, isIpv4: boolean, text: string): void {
+  const socketAddress = new Uint8Array(isIpv4 ? 16 : 28);
+  const view = new DataView(socketAddress.buffer);
+  view.setUint16(0, isIpv4 ? AF_INET : AF_INET6, true);
+  view.setUint16(2, port);
+  socketAddress.set(isIpv4 ? address.subarray(12) : address, isIpv4 ? 4 : 8);
+  if (libc().bind(fd, socketAddress, socketAddress.length) === 0) return;
+  const errno = lastErrno();
+  throw new BindError(`Cannot listen on UDP ${text}: ${BIND_REMEDIES[errno] ?? `errno ${errno}`}`);
 }
 
 function addressOf(buffer: Uint8Array<ArrayBuffer> | BigUint64Array<ArrayBuffer>): bigint {

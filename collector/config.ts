@@ -1,0 +1,26 @@
+/** What the collector can be told. */
+
+import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
+import type { HostPort } from "../lib/ip_address.ts";
+
+export interface CollectorConfig {
+  readonly listen: HostPort;
+  /** As the operator wrote it, for messages. */
+  readonly listenText: string;
+  readonly topicUrl: string;
+  readonly workers: number;
+  readonly windowS: number;
+  readonly enterprise: number;
+}
+
+export const DEFAULT_CONFIG = {
+  workers: navigator.hardwareConcurrency,
+  windowS: 60,
+  enterprise: DEFAULT_ENTERPRISE,
+} as const satisfies Partial<CollectorConfig>;
+
+/** Rows of each worker's table: a power of 2. */
+export const TABLE_ROWS = 1 << 18;
+
+/** Encoded rows that may wait for the topic; then the workers keep their rows, and as a last resort give some up. */
+export const BACKLOG_BYTES_MAX = 256 * 1024 * 1024;

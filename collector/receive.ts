@@ -1,0 +1,210 @@
+/** Takes the flows out of datagrams: checks each, accounts for it, and adds it to the table. */
+
+import { COUNTERS_SAMPLE, DATA_SOURCE_SKYFALL, dataFormat, FLOW_SAMPLE } from "../lib/sflow/datagram.ts";
+import { SKYFALL_AGENT_COUNTERS, SKYFALL_FLOW, SKYFALL_HOST, SKYFALL_MIRROR, SKYFALL_PROCESS } from "../lib/sflow/skyfall.gen.ts";
+import type { FlowTable } from "./aggregate.ts";
+import type { IdentityTable } from "./identities.ts";
+import { type Stream, StreamTable } from "./streams.ts";
+import { type DatagramSink, type MalformedReason, walkDatagram } from "./walk.ts";
+
+/** Everything that is counted on the way; what is left out has a name. */
+export interface ReceiveCounts {
+  datagrams_received: number;
+  datagrams_malformed: number;
+  datagrams_duplicated: number;
+  samples_ignored: number;
+  records_ignored: number;
+  mirror_samples_ignored: number;
+  agent_counters_received: number;
+  flow_records_received: number;
+  flow_records_refused: number;
+  flow_records_unknown_process: number;
+  descriptors_refused: number;
+  /** By reason; they add up to `datagrams_malformed` (one a datagram) or more. */
+  malformed: Record<string, number>;
+  /** By field; they add up to `flow_records_refused`. */
+  refused: Record<string, number>;
+}
+
+const F = SKYFALL_FLOW.fields;
+const PROCESS_INDEX_MAX = 255;
+const PORT_MAX = 65_535;
+const ROLE_MAX = 2, ROLE_SOURCE_MAX = 4, ATTRIBUTION_SOURCE_MAX = 5, END_REASON_MAX = 6;
+/** Above it the upper word makes a number that JavaScript does not hold exactly: 2^53. */
+const UPPER_WORD_MAX = 0x001f_ffff;
+const TRANSPORTS: readonly number[] = [6, 17];
+
+/** Walks datagrams into a table. Nothing is allocated for a datagram whose descriptors are known. */
+export class FlowReceiver implements DatagramSink {
+  readonly counts: ReceiveCounts = {
+    datagrams_received: 0,
+    datagrams_malformed: 0,
+    datagrams_duplicated: 0,
+    samples_ignored: 0,
+    records_ignored: 0,
+    mirror_samples_ignored: 0,
+    agent_counters_received: 0,
+    flow_records_received: 0,
+    flow_records_refused: 0,
+    flow_records_unknown_process: 0,
+    descriptors_refused: 0,
+    malformed: {},
+    refused: {},
+  };
+  readonly streams = new StreamTable();
+  readonly #table: FlowTable;
+  readonly #identities: IdentityTable;
+  readonly #flushAll: () => void;
+  readonly #hostTag: number;
+  readonly #processTag: number;
+  readonly #flowTag: number;
+  readonly #mirrorTag: number;
+  readonly #agentCountersTag: number;
+  readonly #processes = new Int32Array(PROCESS_INDEX_MAX + 1);
+  #view: DataView = new DataView(new ArrayBuffer(0));
+  #malformed = false;
+  #stream: Stream | null = null;
+  #addressAt = 0;
+  #addressBytes = 0;
+  #host = -1;
+  #sampleAt = 0;
+  #sampleFlows = 0;
+  #isMirror = false;
+
+  /** @param flushAll Empties the table. */
+  constructor(table: FlowTable, identities: IdentityTable, enterprise: number, flushAll: () => void) {
+    this.#table = table;
+    this.#identities = identities;
+    this.#flushAll = flushAll;
+    this.#hostTag = dataFormat(enterprise, SKYFALL_HOST.format);
+    this.#processTag = dataFormat(enterprise, SKYFALL_PROCESS.format);
+    this.#flowTag = dataFormat(enterprise, SKYFALL_FLOW.format);
+    this.#mirrorTag = dataFormat(enterprise, SKYFALL_MIRROR.format);
+    this.#agentCountersTag = dataFormat(enterprise, SKYFALL_AGENT_COUNTERS.format);
+  }
+
+  /** Takes in one datagram. */
+  receive(view: DataView, start: number, bytes: number, isTruncated: boolean): void {
+    this.counts.datagrams_received++;
+    this.#view = view;
+    this.#malformed = false;
+    if (this.#identities.isFull) {
+      this.#flushAll(); // rows refer to identities
+      this.#identities.clear();
+    }
+    if (isTruncated) this.onMalformed("truncated", start);
+    walkDatagram(view, start, start + bytes, this);
+    if (this.#malformed) this.counts.datagrams_malformed++;
+  }
+
+  onDatagram(addressAt: number, addressBytes: number, subAgentId: number, sequenceNumber: number, uptimeMs: number): boolean {
+    this.#addressAt = addressAt;
+    this.#addressBytes = addressBytes;
+    this.#host = -1;
+    this.#processes.fill(-1);
+    this.#stream = this.streams.find(this.#streamKey(addressAt, addressBytes, subAgentId));
+    const arrival = this.#stream?.arrive(sequenceNumber, uptimeMs);
+    if (arrival !== "duplicate" && arrival !== "stale") return true;
+    this.counts.datagrams_duplicated++;
+    return false;
+  }
+
+  onSample(tag: number, at: number, _bytes: number): boolean {
+    this.#sampleAt = at;
+    this.#sampleFlows = 0;
+    this.#isMirror = false;
+    if (tag === FLOW_SAMPLE || tag === COUNTERS_SAMPLE) return true;
+    this.counts.samples_ignored++;
+    return false;
+  }
+
+  onRecord(sampleTag: number, tag: number, at: number, bytes: number): void {
+    // The same number means another thing in a sample of another kind.
+    if (sampleTag === FLOW_SAMPLE && tag === this.#flowTag) this.#onFlow(at, bytes);
+    else if (sampleTag === FLOW_SAMPLE && tag === this.#processTag) this.#onProcess(at, bytes);
+    else if (sampleTag === FLOW_SAMPLE && tag === this.#hostTag) {
+      this.#host = this.#descriptor(this.#identities.host(this.#view, at, bytes, this.#addressAt, this.#addressBytes));
+    } else if (sampleTag === FLOW_SAMPLE && tag === this.#mirrorTag) this.#isMirror = true;
+    else if (sampleTag === COUNTERS_SAMPLE && tag === this.#agentCountersTag) this.counts.agent_counters_received++;
+    else this.counts.records_ignored++;
+  }
+
+  onSampleEnd(tag: number): void {
+    if (this.#isMirror) this.counts.mirror_samples_ignored++;
+    if (tag !== FLOW_SAMPLE || this.#view.getUint32(this.#sampleAt + 4) !== DATA_SOURCE_SKYFALL) return;
+    this.#stream?.arriveSample(this.#view.getUint32(this.#sampleAt + 12), this.#sampleFlows, this.#view.getUint32(this.#sampleAt + 16));
+  }
+
+  onMalformed(reason: MalformedReason, _at: number): void {
+    this.counts.malformed[reason] = (this.counts.malformed[reason] ?? 0) + 1;
+    this.#malformed = true;
+  }
+
+  #onProcess(at: number, bytes: number): void {
+    const index = bytes < 4 ? 0 : this.#view.getUint32(at);
+    if (index < 1 || index > PROCESS_INDEX_MAX) {
+      this.counts.descriptors_refused++;
+      return;
+    }
+    this.#processes[index] = this.#descriptor(this.#identities.process(this.#view, at, bytes, this.#knownHost()));
+  }
+
+  #descriptor(id: number): number {
+    if (id < 0) this.counts.descriptors_refused++;
+    return id;
+  }
+
+  /** The datagram's host; where it has no usable descriptor, the agent's address stands for it. */
+  #knownHost(): number {
+    if (this.#host < 0) this.#host = this.#identities.host(this.#view, 0, 0, this.#addressAt, this.#addressBytes);
+    return this.#host;
+  }
+
+  #onFlow(at: number, bytes: number): void {
+    this.counts.flow_records_received++;
+    this.#sampleFlows++;
+    const wrong = bytes < SKYFALL_FLOW.fixedSize ? "length" : findWrongField(this.#view, at);
+    if (wrong !== null) {
+      this.counts.flow_records_refused++;
+      this.counts.refused[wrong] = (this.counts.refused[wrong] ?? 0) + 1;
+      return;
+    }
+    const index = this.#view.getUint32(at + F.process_index.offset);
+    let identity = index === 0 ? -1 : this.#processes[index]!;
+    if (identity < 0) {
+      if (index !== 0) this.counts.flow_records_unknown_process++;
+      identity = this.#knownHost();
+    }
+    if (this.#table.isFull) this.#flushAll();
+    this.#table.add(this.#view, at, this.#identities.get(identity).group, identity);
+  }
+
+  #streamKey(at: number, bytes: number, subAgentId: number): string {
+    const view = this.#view;
+    const v4 = view.getUint32(at);
+    return bytes === 4
+      ? `${v4}/${subAgentId}`
+      : `${v4}:${view.getUint32(at + 4)}:${view.getUint32(at + 8)}:${view.getUint32(at + 12)}/${subAgentId}`;
+  }
+}
+
+/** Name of the first field of a flow record with an impossible value, or null. */
+function findWrongField(view: DataView, at: number): string | null {
+  if (view.getUint32(at + F.local_port.offset) > PORT_MAX) return "local_port";
+  if (view.getUint32(at + F.remote_port.offset) > PORT_MAX) return "remote_port";
+  if (!TRANSPORTS.includes(view.getUint32(at + F.transport_protocol.offset))) return "transport_protocol";
+  if (view.getUint32(at + F.process_index.offset) > PROCESS_INDEX_MAX) return "process_index";
+  const role = view.getUint32(at + F.role.offset);
+  if (role > ROLE_MAX) return "role";
+  if (view.getUint32(at + (role === 2 ? F.local_port.offset : F.remote_port.offset)) === 0) return "service_port";
+  if (view.getUint32(at + F.role_source.offset) > ROLE_SOURCE_MAX) return "role_source";
+  if (view.getUint32(at + F.attribution_source.offset) > ATTRIBUTION_SOURCE_MAX) return "attribution_source";
+  if (view.getUint32(at + F.end_reason.offset) > END_REASON_MAX) return "end_reason";
+  if (view.getUint32(at + F.opened_count.offset) > 1) return "opened_count";
+  if (view.getUint32(at + F.period_start_unix_us.offset) > UPPER_WORD_MAX) return "period_start_unix_us";
+  if (view.getUint32(at + F.period_end_unix_us.offset) > UPPER_WORD_MAX) return "period_end_unix_us";
+  if (view.getUint32(at + F.tx_bytes.offset) > UPPER_WORD_MAX) return "tx_bytes";
+  if (view.getUint32(at + F.rx_bytes.offset) > UPPER_WORD_MAX) return "rx_bytes";
+  if (view.getUint32(at + F.retrans_bytes.offset) > UPPER_WORD_MAX) return "retrans_bytes";
+  return null;
+}
