@@ -25,9 +25,3 @@ ${fields.join("")}  },
 } as const;
 `;
 }
-
-if (import.meta.main) {
-  const directory = new URL(".", import.meta.url);
-  const source = generateSkyfallLayouts(await Deno.readTextFile(new URL("skyfall.x", directory)));
-  await Deno.writeTextFile(new URL("skyfall.gen.ts", directory), source);
-}

@@ -1,0 +1,143 @@
+/** DuckDB, in this process: SQL in, rows out, and columns of typed arrays in. */
+
+import { type DuckDBConnection, DuckDBDataChunk, DuckDBInstance, type DuckDBType, INTEGER, LIST } from "@duckdb/node-api";
+import * as bindings from "@duckdb/node-bindings";
+
+/** What `SELECT` gives: numbers of 64 bits as text, timestamps as "YYYY-MM-DD HH:MM:SS.ffffff+00", lists as arrays. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** A table as a query gave it. */
+export interface Answer {
+  readonly columns: readonly { readonly name: string; readonly isNumber: boolean }[];
+  readonly rows: readonly Row[];
+}
+
+const NUMBER_TYPE = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*\))$/;
+
+/** A column to append: values of the column's width, null where `valid` is 0, or lists as in Arrow. */
+export type AppendColumn =
+  | { readonly values: Int32Array | BigInt64Array; readonly valid?: Uint8Array }
+  | { readonly offsets: Int32Array; readonly values: Int32Array };
+
+export interface DatabaseConfig {
+  /** "4GB" and the like; beyond it DuckDB goes on in the temporary folder. */
+  readonly memoryLimit: string;
+  readonly temporaryDirectory: string;
+}
+
+/** Rows that DuckDB takes in one chunk. */
+const CHUNK_ROWS = 2_048;
+
+/** A query that cannot be run; the message is DuckDB's own. */
+export class QueryError extends Error {
+  override readonly name = "QueryError";
+}
+
+/** A database in memory. */
+export class Database implements Disposable {
+  readonly #instance: DuckDBInstance;
+  readonly #connection: DuckDBConnection;
+
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.#instance = instance;
+    this.#connection = connection;
+  }
+
+  static async open({ memoryLimit, temporaryDirectory }: DatabaseConfig): Promise<Database> {
+    const instance = await DuckDBInstance.create(":memory:", {
+      memory_limit: memoryLimit,
+      temp_directory: temporaryDirectory,
+      // Nothing is downloaded, and nothing that a query names may be.
+      autoinstall_known_extensions: "false",
+      autoload_known_extensions: "false",
+    });
+    const connection = await instance.connect();
+    await connection.run("set TimeZone = 'UTC'");
+    return new Database(instance, connection);
+  }
+
+  /** @throws {QueryError} If DuckDB refuses or fails. */
+  async run(sql: string): Promise<void> {
+    await explained(() => this.#connection.run(sql));
+  }
+
+  /** All rows of a query. @throws {QueryError} If DuckDB refuses or fails. */
+  async rows(sql: string): Promise<readonly Row[]> {
+    return (await this.table(sql)).rows;
+  }
+
+  /** All rows of a query with its columns, in order. @throws {QueryError} as above. */
+  async table(sql: string): Promise<Answer> {
+    const reader = await explained(() => this.#connection.runAndReadAll(sql));
+    const types = reader.columnTypes().map(String);
+    const columns = reader.columnNames().map((name, i) => ({ name, isNumber: NUMBER_TYPE.test(types[i]!) }));
+    return { columns, rows: reader.getRowObjectsJson() as Row[] };
+  }
+
+  /** Appends rows to a table, column by column in the table's order. @throws {QueryError} If DuckDB fails. */
+  async append(table: string, types: readonly DuckDBType[], rowCount: number, columns: readonly AppendColumn[]): Promise<void> {
+    const appender = await this.#connection.createAppender(table);
+    for (let start = 0; start < rowCount; start += CHUNK_ROWS) {
+      const rows = Math.min(CHUNK_ROWS, rowCount - start);
+      const chunk = DuckDBDataChunk.create(types, rows);
+      columns.forEach((column, i) => fillVector(bindings.default.data_chunk_get_vector(chunk.chunk, i), column, start, rows));
+      appender.appendDataChunk(chunk);
+    }
+    appender.closeSync();
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection.closeSync();
+    this.#instance.closeSync();
+  }
+}
+
+export { BIGINT, INTEGER, TIMESTAMPTZ, VARCHAR } from "@duckdb/node-api";
+export const INTEGER_LIST: DuckDBType = LIST(INTEGER);
+export type { DuckDBType };
+
+type Vector = ReturnType<typeof bindings.default.data_chunk_get_vector>;
+
+function fillVector(vector: Vector, column: AppendColumn, start: number, rows: number): void {
+  if ("offsets" in column) return fillList(vector, column, start, rows);
+  copy(vector, column.values.subarray(start, start + rows));
+  if (column.valid !== undefined) copyValidity(vector, column.valid, start, rows);
+}
+
+function fillList(
+  vector: Vector,
+  { offsets, values }: { readonly offsets: Int32Array; readonly values: Int32Array },
+  start: number,
+  rows: number,
+): void {
+  const first = offsets[start]!, items = offsets[start + rows]! - first;
+  const entries = new BigUint64Array(rows * 2);
+  for (let i = 0; i < rows; i++) {
+    entries[2 * i] = BigInt(offsets[start + i]! - first);
+    entries[2 * i + 1] = BigInt(offsets[start + i + 1]! - offsets[start + i]!);
+  }
+  bindings.default.list_vector_reserve(vector, items);
+  bindings.default.list_vector_set_size(vector, items);
+  copy(bindings.default.list_vector_get_child(vector), values.subarray(first, first + items));
+  copy(vector, entries);
+}
+
+function copy(vector: Vector, values: Int32Array | BigInt64Array | BigUint64Array): void {
+  bindings.default.copy_data_to_vector(vector, 0, values.buffer as ArrayBuffer, values.byteOffset, values.byteLength);
+}
+
+function copyValidity(vector: Vector, valid: Uint8Array, start: number, rows: number): void {
+  const bits = new Uint8Array(Math.ceil(rows / 64) * 8);
+  for (let i = 0; i < rows; i++) if (valid[start + i] === 1) bits[i >> 3]! |= 1 << (i & 7);
+  bindings.default.vector_ensure_validity_writable(vector);
+  bindings.default.copy_data_to_vector_validity(vector, 0, bits.buffer, 0, bits.length);
+}
+
+async function explained<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (cause) {
+    if (!(cause instanceof Error)) throw cause;
+    throw new QueryError(cause.message, { cause });
+  }
+}

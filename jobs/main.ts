@@ -1,0 +1,96 @@
+/** The jobs: move the topic into the lake, and ask the lake. */
+
+import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { describeError, log } from "../lib/log.ts";
+import { analyse, ANALYSES, coverage } from "./analytics.ts";
+import { QueryError } from "./duckdb.ts";
+import { runEtl } from "./etl.ts";
+import { formatAnswer, FORMATS } from "./print.ts";
+import { confine, withLake } from "./query.ts";
+import { makeReport } from "./report.ts";
+
+const DEFAULT_LIMIT = 50;
+const LIMIT_MAX = 1_000_000;
+const ETL_DESCRIPTION = "move everything new in a topic into the lake, each row exactly once";
+
+const program = new Command("jobs").description("Keeps the lake of flows and answers questions from it.").exitOverride();
+
+const format = new Option("--format <format>", "how the answer is printed").choices(FORMATS).default("table" as const);
+const limit = new Option("--limit <rows>", "rows of a table").argParser(rows).default(DEFAULT_LIMIT);
+
+const run = program.command("run").description("run a job by its name; see the list");
+
+run.command("etl")
+  .description(ETL_DESCRIPTION)
+  .requiredOption("--topic <url>", "sqlite:PATH")
+  .requiredOption("--lake <dir>", "folder of the lake; made where there is none")
+  .action(async ({ topic, lake }) => {
+    const result = await runEtl(topic, lake);
+    if (result.version === null) log("info", "jobs", "another run is at work", { lake });
+    else {log("info", "jobs", "etl done", {
+        rows: result.rows,
+        commits: result.commits,
+        dead_letters: result.deadLetters,
+        version: String(result.version),
+      });}
+  });
+
+for (const analysis of ANALYSES) {
+  run.command(analysis.name)
+    .description(analysis.description)
+    .requiredOption("--lake <dir>", "folder of the lake")
+    .addOption(format)
+    .addOption(limit)
+    .action(async ({ lake, format, limit }) => {
+      await withLake(lake, async (database, snapshot) => {
+        console.log(formatAnswer(await analyse(database, analysis), format, limit));
+        console.error(await coverage(database, snapshot));
+      });
+    });
+}
+
+run.command("list").description("print the jobs").action(list);
+program.command("list").description("print the jobs").action(list);
+
+program.command("sql <query>")
+  .description("ask in DuckDB's SQL; the view flow holds the table, docs/reference/columns.md its columns")
+  .requiredOption("--lake <dir>", "folder of the lake")
+  .addOption(format)
+  .addOption(limit)
+  .action(async (query, { lake, format, limit }) => {
+    await withLake(lake, async (database, snapshot) => {
+      const covered = await coverage(database, snapshot);
+      await confine(database, lake);
+      console.log(formatAnswer(await database.table(query), format, limit));
+      console.error(covered);
+    });
+  });
+
+program.command("report")
+  .description("write the dependency graph as one HTML file that opens without a network")
+  .requiredOption("--lake <dir>", "folder of the lake")
+  .requiredOption("--output <file>", "where the report goes")
+  .action(async ({ lake, output }) => {
+    await Deno.writeTextFile(output, await withLake(lake, makeReport));
+    console.log(output);
+  });
+
+function list(): void {
+  const jobs = [{ name: "etl", description: ETL_DESCRIPTION }, ...ANALYSES];
+  for (const { name, description } of jobs) console.log(`${name.padEnd(20)}${description}`);
+}
+
+function rows(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > LIMIT_MAX) throw new InvalidArgumentError(`Needed a whole number of 1 to ${LIMIT_MAX}.`);
+  return value;
+}
+
+try {
+  await program.parseAsync(Deno.args, { from: "user" });
+} catch (error) {
+  if (error instanceof Error && "exitCode" in error) Deno.exit(error.exitCode === 0 ? 0 : 2); // commander has said why
+  log("error", "jobs", "failed", { error: describeError(error) });
+  Deno.exit(error instanceof QueryError ? 2 : 1);
+}
+Deno.exit(0);

@@ -1,0 +1,27 @@
+/** The reference of the flow table's columns, made of lib/records.ts; written by `deno task gen`. */
+
+import { FLOW_COLUMNS } from "./records.ts";
+
+/** Markdown of docs/reference/columns.md. */
+export function columnsDocument(): string {
+  const rows = FLOW_COLUMNS.map(({ name, type, nullable, origin, unit, meaning, source }) =>
+    [`\`${name}\``, type + (nullable ? ", null" : ""), unit, meaning, source, origin === "message" ? "collector" : "ETL job"].map(cell)
+      .join(" | ")
+  );
+  return `<!-- Do not edit; made by \`deno task gen\` from lib/records.ts. -->
+
+# Columns of \`flow\`
+
+One row per observing host and end, service, conversation (transport, client address, server address, server port) and
+collector window. Amounts are deltas of the window: rows may always be added up, but never the rows of the two ends of one
+conversation (\`observer_role\`). The table is partitioned by \`date\` and \`hour\` of \`window_start\` (UTC).
+
+| Column | Type | Unit or values | Meaning | Source | Filled by |
+| --- | --- | --- | --- | --- | --- |
+${rows.map((row) => `| ${row} |`).join("\n")}
+`;
+}
+
+function cell(text: string): string {
+  return text.replaceAll("|", "\\|");
+}

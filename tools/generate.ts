@@ -1,0 +1,33 @@
+/** `deno task gen`: writes every generated file that needs no compiler. */
+
+import { columnsDocument } from "../lib/columns_document.ts";
+import { generateSkyfallLayouts } from "../lib/sflow/generate.ts";
+
+const PROJECT = new URL("../", import.meta.url);
+
+/** Generated files by path, and how to make their text. */
+export const GENERATED: readonly { readonly path: string; readonly make: () => Promise<string> }[] = [
+  {
+    path: "lib/sflow/skyfall.gen.ts",
+    make: async () => generateSkyfallLayouts(await Deno.readTextFile(new URL("lib/sflow/skyfall.x", PROJECT))),
+  },
+  // deno-lint-ignore require-await -- one shape for all
+  { path: "docs/reference/columns.md", make: async () => columnsDocument() },
+  { path: "jobs/report_page/page.gen.js", make: bundleReportPage },
+];
+
+async function bundleReportPage(): Promise<string> {
+  const args = ["bundle", "--quiet", "--platform", "browser", "--minify", "jobs/report_page/page.ts"];
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: PROJECT, stdout: "piped", stderr: "piped" })
+    .output();
+  if (!success) throw new Error(`Cannot bundle the report's page: ${new TextDecoder().decode(stderr)}`);
+  return new TextDecoder().decode(stdout);
+}
+
+if (import.meta.main) {
+  for (const { path, make } of GENERATED) {
+    await Deno.mkdir(new URL(".", new URL(path, PROJECT)), { recursive: true });
+    await Deno.writeTextFile(new URL(path, PROJECT), await make());
+    console.log(path);
+  }
+}
