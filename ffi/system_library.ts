@@ -13,7 +13,11 @@ export class MissingLibraryError extends Error {
  * @throws {MissingLibraryError} If it is not there, or lacks one of the symbols.
  * @throws {Deno.errors.NotCapable} If the permission is missing.
  */
-export function openSystemLibrary<const S extends Deno.ForeignLibraryInterface>(soname: string, symbols: S, install: string): Deno.DynamicLibrary<S> {
+export function openSystemLibrary<const S extends Deno.ForeignLibraryInterface>(
+  soname: string,
+  symbols: S,
+  install: string,
+): Deno.DynamicLibrary<S> {
   try {
     return Deno.dlopen(soname, symbols);
   } catch (cause) {

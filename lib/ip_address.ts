@@ -10,7 +10,7 @@ import ipaddr from "ipaddr.js";
 export function parseAddress(text: string): Uint8Array {
   if (!ipaddr.isValid(text)) throw new SyntaxError(`Cannot parse address: "${text}" is neither IPv4 nor IPv6`);
   const address = ipaddr.parse(text);
-  const v6 = address.kind() === "ipv4" ? (address as ipaddr.IPv4).toIPv4MappedAddress() : address;
+  const v6 = address instanceof ipaddr.IPv4 ? address.toIPv4MappedAddress() : address;
   return Uint8Array.from(v6.toByteArray());
 }
 

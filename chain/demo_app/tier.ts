@@ -59,7 +59,7 @@ async function serve(connection: Deno.Conn): Promise<void> {
   using frames = new CountedConnection(connection, served);
   using caller = call === undefined ? null : new Caller(call);
   for (let bytes = await frames.receive(); bytes !== null; bytes = await frames.receive()) {
-    await caller?.ask(bytes);
+    await caller?.ask(2 * bytes);
     await frames.send(replyBytes + bytes);
   }
 }

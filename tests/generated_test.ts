@@ -1,0 +1,25 @@
+/** Every generated file is what its generator makes today. */
+
+import assert from "node:assert/strict";
+import { CLANG_MAJOR, compileObject, generateEventLayouts, OBJECTS } from "../tools/build_bpf.ts";
+import { GENERATED } from "../tools/generate.ts";
+import { missingCommand, testWith } from "./require.ts";
+import { PROJECT, readSource } from "./sources.ts";
+
+for (const { path, make } of GENERATED) {
+  Deno.test(`${path} is fresh; else run deno task gen`, async () => {
+    // A comparison alone: the difference of two bundles is no message.
+    assert.ok(await readSource(path) === await make(), `${path} differs from what its generator makes`);
+  });
+}
+
+Deno.test("bpf/tcp_event.gen.ts is fresh; else run deno task bpf", async () => {
+  const object = await Deno.readFile(new URL(`bpf/${OBJECTS[0]}.bpf.o`, PROJECT));
+  assert.equal(await readSource("bpf/tcp_event.gen.ts"), generateEventLayouts(object));
+});
+
+for (const name of OBJECTS) {
+  testWith(await missingCommand(`clang-${CLANG_MAJOR}`, "--version"), `bpf/${name}.bpf.o is fresh; else run deno task bpf`, async () => {
+    assert.deepEqual(await Deno.readFile(new URL(`bpf/${name}.bpf.o`, PROJECT)), await compileObject(name));
+  });
+}

@@ -1,0 +1,108 @@
+/** Installs what this host lacks for a purpose: says what and why, and does nothing where nothing is missing. */
+
+/** Something that a purpose needs. */
+interface Need {
+  /** Debian package. */
+  readonly apt: string;
+  readonly why: string;
+  /** Whether it is there already. */
+  readonly isPresent: () => Promise<boolean>;
+}
+
+const LIBRARY_FOLDERS = [`/usr/lib/${Deno.build.arch}-linux-gnu`, "/usr/lib64", "/usr/lib", "/lib"];
+
+const RUN: readonly Need[] = [library("libbpf1", "libbpf.so.1", "loads the agent's programs into the kernel")];
+
+const TEST: readonly Need[] = [
+  ...RUN,
+  command("clang-14", "clang-14", "rebuilds the kernel programs, to see that the committed ones are fresh"),
+  command("llvm-14", "llvm-strip-14", "strips them"),
+  header("libbpf-dev", "/usr/include/bpf/bpf_helpers.h", "headers of the kernel programs"),
+  command("tshark", "tshark", "dissects our datagrams"),
+  command("pmacct", "sfacctd", "reads our datagrams"),
+  command("golang-go", "go", "builds goflow2, which reads our datagrams"),
+  command("python3-venv", "python3", "runs delta-rs and Spark, which read the lake"),
+  command("openjdk-17-jre-headless", "java", "runs Spark"),
+  command("maven", "mvn", "fetches Spark's Delta Lake reader"),
+  command("iproute2", "ip", "makes network namespaces"),
+];
+
+const BENCH: readonly Need[] = [
+  ...TEST,
+  command("bpftool", "bpftool", "reads the kernel programs' run statistics"),
+  command("libbpf-tools", "tcplife", "the peer of the kernel cost bench"),
+];
+
+/** What each purpose needs. */
+export const PURPOSES: Readonly<Record<string, readonly Need[]>> = { run: RUN, test: TEST, bench: BENCH };
+
+/**
+ * Installs what is missing.
+ *
+ * @returns Null, or where this user may not install, the command that would.
+ * @throws {Error} If the installation fails; the message holds its output.
+ */
+export async function setUp(needs: readonly Need[]): Promise<string | null> {
+  const present = await Promise.all(needs.map((need) => need.isPresent()));
+  const missing = needs.filter((_, i) => !present[i]);
+  if (missing.length === 0) return null;
+  for (const { apt, why } of missing) console.log(`missing: ${apt} (${why})`);
+  const install = ["apt-get", "install", "-y", "--no-install-recommends", ...missing.map(({ apt }) => apt)];
+  if (Deno.uid() !== 0) return `apt-get update && ${install.join(" ")}`;
+  console.log(`installing ${missing.map(({ apt }) => apt).join(", ")} with apt-get`);
+  await apt(["update"]);
+  await apt(install.slice(1));
+  return null;
+}
+
+async function apt(args: readonly string[]): Promise<void> {
+  const command = new Deno.Command("apt-get", {
+    args: ["-qq", ...args],
+    env: { DEBIAN_FRONTEND: "noninteractive" },
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const { success, stdout, stderr } = await command.output();
+  if (!success) {
+    throw new Error(`Cannot run apt-get ${args.join(" ")}: ${new TextDecoder().decode(stdout)}${new TextDecoder().decode(stderr)}`);
+  }
+}
+
+function library(apt: string, soname: string, why: string): Need {
+  return { apt, why, isPresent: () => anyExists(LIBRARY_FOLDERS.map((folder) => `${folder}/${soname}`)) };
+}
+
+function header(apt: string, path: string, why: string): Need {
+  return { apt, why, isPresent: () => anyExists([path]) };
+}
+
+function command(apt: string, name: string, why: string): Need {
+  const folders = (Deno.env.get("PATH") ?? "/usr/bin:/usr/sbin").split(":");
+  return { apt, why, isPresent: () => anyExists([...folders, "/usr/sbin"].map((folder) => `${folder}/${name}`)) };
+}
+
+async function anyExists(paths: readonly string[]): Promise<boolean> {
+  for (const path of paths) {
+    try {
+      await Deno.stat(path);
+      return true;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) throw error;
+    }
+  }
+  return false;
+}
+
+if (import.meta.main) {
+  const purpose = Deno.args[0] ?? "run";
+  const needs = PURPOSES[purpose];
+  if (needs === undefined) {
+    console.error(`Cannot set up "${purpose}": needed one of ${Object.keys(PURPOSES).join(", ")}`);
+    Deno.exit(2);
+  }
+  const remedy = await setUp(needs);
+  if (remedy !== null) {
+    console.error(`Cannot install without root; run this, then try again:\n  sudo sh -c '${remedy}'`);
+    Deno.exit(1);
+  }
+}
