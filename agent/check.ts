@@ -1,7 +1,7 @@
 /** `agent check`: says which rung this host gets, and proves it. */
 
 import { chooseRung, KernelPrograms, RUNGS } from "./kernel.ts";
-import { selfTest } from "./self_test.ts";
+import { selfTest } from "./known_answer.ts";
 
 /**
  * Prints the ladder and the outcome of the self-test on stdout.
