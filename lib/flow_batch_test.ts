@@ -1,0 +1,59 @@
+/** Topic messages: what goes in comes out, and nothing else is taken for one. */
+
+import assert from "node:assert/strict";
+import { tableFromArrays, tableToIPC } from "apache-arrow";
+import { BATCH_ROWS_MAX, decodeFlowBatch, encodeFlowBatch, type FlowBatch } from "./flow_batch.ts";
+import { flowBatch } from "./testdata/flow_batch.ts";
+
+/** Rows as plain values, so that two batches can be compared however their texts are coded. */
+function plain({ rowCount, columns }: FlowBatch): Record<string, unknown>[] {
+  return Array.from({ length: rowCount }, (_, i) =>
+    Object.fromEntries(
+      Object.entries(columns).map(([name, column]) => {
+        if ("codes" in column) return [name, column.codes[i]! < 0 ? null : column.dictionary[column.codes[i]!]];
+        if ("bytes" in column) return [name, column.bytes.subarray(16 * i, 16 * i + 16).toHex()];
+        if ("offsets" in column) return [name, [...column.values.subarray(column.offsets[i]!, column.offsets[i + 1]!)]];
+        return [name, column.valid?.[i] === 0 ? null : column.values[i]];
+      }),
+    ));
+}
+
+Deno.test("decodeFlowBatch() gives what encodeFlowBatch() was given", () => {
+  const seed = Date.now() >>> 0;
+  for (const rowCount of [1, 7, 64, 65, 1_000]) {
+    const batch = flowBatch(rowCount, seed + rowCount);
+    assert.deepEqual(plain(decodeFlowBatch(encodeFlowBatch(batch))), plain(batch), `seed ${seed}`);
+  }
+});
+
+Deno.test("encodeFlowBatch() refuses no rows, too many, and columns of another length", () => {
+  const batch = flowBatch(2, 1);
+  assert.throws(() => encodeFlowBatch({ ...batch, rowCount: 0 }), RangeError);
+  assert.throws(() => encodeFlowBatch({ ...batch, rowCount: BATCH_ROWS_MAX + 1 }), RangeError);
+  const columns = { ...batch.columns, server_port: { values: new Int32Array(3) } };
+  assert.throws(() => encodeFlowBatch({ ...batch, columns }), { name: "RangeError", message: /"server_port" has 3 rows, needed 2/ });
+});
+
+Deno.test("decodeFlowBatch() refuses every truncation with a SyntaxError", () => {
+  const message = encodeFlowBatch(flowBatch(3, 1));
+  for (let length = 0; length < message.length - 16; length += 61) {
+    assert.throws(() => decodeFlowBatch(message.subarray(0, length)), SyntaxError, `cut at ${length}`);
+  }
+});
+
+Deno.test("decodeFlowBatch() refuses another schema version, and a stream without our columns", () => {
+  const message = encodeFlowBatch(flowBatch(1, 1));
+  const text = new TextDecoder("latin1").decode(message);
+  const other = message.slice();
+  const at = text.indexOf("skyfall.schema_version");
+  other[at + 1] = 0x78;
+  assert.throws(() => decodeFlowBatch(other), { name: "SyntaxError", message: /schema version "absent", needed "1"/ });
+  assert.throws(() => decodeFlowBatch(tableToIPC(tableFromArrays({ a: [1] }), "stream")), {
+    name: "SyntaxError",
+    message: /schema version/,
+  });
+});
+
+Deno.test("decodeFlowBatch() refuses bytes that are no Arrow stream", () => {
+  assert.throws(() => decodeFlowBatch(new TextEncoder().encode("not an arrow stream at all")), SyntaxError);
+});

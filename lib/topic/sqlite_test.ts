@@ -1,0 +1,86 @@
+/** The embedded topic. */
+
+import assert from "node:assert/strict";
+import { testTopic } from "./contract.ts";
+import { openConsumer, openProducer } from "./open.ts";
+import { TopicError } from "./topic.ts";
+
+async function newPath(): Promise<string> {
+  return `${await Deno.makeTempDir()}/topic.db`;
+}
+
+testTopic("sqlite", async (partitionCount) => {
+  const path = await newPath();
+  const producer = () => openProducer(`sqlite:${path}?partitions=${partitionCount}`);
+  await (await producer())[Symbol.asyncDispose]();
+  return { producer, consumer: () => openConsumer(`sqlite:${path}`) };
+});
+
+Deno.test("openConsumer() says what makes a topic that is not there", async () => {
+  await assert.rejects(openConsumer("sqlite:/nowhere/topic.db"), {
+    name: "TopicError",
+    message: /"\/nowhere\/topic.db": there is no such file; the collector makes it/,
+  });
+});
+
+Deno.test("openProducer() names the folder's path where it cannot make a topic", async () => {
+  await assert.rejects(openProducer("sqlite:/nowhere/topic.db"), {
+    name: "TopicError",
+    message: /"\/nowhere\/topic.db": the file or its folder cannot be opened/,
+  });
+});
+
+Deno.test("openConsumer() refuses a file that is no SQLite file, or another program's", async () => {
+  const path = await newPath();
+  await Deno.writeTextFile(path, "no database at all, but long enough to look at ".repeat(10));
+  await assert.rejects(openConsumer(`sqlite:${path}`), { name: "TopicError", message: /no SQLite file/ });
+  const empty = await newPath();
+  await Deno.writeTextFile(empty, "");
+  await assert.rejects(openConsumer(`sqlite:${empty}`), { name: "TopicError", message: /of another program/ });
+});
+
+Deno.test("openProducer() refuses URLs that it does not know, and tells those that it does", async () => {
+  for (const url of ["kafka://localhost:9092/flows", "topic.db", "sqlite:", "sqlite:a?partitions=x"]) {
+    await assert.rejects(openProducer(url), TopicError);
+  }
+  await assert.rejects(openProducer("sqlite:/tmp/a?partitions=0"), { message: /0 partitions, needed 1 to 1024/ });
+});
+
+Deno.test("a topic that is made anew under an old path has another name", async () => {
+  const path = await newPath();
+  const nameOf = async () => {
+    await (await openProducer(`sqlite:${path}`))[Symbol.asyncDispose]();
+    await using consumer = await openConsumer(`sqlite:${path}`);
+    return consumer.topicName;
+  };
+  const first = await nameOf();
+  assert.equal(await nameOf(), first);
+  for (const suffix of ["", "-wal", "-shm"]) {
+    await Deno.remove(path + suffix).catch((error) => assert(error instanceof Deno.errors.NotFound));
+  }
+  assert.notEqual(await nameOf(), first);
+});
+
+Deno.test("a producer that is killed at any moment has stored all that it acknowledged, and leaves no gap", async () => {
+  const path = await newPath();
+  const url = `sqlite:${path}`;
+  await (await openProducer(url))[Symbol.asyncDispose]();
+  let acknowledged = 0;
+  for (let round = 0; round < 5; round++) {
+    const script = new URL("testdata/endless_producer.ts", import.meta.url).pathname;
+    const child = new Deno.Command(Deno.execPath(), { args: ["run", "-A", "--no-check", script, url], stdout: "piped" }).spawn();
+    let killed = false;
+    for await (const chunk of child.stdout) {
+      acknowledged += chunk.length; // one byte an acknowledgement
+      if (!killed && acknowledged > 20 * (round + 1)) {
+        child.kill("SIGKILL");
+        killed = true;
+      }
+    }
+    await child.status;
+  }
+  await using consumer = await openConsumer(url);
+  const messages = await consumer.read(0, 0n, 1 << 30);
+  assert.ok(messages.length >= acknowledged, `${messages.length} stored, ${acknowledged} acknowledged`);
+  assert.deepEqual(messages.map(({ offset }) => offset), messages.map((_, i) => BigInt(i)));
+});

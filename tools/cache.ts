@@ -1,0 +1,72 @@
+/** Third parties' programs that the tests and benches read us with, installed once into the user's cache. */
+
+/** Where they are kept. */
+export const CACHE = `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/skyfall`;
+
+const GOFLOW2 = "github.com/netsampler/goflow2/v2/cmd/goflow2@v2.2.6";
+const PYTHON_PACKAGES = ["deltalake==1.6.6", "pyarrow==21.0.0", "pyspark==4.0.5"];
+const SPARK_JARS = ["io.delta:delta-spark_2.13:4.0.1", "io.delta:delta-storage:4.0.1", "org.antlr:antlr4-runtime:4.13.1"];
+
+/** Path of goflow2, an sFlow collector; built from source where it is not there yet. */
+export async function goflow2(): Promise<string> {
+  const path = `${CACHE}/bin/goflow2`;
+  if (!await exists(path)) await must("go", ["install", GOFLOW2], { GOBIN: `${CACHE}/bin` });
+  return path;
+}
+
+/** Path of a Python that has delta-rs, PyArrow and Spark. */
+export async function python(): Promise<string> {
+  const path = `${CACHE}/python/bin/python3`;
+  const marker = `${CACHE}/python/${PYTHON_PACKAGES.join("_")}`;
+  if (await exists(marker)) return path;
+  await must("python3", ["-m", "venv", `${CACHE}/python`]);
+  await must(path, ["-m", "pip", "install", "--quiet", "--no-cache-dir", ...PYTHON_PACKAGES]);
+  await Deno.writeTextFile(marker, "");
+  return path;
+}
+
+/** Paths of the jars that let Spark read Delta Lake. */
+export async function sparkJars(): Promise<string[]> {
+  const folder = `${CACHE}/jars`;
+  const path = (jar: string) => `${folder}/${jar.split(":").slice(1).join("-")}.jar`;
+  for (const jar of SPARK_JARS) {
+    if (await exists(path(jar))) continue;
+    await must("mvn", [
+      "--quiet",
+      "--batch-mode",
+      "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy",
+      `-Dartifact=${jar}`,
+      `-DoutputDirectory=${folder}`,
+    ]);
+  }
+  return SPARK_JARS.map(path);
+}
+
+async function must(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {
+  const { success, stdout, stderr } = await new Deno.Command(command, {
+    args: [...args],
+    env: { ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  if (!success) {
+    throw new Error(`Cannot run "${command} ${args.join(" ")}": ${new TextDecoder().decode(stdout)}${new TextDecoder().decode(stderr)}`);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+if (import.meta.main) {
+  console.log(await goflow2());
+  console.log(await python());
+  console.log(await sparkJars());
+}
