@@ -125,11 +125,18 @@ export function decodeFlowBatch(message: Uint8Array): FlowBatch {
 }
 
 function parseArrow(message: Uint8Array): Table {
+  let table: Table;
   try {
-    return tableFromIPC(message);
+    table = tableFromIPC(message);
   } catch (cause) {
-    throw new SyntaxError(`Cannot decode flow batch: ${message.length} bytes are no Arrow IPC stream`, { cause });
+    throw new SyntaxError(noArrowStream(message), { cause });
   }
+  if (table.schema.fields.length === 0) throw new SyntaxError(noArrowStream(message)); // so it answers bytes that are too few
+  return table;
+}
+
+function noArrowStream(message: Uint8Array): string {
+  return `Cannot decode flow batch: ${message.length} bytes are no Arrow IPC stream`;
 }
 
 function arrowType(type: ColumnType, index: number): DataType {

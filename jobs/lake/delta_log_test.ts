@@ -1,0 +1,90 @@
+/** The Delta log: what is committed is read back, and what is broken is named. */
+
+import assert from "node:assert/strict";
+import { type AddFile, commitVersion, readSnapshot } from "./delta_log.ts";
+
+const noCheckpoint = () => Promise.reject(new Error("there is no checkpoint"));
+
+function add(path: string): AddFile {
+  return { path, partitionValues: {}, size: 1, modificationTime: 0, dataChange: true };
+}
+
+async function newTable(...versions: object[][]): Promise<string> {
+  const directory = await Deno.makeTempDir();
+  await Deno.mkdir(`${directory}/_delta_log`);
+  for (const [version, actions] of versions.entries()) assert.equal(await commitVersion(directory, BigInt(version), actions), true);
+  return directory;
+}
+
+const logFile = (directory: string, version: number) => `${directory}/_delta_log/${String(version).padStart(20, "0")}.json`;
+
+Deno.test("readSnapshot() gives files, and the last version of each application", async () => {
+  const txn = (version: number) => ({ txn: { appId: "a", version } });
+  const directory = await newTable([{ add: add("x") }, txn(3)], [{ add: add("y") }, txn(7)], [{ remove: { path: "x", dataChange: true } }]);
+  const { version, files, transactions } = await readSnapshot(directory, noCheckpoint);
+  assert.deepEqual([version, [...files.keys()], transactions.get("a")], [2n, ["y"], 7n]);
+});
+
+Deno.test("readSnapshot() gives version -1 where there is no table", async () => {
+  assert.equal((await readSnapshot("/nowhere", noCheckpoint)).version, -1n);
+});
+
+Deno.test("commitVersion() gives way to whoever was first, and leaves nothing behind", async () => {
+  const directory = await newTable([{ add: add("x") }]);
+  assert.equal(await commitVersion(directory, 0n, [{ add: add("z") }]), false);
+  assert.deepEqual([...(await readSnapshot(directory, noCheckpoint)).files.keys()], ["x"]);
+  assert.deepEqual([...Deno.readDirSync(`${directory}/_delta_log`)].map(({ name }) => name), ["00000000000000000000.json"]);
+});
+
+Deno.test("commitVersion() lets exactly one of many writers have a version", async () => {
+  const directory = await newTable();
+  const won = await Promise.all(Array.from({ length: 20 }, (_, i) => commitVersion(directory, 0n, [{ add: add(String(i)) }])));
+  assert.equal(won.filter(Boolean).length, 1);
+});
+
+Deno.test("readSnapshot() names the file that a log with a hole lacks", async () => {
+  const directory = await newTable([{ add: add("x") }], [{ add: add("y") }], [{ add: add("z") }]);
+  await Deno.remove(logFile(directory, 1));
+  await assert.rejects(readSnapshot(directory, noCheckpoint), {
+    name: "LakeError",
+    message: /from version 0 to 2; "00000000000000000001.json" is missing/,
+  });
+});
+
+for (const [what, line] of [["no JSON", '{"add":'], ["no action", '{"add":{"path":7}}']] as const) {
+  Deno.test(`readSnapshot() names the file and line of an entry that is ${what}`, async () => {
+    const directory = await newTable([{ add: add("x") }], [{ add: add("y") }]);
+    await Deno.writeTextFile(logFile(directory, 1), `{"add":${JSON.stringify(add("y"))}}\n${line}\n`);
+    await assert.rejects(readSnapshot(directory, noCheckpoint), {
+      name: "LakeError",
+      message: /00000000000000000001\.json": line 2 is no/,
+    });
+  });
+}
+
+Deno.test("readSnapshot() refuses a protocol that is newer than this program", async () => {
+  const directory = await newTable([{ protocol: { minReaderVersion: 3, minWriterVersion: 7 } }]);
+  await assert.rejects(readSnapshot(directory, noCheckpoint), {
+    name: "LakeError",
+    message: /needs reader 3 and writer 7.*use a newer Skyfall/,
+  });
+});
+
+Deno.test("readSnapshot() goes on from a checkpoint, in one part or several", async () => {
+  for (const parts of [undefined, 2]) {
+    const directory = await newTable([{ add: add("x") }], [{ add: add("y") }]);
+    await Deno.remove(logFile(directory, 0));
+    await Deno.writeTextFile(`${directory}/_delta_log/_last_checkpoint`, JSON.stringify({ version: 0, parts }));
+    const asked: string[] = [];
+    const snapshot = await readSnapshot(directory, (paths) => {
+      asked.push(...paths.map((path) => path.split("/").at(-1)!));
+      return Promise.resolve([{ add: add("x"), remove: null }]);
+    });
+    const base = "00000000000000000000.checkpoint";
+    assert.deepEqual(
+      asked,
+      parts === undefined ? [`${base}.parquet`] : [`${base}.0000000001.0000000002.parquet`, `${base}.0000000002.0000000002.parquet`],
+    );
+    assert.deepEqual([...snapshot.files.keys()], ["x", "y"]);
+  }
+});
