@@ -4,24 +4,7 @@ import assert from "node:assert/strict";
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import { describeFile } from "./describe_file.ts";
 import { concat, datagram, GOLDEN, tagged, words } from "./testdata/datagram.ts";
-
-/** A pcap file of little-endian microseconds with one Ethernet frame: IPv4, UDP to 6343. */
-function pcap(payload: Uint8Array): Uint8Array {
-  const udp = concat(
-    new Uint8Array([0x9c, 0x40, 0x18, 0xc7]),
-    new Uint8Array([(payload.length + 8) >> 8, (payload.length + 8) & 0xff, 0, 0]),
-    payload,
-  );
-  const ip = concat(new Uint8Array([0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1]), udp);
-  const frame = concat(new Uint8Array(12), new Uint8Array([8, 0]), ip);
-  const header = new Uint8Array(24 + 16);
-  const view = new DataView(header.buffer);
-  view.setUint32(0, 0xa1b2_c3d4, true);
-  view.setUint32(20, 1, true);
-  view.setUint32(32, frame.length, true);
-  view.setUint32(36, frame.length, true);
-  return concat(header, frame);
-}
+import { pcapFile } from "./testdata/pcap.ts";
 
 Deno.test("describeFile() names every field of our records", () => {
   const [header, sample] = [...describeFile(GOLDEN, DEFAULT_ENTERPRISE)];
@@ -39,7 +22,7 @@ Deno.test("describeFile() names every field of our records", () => {
 });
 
 Deno.test("describeFile() finds the datagram in a pcap file", () => {
-  assert.deepEqual([...describeFile(pcap(GOLDEN), DEFAULT_ENTERPRISE)], [...describeFile(GOLDEN, DEFAULT_ENTERPRISE)]);
+  assert.deepEqual([...describeFile(pcapFile([GOLDEN]), DEFAULT_ENTERPRISE)], [...describeFile(GOLDEN, DEFAULT_ENTERPRISE)]);
 });
 
 Deno.test("describeFile() tells what is malformed, and where", () => {
@@ -56,7 +39,7 @@ Deno.test("describeFile() names standard records, and shows unknown ones by thei
 });
 
 Deno.test("describeFile() refuses a pcap file that is cut", () => {
-  assert.throws(() => [...describeFile(pcap(GOLDEN).slice(0, 60), DEFAULT_ENTERPRISE)], {
+  assert.throws(() => [...describeFile(pcapFile([GOLDEN]).slice(0, 60), DEFAULT_ENTERPRISE)], {
     name: "SyntaxError",
     message: /Cannot read capture/,
   });

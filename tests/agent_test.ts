@@ -1,0 +1,64 @@
+/** The agent on this kernel, and on a host that lacks what it needs. */
+
+import assert from "node:assert/strict";
+import { afterHiding, runTask } from "./command.ts";
+import { missingKernel, testWith } from "./require.ts";
+
+const missing = await missingKernel();
+const RUN = ["run", "--collector", "127.0.0.1:6343"];
+
+/** The last line of the log. */
+function failure(stderr: string): string {
+  const line = JSON.parse(stderr.trimEnd().split("\n").at(-1)!);
+  assert.equal(line.message, "failed");
+  return line.error;
+}
+
+testWith(missing, "agent check finds every field of a known conversation as the kernel's own account has it", async () => {
+  const { code, stdout, stderr } = await runTask("agent", ["check"]);
+  assert.equal(code, 0, stderr);
+  const counts = /self-test: (\d+) of (\d+) fields/.exec(stdout);
+  assert.equal(counts?.[1], counts?.[2]);
+  assert.ok(Number(counts?.[1]) > 100, stdout);
+  assert.match(stdout, /rung tp_btf: available/);
+});
+
+testWith(missing, "agent run says which capabilities it needs where it has none", async () => {
+  const { code, stderr } = await runTask("agent", RUN, ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]);
+  assert.equal(code, 1);
+  assert.match(failure(stderr), /CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN/);
+});
+
+testWith(missing, "agent run says what a kernel without BTF lacks", async () => {
+  const hide = afterHiding("d=$(mktemp -d); mount --bind $d /sys/kernel/btf; rmdir $d");
+  const { code, stderr } = await runTask("agent", RUN, hide);
+  assert.equal(code, 1);
+  assert.match(failure(stderr), /rung "tp_btf": \/sys\/kernel\/btf\/vmlinux is not there: .*CONFIG_DEBUG_INFO_BTF/);
+});
+
+testWith(missing, "agent run says how to install the library that is missing", async () => {
+  const hide = afterHiding(`
+    lib=$(dirname $(ldconfig -p | sed -n 's/.*libbpf.so.1 .* => //p' | head -n 1))
+    d=$(mktemp -d)
+    mount -t tmpfs tmpfs $d
+    mkdir $d/upper $d/work
+    mount -t overlay overlay -o lowerdir=$lib,upperdir=$d/upper,workdir=$d/work $lib
+    rm $lib/libbpf.so.1`);
+  const { code, stderr } = await runTask("agent", RUN, hide);
+  assert.equal(code, 1);
+  assert.match(failure(stderr), /libbpf\.so\.1.*apt-get install libbpf1/);
+});
+
+Deno.test("agent run refuses a collector that is no address and port, as misuse", async () => {
+  const { code, stderr } = await runTask("agent", ["run", "--collector", "nowhere"]);
+  assert.equal(code, 2);
+  assert.match(stderr, /"nowhere"/);
+});
+
+Deno.test("agent run names the place in a configuration that is wrong", async () => {
+  const path = await Deno.makeTempFile();
+  await Deno.writeTextFile(path, `{"services": [{"command_line": "x"}]}`);
+  const { code, stderr } = await runTask("agent", [...RUN, "--config", path]);
+  assert.equal(code, 2);
+  assert.match(failure(stderr), /services\[0\]\.service_name/);
+});

@@ -1,0 +1,49 @@
+/** The datagrams of a real agent that observes real traffic. */
+
+import { DatagramSender } from "../ffi/libc.ts";
+import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_socket.ts";
+import { parseHostPort } from "../lib/ip_address.ts";
+import { RunningTask } from "./command.ts";
+import { runTraffic, type TrafficOrder } from "./traffic/run.ts";
+
+const LOOPBACK = "127.0.0.1:0";
+
+/** Runs an agent and the traffic, and returns every datagram that the agent sent until it had stopped. */
+export async function captureAgent(order: TrafficOrder, agentArguments: readonly string[]): Promise<Uint8Array<ArrayBuffer>[]> {
+  using socket = new UdpReceiver(parseHostPort(LOOPBACK).address, 0, true, LOOPBACK);
+  const agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${socket.port}`, ...agentArguments]);
+  const datagrams: Uint8Array<ArrayBuffer>[] = [];
+  let quiet = false;
+  const receiving = (async () => {
+    for (let count = 1; !quiet || count > 0;) {
+      count = socket.receive(); // waits for up to 100 ms
+      for (let i = 0; i < count; i++) {
+        datagrams.push(new Uint8Array(socket.view.buffer, i * SLOT_BYTES, socket.bytes(i)).slice() as Uint8Array<ArrayBuffer>);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+  })();
+  try {
+    await agent.line("observing");
+    await runTraffic(order);
+  } finally {
+    agent.kill("SIGTERM");
+    const { code, stderr } = await agent.ended;
+    quiet = true;
+    await receiving;
+    if (code !== 0) throw new Error(`Cannot capture: the agent ended with ${code}: ${stderr}`);
+  }
+  if (socket.droppedDatagrams > 0) throw new Error(`Cannot capture: ${socket.droppedDatagrams} datagrams were dropped`);
+  return datagrams;
+}
+
+/** Sends the datagrams to a program that listens on loopback, slowly enough for any. */
+export async function replay(datagrams: readonly Uint8Array<ArrayBuffer>[], port: number): Promise<void> {
+  const { address } = parseHostPort(`127.0.0.1:${port}`);
+  using sender = new DatagramSender(address, port, true);
+  for (const [i, datagram] of datagrams.entries()) {
+    const errno = sender.send(datagram);
+    if (errno !== 0) throw new Error(`Cannot replay datagram ${i}: errno ${errno}`);
+    if (i % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}

@@ -1,0 +1,136 @@
+/** Other programs read our datagrams: tshark finds nothing malformed; goflow2 and sfacctd see the same bytes as we do. */
+
+import assert from "node:assert/strict";
+import { describeFile } from "../collector/describe_file.ts";
+import { pcapFile } from "../collector/testdata/pcap.ts";
+import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
+import { goflow2 } from "../tools/cache.ts";
+import { captureAgent, replay } from "./captured.ts";
+import { firstMissing, missingCommand, missingKernel, testWith } from "./require.ts";
+import { KINDS } from "./traffic/plan.ts";
+import type { TrafficOrder } from "./traffic/run.ts";
+
+const ORDER: TrafficOrder = { kinds: KINDS, connections: 210, longPerPlan: 1, concurrency: 8, perSecond: 0 };
+const START_MS = 1_500, QUIET_MS = 3_000;
+const kernel = await missingKernel();
+
+/** Bytes by "source source_port destination destination_port". */
+type BytesByDirection = Map<string, bigint>;
+
+let captured: Promise<Uint8Array<ArrayBuffer>[]> | undefined;
+
+/** One capture with the standard structures, for all tests of this file. */
+function interopDatagrams(): Promise<Uint8Array<ArrayBuffer>[]> {
+  return captured ??= captureAgent(ORDER, ["--interop"]);
+}
+
+function add(sums: BytesByDirection, from: string, to: string, bytes: bigint): void {
+  if (bytes > 0n) sums.set(`${from} ${to}`, (sums.get(`${from} ${to}`) ?? 0n) + bytes);
+}
+
+/** What our own records say, in both directions. */
+function ownBytes(datagrams: readonly Uint8Array[]): BytesByDirection {
+  const sums: BytesByDirection = new Map();
+  for (const line of describeFile(pcapFile(datagrams), DEFAULT_ENTERPRISE)) {
+    for (const record of (line["records"] ?? []) as Record<string, string | number>[]) {
+      if (record["record"] !== "skyfall_flow") continue;
+      const local = `${record["local_address"]} ${record["local_port"]}`, remote = `${record["remote_address"]} ${record["remote_port"]}`;
+      add(sums, local, remote, BigInt(record["tx_bytes"]!));
+      add(sums, remote, local, BigInt(record["rx_bytes"]!));
+    }
+  }
+  return sums;
+}
+
+function assertSameBytes(actual: BytesByDirection, expected: BytesByDirection): void {
+  assert.ok(expected.size > 2 * (ORDER.connections - 60), `only ${expected.size} directions`);
+  assert.deepEqual(new Map([...actual].sort()), new Map([...expected].sort()));
+}
+
+/** A UDP port that is free now. */
+async function freePort(): Promise<number> {
+  const { createSocket } = await import("node:dgram");
+  const socket = createSocket("udp4");
+  await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(() => resolve()));
+  return port;
+}
+
+/** Replays to a collector of another project and returns what it printed until it was stopped. */
+async function printedBy(command: string, args: (port: number) => string[]): Promise<string> {
+  const datagrams = await interopDatagrams(), port = await freePort();
+  const child = new Deno.Command(command, { args: args(port), stdin: "null", stdout: "piped", stderr: "piped" }).spawn();
+  await new Promise((resolve) => setTimeout(resolve, START_MS));
+  await replay(datagrams, port);
+  await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+  child.kill("SIGINT");
+  const { stdout } = await child.output();
+  return new TextDecoder().decode(stdout);
+}
+
+async function tshark(...args: string[]): Promise<string[]> {
+  const { success, stdout, stderr } = await new Deno.Command("tshark", { args, stdout: "piped", stderr: "piped" }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "");
+}
+
+for (const interop of [false, true]) {
+  testWith(
+    firstMissing(kernel, await missingCommand("tshark", "--version")),
+    `tshark dissects every datagram${interop ? " with --interop" : ""}, and calls none malformed`,
+    async () => {
+      const datagrams = interop ? await interopDatagrams() : await captureAgent({ ...ORDER, connections: 42 }, []);
+      const path = await Deno.makeTempFile({ suffix: ".pcap" });
+      await Deno.writeFile(path, pcapFile(datagrams));
+      const read = ["-r", path, "-d", "udp.port==6343,sflow"];
+      const versions = await tshark(...read, "-T", "fields", "-e", "sflow_245.version", "-e", "sflow_245.numsamples");
+      assert.equal(versions.length, datagrams.length);
+      assert.ok(versions.every((line) => /^5\t[1-9]/.test(line)), versions.find((line) => !/^5\t[1-9]/.test(line)));
+      assert.deepEqual(await tshark(...read, "-Y", "_ws.malformed || _ws.expert.severity >= warning"), []);
+    },
+  );
+}
+
+testWith(
+  firstMissing(kernel, await missingCommand("go", "version")),
+  "goflow2 reports the same addresses, ports and bytes as we do",
+  async () => {
+    const printed = await printedBy(await goflow2(), (port) => ["-listen", `sflow://127.0.0.1:${port}?workers=1`, "-format", "json"]);
+    const sums: BytesByDirection = new Map();
+    for (const line of printed.split("\n").filter((line) => line.startsWith("{"))) {
+      const flow = JSON.parse(line);
+      add(
+        sums,
+        `${flow.src_addr} ${flow.src_port}`,
+        `${flow.dst_addr} ${flow.dst_port}`,
+        BigInt(flow.bytes) * BigInt(flow.sampling_rate),
+      );
+    }
+    assertSameBytes(sums, ownBytes(await interopDatagrams()));
+  },
+);
+
+testWith(
+  firstMissing(kernel, await missingCommand("sfacctd", "-V")),
+  "sfacctd reports the same addresses, ports and bytes as we do",
+  async () => {
+    const config = await Deno.makeTempFile();
+    const settings = [
+      "plugins: print",
+      "aggregate: src_host, dst_host, src_port, dst_port, proto",
+      "sfacctd_renormalize: true",
+      "print_output: json",
+      "print_refresh_time: 60",
+      "print_cache_entries: 100003",
+    ];
+    await Deno.writeTextFile(config, settings.join("\n") + "\n");
+    const printed = await printedBy("sfacctd", (port) => ["-f", config, "-L", "127.0.0.1", "-l", String(port)]);
+    const sums: BytesByDirection = new Map();
+    for (const line of printed.split("\n").filter((line) => line.startsWith("{"))) {
+      const flow = JSON.parse(line);
+      add(sums, `${flow.ip_src} ${flow.port_src}`, `${flow.ip_dst} ${flow.port_dst}`, BigInt(flow.bytes));
+    }
+    assertSameBytes(sums, ownBytes(await interopDatagrams()));
+  },
+);
