@@ -1,7 +1,7 @@
 /** The agent on this kernel, and on a host that lacks what it needs. */
 
 import assert from "node:assert/strict";
-import { afterHiding, runTask } from "./command.ts";
+import { afterHiding, runTask, WITHOUT_CAPABILITIES } from "./command.ts";
 import { missingKernel, testWith } from "./require.ts";
 
 const missing = await missingKernel();
@@ -24,7 +24,7 @@ testWith(missing, "agent check finds every field of a known conversation as the 
 });
 
 testWith(missing, "agent run says which capabilities it needs where it has none", async () => {
-  const { code, stderr } = await runTask("agent", RUN, ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]);
+  const { code, stderr } = await runTask("agent", RUN, WITHOUT_CAPABILITIES);
   assert.equal(code, 1);
   assert.match(failure(stderr), /CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN/);
 });

@@ -68,6 +68,9 @@ export async function runTask(task: string, args: readonly string[], prefix: Pre
   return await (await RunningTask.start(task, args, prefix)).ended;
 }
 
+/** Starts the task as a user who may do nothing, but owns the files. */
+export const WITHOUT_CAPABILITIES: Prefix = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"];
+
 /** Runs `script` in a mount namespace of its own before the task, so that what it hides is hidden from the task alone. */
 export function afterHiding(script: string): Prefix {
   return ["unshare", "--mount", "sh", "-ec", `${script}\nexec "$@"`, "sh"];

@@ -172,18 +172,19 @@ function inTransaction(database: DatabaseSync, action: () => void): void {
   }
 }
 
-/** SQLite's primary result codes (sqlite.org/rescode.html) and what to do about them. */
-const REMEDIES: Readonly<Record<number, string>> = {
-  5: "another process keeps it locked; wait for it or stop it",
-  8: "it is read-only; give this user the right to write it",
-  10: "the disk failed; look at the kernel's log",
-  11: "it is damaged; move it away and restore it from a copy, or start a new one",
-  13: "the disk is full; free some space, nothing that was stored is lost",
-  14: "the file or its folder cannot be opened; make the folder, or give this user the right to use it",
-  26: "it is no SQLite file; name another path",
-};
-
-const CANNOT_OPEN = 14;
+/** SQLite's own words for its primary result codes (sqlite3_errstr), and what to do about them. */
+const REMEDIES: readonly { readonly says: RegExp; readonly remedy: string }[] = [
+  { says: /database is locked/, remedy: "another process keeps it locked; wait for it or stop it" },
+  { says: /readonly database/, remedy: "it is read-only; give this user the right to write it" },
+  { says: /disk I\/O error/, remedy: "the disk failed; look at the kernel's log" },
+  { says: /disk image is malformed/, remedy: "it is damaged; move it away and restore it from a copy, or start a new one" },
+  { says: /disk is full/, remedy: "the disk is full; free some space, nothing that was stored is lost" },
+  { says: /not a database/, remedy: "it is no SQLite file; name another path" },
+  {
+    says: /unable to open/,
+    remedy: "the file or its folder cannot be opened; make the folder, or give this user the right to use it",
+  },
+];
 
 /** Runs an action, and says of SQLite's errors which topic they befell and what to do. */
 function explained<T>(path: string, action: string, run: () => T): T {
@@ -191,8 +192,7 @@ function explained<T>(path: string, action: string, run: () => T): T {
     return run();
   } catch (cause) {
     if (!(cause instanceof Error) || !("code" in cause) || cause.code !== "ERR_SQLITE_ERROR") throw cause;
-    // A file that cannot even be opened comes without a result code.
-    const remedy = REMEDIES["errcode" in cause ? Number(cause.errcode) & 0xff : CANNOT_OPEN];
-    throw new TopicError(`Cannot ${action} topic "${path}": ${remedy ?? "SQLite failed"}`, { cause });
+    const known = REMEDIES.find(({ says }) => says.test(cause.message)); // not every error comes with its code
+    throw new TopicError(`Cannot ${action} topic "${path}": ${known?.remedy ?? "SQLite failed"}`, { cause });
   }
 }

@@ -1,0 +1,67 @@
+/** Other programs read the lake: delta-rs and Spark find the rows, the sums and the offsets that our own SQL finds. */
+
+import assert from "node:assert/strict";
+import { runEtl } from "../jobs/etl.ts";
+import { ask, newPlace, publishFlows, type TestPlace } from "../jobs/testdata/topic.ts";
+import { openConsumer } from "../lib/topic/open.ts";
+import { python, sparkJars } from "../tools/cache.ts";
+import { firstMissing, missingCommand, testWith } from "./require.ts";
+
+const OWN = `select count(*) as rows, sum(bytes_sent)::bigint as bytes_sent, sum(bytes_received)::bigint as bytes_received,
+  sum(len(client_ports))::bigint as client_ports, count(*) - count(srtt_us_min) as srtt_us_min_nulls,
+  sum(epoch_us(window_start) % 1000003)::bigint as window_start_us, count(distinct client_service_name) as client_services from flow`;
+
+/** A lake of several commits, and what our own SQL says about it. */
+async function newLake(): Promise<{ readonly place: TestPlace; readonly table: string; readonly own: Record<string, number> }> {
+  const place = await newPlace();
+  const url = place.topic.replace(/\?.*/, "");
+  for (let i = 0; i < 4; i++) {
+    await publishFlows(place.topic, 12, 1_000 * i);
+    await runEtl(url, place.lake);
+  }
+  const [row] = await ask(place.lake, OWN);
+  const own = Object.fromEntries(Object.entries(row!).map(([name, value]) => [name, Number(value)]));
+  assert.equal(own["rows"], 4 * 12 * 50);
+  return { place, table: `${place.lake}/flow`, own };
+}
+
+async function hours(place: TestPlace): Promise<string[]> {
+  return (await ask(place.lake, "select distinct concat(date, ' ', hour) as hour from flow order by 1")).map((row) => String(row["hour"]));
+}
+
+async function readWith(script: string, ...args: string[]): Promise<Record<string, unknown>> {
+  const path = new URL(`lake_readers/${script}`, import.meta.url).pathname;
+  const command = new Deno.Command(await python(), {
+    args: [path, ...args],
+    env: { SPARK_LOCAL_IP: "127.0.0.1" },
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const { success, stdout, stderr } = await command.output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+const noPython = await missingCommand("python3", "--version");
+
+testWith(noPython, "delta-rs reads the same rows, sums and offsets as our SQL", async () => {
+  const { place, table, own } = await newLake();
+  await using consumer = await openConsumer(place.topic.replace(/\?.*/, ""));
+  const applications = [0, 1].map((partition) => `skyfall-etl:${consumer.topicName}:${partition}`);
+  assert.deepEqual(await readWith("delta_rs.py", table, ...applications), {
+    version: 3,
+    ...own,
+    hours: await hours(place),
+    next_offsets: [24, 24],
+  });
+});
+
+testWith(
+  firstMissing(noPython, await missingCommand("java", "-version"), await missingCommand("mvn", "--version")),
+  "Spark reads the same rows and sums as our SQL",
+  async () => {
+    const { place, table, own } = await newLake();
+    const answer = await readWith("spark.py", table, (await sparkJars()).join(","));
+    assert.deepEqual(answer, { ...own, hours: await hours(place) });
+  },
+);
