@@ -48,6 +48,10 @@ export class RunningTask {
     throw new Error(`Cannot see "${part}": the task ended with ${first.code}: ${first.stdout}${first.stderr}`);
   }
 
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   kill(signal: Deno.Signal): void {
     this.#child.kill(signal);
   }
