@@ -11,9 +11,7 @@
 #include "tcp_event.h"
 
 /* Bounds. */
-#define SOCKETS_MAX 1048576
 #define PROCESSES_MAX 16384
-#define UNOWNED_MAX 16384
 #define RING_BYTES (8 * 1024 * 1024)
 
 /* What is remembered of a socket between its beginning and its end. */
@@ -32,7 +30,7 @@ struct followed_socket {
 	__u8 active_open;
 	__u8 attribution;
 	__u8 quality_taken;
-	__u8 reserved;
+	__u8 ended;
 };
 
 struct process_key {
@@ -41,21 +39,13 @@ struct process_key {
 	__u32 exec_id;
 };
 
+/* Lives and dies with the socket: no bound to set, nothing to clean up, and found without a search. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, SOCKETS_MAX);
-	__uint(map_flags, BPF_F_NO_PREALLOC); /* memory follows the number of live sockets */
-	__type(key, __u64);                   /* socket cookie: never used again, unlike the address of a sock */
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
 	__type(value, struct followed_socket);
 } sockets SEC(".maps");
-
-/* Connections that ended before their owner was known; the release hook still names them. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, UNOWNED_MAX);
-	__type(key, __u64);
-	__type(value, __u8);
-} unowned SEC(".maps");
 
 /* Processes already described; one that falls out is described again. */
 struct {
@@ -278,31 +268,41 @@ static __always_inline void report(struct tcp_sock *tp, __u64 cookie, const stru
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
 
-/* CLOSE -> SYN-SENT runs in connect(2), before a source port is chosen: take the owner, not the tuple. */
-static __always_inline void on_connect(__u64 cookie)
+/* A socket whose connection failed may connect again: what is remembered of the earlier attempt is forgotten. */
+static __always_inline struct followed_socket *follow(struct sock *sk)
 {
-	struct followed_socket followed = { .syn_sent_ktime_ns = bpf_ktime_get_ns(), .active_open = 1 };
+	struct followed_socket *followed = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 
-	take_owner(&followed, ATTRIBUTION_CONNECT);
-	if (bpf_map_update_elem(&sockets, &cookie, &followed, BPF_ANY) != 0)
+	if (followed)
+		__builtin_memset(followed, 0, sizeof(*followed));
+	else
 		count(COUNTER_MAP_FULL);
-	describe_process(&followed);
+	return followed;
+}
+
+/* CLOSE -> SYN-SENT runs in connect(2), before a source port is chosen: take the owner, not the tuple. */
+static __always_inline void on_connect(struct sock *sk)
+{
+	struct followed_socket *followed = follow(sk);
+
+	if (!followed)
+		return;
+	followed->syn_sent_ktime_ns = bpf_ktime_get_ns();
+	followed->active_open = 1;
+	take_owner(followed, ATTRIBUTION_CONNECT);
+	describe_process(followed);
 }
 
 /* A passive socket gets here in a softirq: whoever was interrupted is not its owner. */
-static __always_inline void on_established(__u64 cookie)
+static __always_inline void on_established(struct sock *sk)
 {
-	struct followed_socket *known = bpf_map_lookup_elem(&sockets, &cookie);
+	struct followed_socket *followed = bpf_sk_storage_get(&sockets, sk, 0, 0);
 
 	count(COUNTER_OPENED);
-	if (known) {
-		known->established_ktime_ns = bpf_ktime_get_ns();
-		return;
-	}
-	struct followed_socket followed = { .established_ktime_ns = bpf_ktime_get_ns() };
-
-	if (bpf_map_update_elem(&sockets, &cookie, &followed, BPF_ANY) != 0)
-		count(COUNTER_MAP_FULL);
+	if (!followed)
+		followed = follow(sk);
+	if (followed)
+		followed->established_ktime_ns = bpf_ktime_get_ns();
 }
 
 /* The first FIN, of either end. */
@@ -323,11 +323,9 @@ static __always_inline void on_owner_close(struct followed_socket *known, enum a
 	describe_process(known);
 }
 
-static __always_inline void on_end(struct tcp_sock *tp, __u64 cookie, __u8 old_state)
+static __always_inline void on_end(struct tcp_sock *tp, __u64 cookie, struct followed_socket *known, __u8 old_state)
 {
-	struct followed_socket *known = bpf_map_lookup_elem(&sockets, &cookie);
 	struct followed_socket unseen = {};
-	__u8 yes = 1;
 
 	count(old_state == TCP_SYN_SENT ? COUNTER_FAILED : COUNTER_ENDED);
 	if (!known)
@@ -335,9 +333,7 @@ static __always_inline void on_end(struct tcp_sock *tp, __u64 cookie, __u8 old_s
 	if (!known->quality_taken)
 		take_quality(known, tp);
 	report(tp, cookie, known, EVENT_SOCKET_ENDED, old_state);
-	if (known->pid == 0)
-		bpf_map_update_elem(&unowned, &cookie, &yes, BPF_ANY);
-	bpf_map_delete_elem(&sockets, &cookie);
+	known->ended = 1;
 }
 
 /* listen(2) and the close of a listener run in the owner's context. */
@@ -355,24 +351,22 @@ static __always_inline int on_state(struct sock *sk, int old_state, int new_stat
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct followed_socket *known;
-	__u64 cookie;
 
 	if (!tp)
 		return 0;
-	cookie = bpf_get_socket_cookie(sk);
 	if (new_state == TCP_SYN_SENT) {
-		on_connect(cookie);
+		on_connect(sk);
 	} else if (new_state == TCP_ESTABLISHED) {
-		on_established(cookie);
+		on_established(sk);
 	} else if (new_state == TCP_LISTEN) {
-		on_listen(tp, cookie, EVENT_LISTEN_STARTED);
+		on_listen(tp, bpf_get_socket_cookie(sk), EVENT_LISTEN_STARTED);
 	} else if (new_state == TCP_CLOSE) {
 		if (old_state == TCP_LISTEN)
-			on_listen(tp, cookie, EVENT_LISTEN_ENDED);
+			on_listen(tp, bpf_get_socket_cookie(sk), EVENT_LISTEN_ENDED);
 		else if (old_state != TCP_SYN_RECV) /* never ESTABLISHED: no connection to anyone here */
-			on_end(tp, cookie, old_state);
-	} else {
-		known = bpf_map_lookup_elem(&sockets, &cookie);
+			on_end(tp, bpf_get_socket_cookie(sk), bpf_sk_storage_get(&sockets, sk, 0, 0), old_state);
+	} else if (old_state == TCP_ESTABLISHED || new_state == TCP_FIN_WAIT1 || new_state == TCP_LAST_ACK) {
+		known = bpf_sk_storage_get(&sockets, sk, 0, 0);
 		if (!known)
 			return 0;
 		if (old_state == TCP_ESTABLISHED)
@@ -384,21 +378,15 @@ static __always_inline int on_state(struct sock *sk, int old_state, int new_stat
 }
 
 /* The last close(2) of an inet socket: names the owner where no earlier moment could. */
-static __always_inline int on_release(__u64 cookie)
+static __always_inline int on_release(struct followed_socket *known, __u64 cookie)
 {
-	struct followed_socket *known = bpf_map_lookup_elem(&sockets, &cookie);
-	struct followed_socket late = {};
 	struct tcp_event *event;
 
-	if (known) {
-		on_owner_close(known, ATTRIBUTION_RELEASE);
+	if (!known || known->pid != 0)
 		return 0;
-	}
-	if (!bpf_map_lookup_elem(&unowned, &cookie))
+	on_owner_close(known, ATTRIBUTION_RELEASE);
+	if (!known->ended) /* its end is yet to be reported, with the owner */
 		return 0;
-	bpf_map_delete_elem(&unowned, &cookie);
-	take_owner(&late, ATTRIBUTION_RELEASE);
-	describe_process(&late);
 	event = reserve_event(sizeof(*event));
 	if (!event)
 		return 0;
@@ -406,12 +394,12 @@ static __always_inline int on_release(__u64 cookie)
 	event->ktime_ns = bpf_ktime_get_ns();
 	event->socket_cookie = cookie;
 	event->kind = EVENT_SOCKET_OWNED;
-	event->pid = late.pid;
-	event->exec_id = late.exec_id;
-	event->process_start_ns = late.process_start_ns;
-	event->user_id = late.user_id;
-	event->cgroup_id = late.cgroup_id;
-	event->attribution = late.attribution;
+	event->pid = known->pid;
+	event->exec_id = known->exec_id;
+	event->process_start_ns = known->process_start_ns;
+	event->user_id = known->user_id;
+	event->cgroup_id = known->cgroup_id;
+	event->attribution = known->attribution;
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	return 0;
 }

@@ -12,7 +12,7 @@ SEC("cgroup/sock_release")
 int skyfall_release(struct bpf_sock *sk)
 {
 	if (sk->protocol == IPPROTO_TCP)
-		on_release(bpf_get_socket_cookie(sk));
+		on_release(bpf_sk_storage_get(&sockets, sk, 0, 0), bpf_get_socket_cookie(sk));
 	return 1;
 }
 
@@ -31,7 +31,7 @@ int skyfall_live(struct bpf_iter__tcp *ctx)
 	if (!tp) /* a minisocket, in TIME-WAIT or NEW-SYN-RECV */
 		return 0;
 	event.socket_cookie = bpf_get_socket_cookie(&tp->inet_conn.icsk_inet.sk);
-	followed = bpf_map_lookup_elem(&sockets, &event.socket_cookie);
+	followed = bpf_sk_storage_get(&sockets, tp, 0, 0);
 	if (!followed)
 		followed = &unseen;
 	fill_tcp_event(&event, tp, followed, EVENT_SOCKET_LIVE, tp->inet_conn.icsk_inet.sk.__sk_common.skc_state);
