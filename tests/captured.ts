@@ -3,7 +3,7 @@
 import { DatagramSender } from "../ffi/libc.ts";
 import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_socket.ts";
 import { parseHostPort } from "../lib/ip_address.ts";
-import { RunningTask } from "./command.ts";
+import { type Ended, RunningTask } from "./command.ts";
 import { runTraffic, type TrafficOrder } from "./traffic/run.ts";
 
 const LOOPBACK = "127.0.0.1:0";
@@ -23,18 +23,21 @@ export async function captureAgent(order: TrafficOrder, agentArguments: readonly
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
   })();
+  const { code, stderr } = await runTrafficUnder(agent, order).finally(() => (quiet = true));
+  await receiving;
+  if (code !== 0) throw new Error(`Cannot capture: the agent ended with ${code}: ${stderr}`);
+  if (socket.droppedDatagrams > 0) throw new Error(`Cannot capture: ${socket.droppedDatagrams} datagrams were dropped`);
+  return datagrams;
+}
+
+async function runTrafficUnder(agent: RunningTask, order: TrafficOrder): Promise<Ended> {
   try {
     await agent.line("observing");
     await runTraffic(order);
   } finally {
     agent.kill("SIGTERM");
-    const { code, stderr } = await agent.ended;
-    quiet = true;
-    await receiving;
-    if (code !== 0) throw new Error(`Cannot capture: the agent ended with ${code}: ${stderr}`);
   }
-  if (socket.droppedDatagrams > 0) throw new Error(`Cannot capture: ${socket.droppedDatagrams} datagrams were dropped`);
-  return datagrams;
+  return await agent.ended;
 }
 
 /** Sends the datagrams to a program that listens on loopback, slowly enough for any. */
