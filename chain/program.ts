@@ -76,7 +76,11 @@ export class Program {
    * @throws {Error} If it fails.
    */
   async stop(): Promise<LogLine> {
-    this.#child.kill("SIGTERM");
+    try {
+      this.#child.kill("SIGTERM");
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // it has ended by itself; why is said below
+    }
     const line = await this.message("stopped");
     const { success, code } = await this.status;
     if (!success) throw new Error(`Cannot stop ${this.name}: it ended with ${code}: ${this.#lastError()}`);

@@ -140,20 +140,12 @@ Deno.test("a folder that is no lake is refused, with the command that makes one"
   });
 });
 
-function startEtl(place: TestPlace): Deno.ChildProcess {
-  const args = [
-    "run",
-    "-A",
-    "--no-check",
-    new URL("main.ts", import.meta.url).pathname,
-    "run",
-    "etl",
-    "--topic",
-    url(place),
-    "--lake",
-    place.lake,
-  ];
-  return new Deno.Command(Deno.execPath(), { args, stdout: "null", stderr: "null" }).spawn();
+/** Runs the job in a process that is killed after so long, unless it has ended by then. */
+async function runEtlAndKill(place: TestPlace, afterMs: number): Promise<void> {
+  const main = new URL("main.ts", import.meta.url).pathname;
+  const job = [Deno.execPath(), "run", "-A", "--no-check", main, "run", "etl", "--topic", url(place), "--lake", place.lake];
+  const args = ["--signal=KILL", String(afterMs / 1_000), ...job];
+  await new Deno.Command("timeout", { args, stdout: "null", stderr: "null" }).output();
 }
 
 Deno.test("a run that is killed at any moment loses and doubles nothing", async () => {
@@ -161,10 +153,7 @@ Deno.test("a run that is killed at any moment loses and doubles nothing", async 
   await publishFlows(place.topic, 4, 1);
   for (let i = 0; i < 12; i++) {
     await publishFlows(place.topic, 4, 1_000 * i);
-    const child = startEtl(place);
-    const timer = setTimeout(() => child.kill("SIGKILL"), 150 + 60 * i);
-    await child.status;
-    clearTimeout(timer);
+    await runEtlAndKill(place, 150 + 60 * i);
   }
   await runEtl(url(place), place.lake);
   await assertExact(place);
