@@ -70,13 +70,17 @@ export class DatagramEncoder {
     return this.#flowRecords;
   }
 
-  /** Encodes flows in as many datagrams as they need; `onDatagram` gets each with the number of flows in it. */
+  /**
+   * Encodes flows in as many datagrams as they need, those of a process together, so that its descriptor is repeated as
+   * little as can be; `onDatagram` gets each datagram with the number of flows in it.
+   */
   encodeFlows(
-    flows: readonly Flow[],
+    unordered: readonly Flow[],
     uptimeMs: number,
     drops: number,
     onDatagram: (datagram: Uint8Array<ArrayBuffer>, flowCount: number) => void,
   ): void {
+    const flows = [...Map.groupBy(unordered, ({ process }) => process).values()].flat();
     for (let next = 0; next < flows.length;) {
       const start = this.#beginDatagram(uptimeMs, 1);
       const { end, at } = this.#writeFlowSample(flows, next, start, drops);

@@ -1,5 +1,8 @@
 /** Peers and programs under a bench: what they cost, and how they are started and stopped. */
 
+import { UdpReceiver } from "../ffi/libc_udp_socket.ts";
+import { parseHostPort } from "../lib/ip_address.ts";
+
 const USER_HZ = 100; // sysconf(_SC_CLK_TCK) on every Linux of today
 
 /** User and system time of a process with all its threads, from proc(5)'s stat. */
@@ -15,6 +18,13 @@ export async function droppedDatagrams(port: number): Promise<number> {
   const tables = await Promise.all(["udp", "udp6"].map((name) => Deno.readTextFile(`/proc/net/${name}`)));
   const lines = tables.flatMap((table) => table.trimEnd().split("\n").slice(1)).map((line) => line.trim().split(/\s+/));
   return lines.filter((line) => line[1]!.endsWith(hex)).reduce((sum, line) => sum + Number(line.at(-1)), 0);
+}
+
+/** A UDP port of 127.0.0.1 that is free now. */
+export function freeUdpPort(): number {
+  const text = "127.0.0.1:0";
+  using socket = new UdpReceiver(parseHostPort(text).address, 0, true, text);
+  return socket.port;
 }
 
 /** A program of another project, running with its output thrown away. */

@@ -152,7 +152,8 @@ class ByteInterner {
   readonly #hashes: Int32Array;
   readonly #starts: Int32Array;
   readonly #salts: Int32Array;
-  readonly #bytes: Uint8Array;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #view: DataView;
   readonly #seed = crypto.getRandomValues(new Int32Array(1))[0]!;
   #entries = 0;
   #used = 0;
@@ -166,6 +167,7 @@ class ByteInterner {
     this.#starts = new Int32Array(entriesMax + 1);
     this.#salts = new Int32Array(entriesMax);
     this.#bytes = new Uint8Array(bytesMax);
+    this.#view = new DataView(this.#bytes.buffer);
   }
 
   get isFull(): boolean {
@@ -201,7 +203,9 @@ class ByteInterner {
   }
 
   #equal(start: number, view: DataView, at: number, bytes: number): boolean {
-    for (let i = 0; i < bytes; i++) if (this.#bytes[start + i] !== view.getUint8(at + i)) return false;
+    const words = bytes & ~3;
+    for (let i = 0; i < words; i += 4) if (this.#view.getInt32(start + i) !== view.getInt32(at + i)) return false;
+    for (let i = words; i < bytes; i++) if (this.#bytes[start + i] !== view.getUint8(at + i)) return false;
     return true;
   }
 

@@ -1,22 +1,25 @@
-/** Exact sets of ports in bounded memory: a few inline, then sorted lists, then bitmaps of all 65,536. */
+/** Exact sets of ports in bounded memory: a few inline, then hash tables, then bitmaps of all 65,536. */
 
 const INLINE_PORTS = 8;
-const LIST_PORTS = 256;
+/** Ports in a hash table of twice as many slots. */
+const TABLE_PORTS = 256;
+const TABLE_SLOTS = 2 * TABLE_PORTS;
 const BITMAP_WORDS = 2_048;
-const LISTS_MAX = 32_768;
+const TABLES_MAX = 32_768;
 const BITMAPS_MAX = 4_096;
 
-const INLINE = 0, LIST = 1, BITMAP = 2;
+const INLINE = 0, TABLE = 1, BITMAP = 2;
 
 /** One set a row. A set that no longer fits goes on counting, without the ports (`isCut`). */
 export class PortSets {
   readonly #kind: Uint8Array;
   readonly #cut: Uint8Array;
   readonly #counts: Int32Array;
-  /** Index of the list or bitmap. */
+  /** Index of the table or bitmap. */
   readonly #places: Int32Array;
   readonly #inline: Uint16Array;
-  readonly #lists = new Pool((): Uint16Array => new Uint16Array(LIST_PORTS), LISTS_MAX);
+  /** A slot of 0 is free: no port is 0. */
+  readonly #tables = new Pool((): Uint16Array => new Uint16Array(TABLE_SLOTS), TABLES_MAX);
   readonly #bitmaps = new Pool((): Uint32Array => new Uint32Array(BITMAP_WORDS), BITMAPS_MAX);
 
   constructor(rows: number) {
@@ -39,18 +42,18 @@ export class PortSets {
 
   add(row: number, port: number): void {
     if (this.#kind[row] === BITMAP) this.#addToBitmap(row, port);
-    else if (this.#kind[row] === LIST) this.#addToList(row, port);
+    else if (this.#kind[row] === TABLE) this.#addToTable(row, port);
     else this.#addInline(row, port);
   }
 
   /** Writes the row's ports to `out` from `at`, ascending; returns how many. */
   copy(row: number, out: Int32Array, at: number): number {
     if (this.#kind[row] === BITMAP) return copyBitmap(this.#bitmaps.get(this.#places[row]!), out, at);
-    const stored = this.#stored(row);
-    const from = this.#kind[row] === LIST ? this.#lists.get(this.#places[row]!) : this.#inline.subarray(row * INLINE_PORTS);
-    for (let i = 0; i < stored; i++) out[at + i] = from[i]!;
-    if (this.#kind[row] === INLINE) out.subarray(at, at + stored).sort();
-    return stored;
+    const from = this.#kind[row] === TABLE ? this.#tables.get(this.#places[row]!) : this.#inlinePorts(row);
+    let end = at;
+    for (const port of from) if (port !== 0) out[end++] = port;
+    out.subarray(at, end).sort();
+    return end - at;
   }
 
   /** Ports that `copy()` would write. */
@@ -59,7 +62,7 @@ export class PortSets {
   }
 
   clear(row: number): void {
-    if (this.#kind[row] === LIST) this.#lists.release(this.#places[row]!);
+    if (this.#kind[row] === TABLE) this.#releaseTable(row);
     if (this.#kind[row] === BITMAP) {
       this.#bitmaps.get(this.#places[row]!).fill(0);
       this.#bitmaps.release(this.#places[row]!);
@@ -70,7 +73,16 @@ export class PortSets {
   }
 
   #stored(row: number): number {
-    return Math.min(this.#counts[row]!, this.#kind[row] === LIST ? LIST_PORTS : INLINE_PORTS);
+    return Math.min(this.#counts[row]!, this.#kind[row] === TABLE ? TABLE_PORTS : INLINE_PORTS);
+  }
+
+  #inlinePorts(row: number): Uint16Array {
+    return this.#inline.subarray(row * INLINE_PORTS, row * INLINE_PORTS + this.#stored(row));
+  }
+
+  #releaseTable(row: number): void {
+    this.#tables.get(this.#places[row]!).fill(0);
+    this.#tables.release(this.#places[row]!);
   }
 
   #addInline(row: number, port: number): void {
@@ -81,34 +93,29 @@ export class PortSets {
       this.#counts[row]!++;
       return;
     }
-    const place = this.#cut[row] === 1 ? -1 : this.#lists.take();
+    const place = this.#cut[row] === 1 ? -1 : this.#tables.take();
     if (place < 0) return this.#cutOff(row);
-    this.#lists.get(place).set(this.#inline.subarray(at, at + stored).sort());
-    this.#kind[row] = LIST;
+    const table = this.#tables.get(place);
+    for (const kept of this.#inlinePorts(row)) table[slotOf(table, kept)] = kept;
+    this.#kind[row] = TABLE;
     this.#places[row] = place;
-    this.#addToList(row, port);
+    this.#addToTable(row, port);
   }
 
-  #addToList(row: number, port: number): void {
-    const list = this.#lists.get(this.#places[row]!), stored = this.#stored(row);
-    let low = 0, high = stored;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (list[middle]! < port) low = middle + 1;
-      else high = middle;
-    }
-    if (low < stored && list[low] === port) return;
-    if (stored < LIST_PORTS) {
-      list.copyWithin(low + 1, low, stored);
-      list[low] = port;
+  #addToTable(row: number, port: number): void {
+    const table = this.#tables.get(this.#places[row]!);
+    const slot = slotOf(table, port);
+    if (table[slot] === port) return;
+    if (this.#counts[row]! < TABLE_PORTS) {
+      table[slot] = port;
       this.#counts[row]!++;
       return;
     }
     const place = this.#cut[row] === 1 ? -1 : this.#bitmaps.take();
     if (place < 0) return this.#cutOff(row);
     const bitmap = this.#bitmaps.get(place);
-    for (let i = 0; i < stored; i++) bitmap[list[i]! >> 5]! |= 1 << (list[i]! & 31);
-    this.#lists.release(this.#places[row]!);
+    for (const kept of table) if (kept !== 0) bitmap[kept >> 5]! |= 1 << (kept & 31);
+    this.#releaseTable(row);
     this.#kind[row] = BITMAP;
     this.#places[row] = place;
     this.#addToBitmap(row, port);
@@ -125,6 +132,13 @@ export class PortSets {
     this.#cut[row] = 1;
     this.#counts[row]!++;
   }
+}
+
+/** Slot of the port, or the free one where it would go: at least half of them are free. */
+function slotOf(table: Uint16Array, port: number): number {
+  let slot = Math.imul(port, 0x9e37_79b1) >>> 23;
+  while (table[slot] !== 0 && table[slot] !== port) slot = (slot + 1) & (TABLE_SLOTS - 1);
+  return slot;
 }
 
 function copyBitmap(bitmap: Uint32Array, out: Int32Array, start: number): number {

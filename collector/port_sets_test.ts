@@ -32,7 +32,7 @@ Deno.test("PortSets gives a row's room back when it is cleared", () => {
   assert.equal(portsOf(sets, 0).length, 300);
 });
 
-Deno.test("PortSets goes on counting when there is no room for another list", () => {
+Deno.test("PortSets goes on counting when there is no room for another table", () => {
   const rows = 40_000;
   const sets = new PortSets(rows);
   for (let row = 0; row < rows; row++) for (let port = 1; port <= 9; port++) sets.add(row, port);

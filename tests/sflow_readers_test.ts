@@ -5,6 +5,7 @@ import { describeFile } from "../collector/describe_file.ts";
 import { pcapFile } from "../collector/testdata/pcap.ts";
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import { goflow2 } from "../tools/cache.ts";
+import { freeUdpPort } from "../bench/processes.ts";
 import { captureAgent, replay } from "./captured.ts";
 import { firstMissing, missingCommand, missingKernel, testWith } from "./require.ts";
 import { KINDS } from "./traffic/plan.ts";
@@ -47,19 +48,9 @@ function assertSameBytes(actual: BytesByDirection, expected: BytesByDirection): 
   assert.deepEqual(new Map([...actual].sort()), new Map([...expected].sort()));
 }
 
-/** A UDP port that is free now. */
-async function freePort(): Promise<number> {
-  const { createSocket } = await import("node:dgram");
-  const socket = createSocket("udp4");
-  await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(() => resolve()));
-  return port;
-}
-
 /** Replays to a collector of another project and returns what it printed until it was stopped. */
 async function printedBy(command: string, args: (port: number) => string[]): Promise<string> {
-  const datagrams = await interopDatagrams(), port = await freePort();
+  const datagrams = await interopDatagrams(), port = freeUdpPort();
   const child = new Deno.Command(command, { args: args(port), stdin: "null", stdout: "piped", stderr: "piped" }).spawn();
   await new Promise((resolve) => setTimeout(resolve, START_MS));
   await replay(datagrams, port);
