@@ -73,6 +73,8 @@ export class UdpReceiver implements Disposable {
   /** What the kernel granted; with less than asked for, bursts may be lost. */
   readonly receiveBufferBytes: number;
   #droppedDatagrams = 0;
+  /** Headers that the kernel wrote at the last call. */
+  #lastCount = 0;
 
   /**
    * Binds to an address of 16 bytes, IPv4 mapped; port 0 takes any.
@@ -103,16 +105,16 @@ export class UdpReceiver implements Disposable {
 
   /** Receives up to `BATCH_DATAGRAMS`; returns how many, 0 if none came in time. */
   receive(): number {
-    for (let i = 0; i < BATCH_DATAGRAMS; i++) {
-      this.#headersView.setBigUint64(i * MMSGHDR_BYTES + MSG_CONTROLLEN, BigInt(CONTROL_BYTES), true);
-    }
+    for (let i = 0; i < this.#lastCount; i++) this.#resetControlLength(i);
     const count = libc().recvmmsg(this.#fd, this.#headers, BATCH_DATAGRAMS, MSG_WAITFORONE, null);
     if (count < 0) {
+      this.#lastCount = 0;
       const errno = lastErrno();
       if (errno === EAGAIN || errno === EINTR) return 0;
       throw new LibcError("receive datagrams", errno);
     }
     if (count > 0) this.#noteDrops(count - 1);
+    this.#lastCount = count;
     return count;
   }
 
@@ -157,6 +159,10 @@ export class UdpReceiver implements Disposable {
     must(`set socket option ${option}`, libc().setsockopt(this.#fd, SOL_SOCKET, option, value, value.byteLength));
   }
 
+  #resetControlLength(index: number): void {
+    this.#headersView.setUint32(index * MMSGHDR_BYTES + MSG_CONTROLLEN, CONTROL_BYTES, true); // the upper half of the size_t stays 0
+  }
+
   #prepareHeaders(): void {
     const data = addressOf(this.#data), iovecs = addressOf(this.#iovecs), control = addressOf(this.#control);
     for (let i = 0; i < BATCH_DATAGRAMS; i++) {
@@ -166,6 +172,7 @@ export class UdpReceiver implements Disposable {
       this.#headersView.setBigUint64(at + MSG_IOV, iovecs + BigInt(i * IOVEC_BYTES), true);
       this.#headersView.setBigUint64(at + MSG_IOVLEN, 1n, true);
       this.#headersView.setBigUint64(at + MSG_CONTROL, control + BigInt(i * CONTROL_BYTES), true);
+      this.#resetControlLength(i);
     }
   }
 }

@@ -1,6 +1,14 @@
 /** DuckDB, in this process: SQL in, rows out, and columns of typed arrays in. */
 
-import { type DuckDBConnection, DuckDBDataChunk, DuckDBInstance, type DuckDBType, INTEGER, LIST } from "@duckdb/node-api";
+import {
+  type DuckDBAppender,
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBInstance,
+  type DuckDBType,
+  INTEGER,
+  LIST,
+} from "@duckdb/node-api";
 import * as bindings from "@duckdb/node-bindings";
 
 /** What `SELECT` gives: numbers of 64 bits as text, timestamps as "YYYY-MM-DD HH:MM:SS.ffffff+00", lists as arrays. */
@@ -16,7 +24,7 @@ const NUMBER_TYPE = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(
 
 /** A column to append: values of the column's width, null where `valid` is 0, or lists as in Arrow. */
 export type AppendColumn =
-  | { readonly values: Int32Array | BigInt64Array; readonly valid?: Uint8Array }
+  | { readonly values: Uint8Array | Uint16Array | Uint32Array | Int32Array | BigInt64Array; readonly valid?: Uint8Array }
   | { readonly offsets: Int32Array; readonly values: Int32Array };
 
 export interface DatabaseConfig {
@@ -74,16 +82,9 @@ export class Database implements Disposable {
     return { columns, rows: reader.getRowObjectsJson() as Row[] };
   }
 
-  /** Appends rows to a table, column by column in the table's order. @throws {QueryError} If DuckDB fails. */
-  async append(table: string, types: readonly DuckDBType[], rowCount: number, columns: readonly AppendColumn[]): Promise<void> {
-    const appender = await this.#connection.createAppender(table);
-    for (let start = 0; start < rowCount; start += CHUNK_ROWS) {
-      const rows = Math.min(CHUNK_ROWS, rowCount - start);
-      const chunk = DuckDBDataChunk.create(types, rows);
-      columns.forEach((column, i) => fillVector(bindings.default.data_chunk_get_vector(chunk.chunk, i), column, start, rows));
-      appender.appendDataChunk(chunk);
-    }
-    appender.closeSync();
+  /** Appends to a table whose columns have these types, in its order. @throws {QueryError} If there is no such table. */
+  async appender(table: string, types: readonly DuckDBType[]): Promise<Appender> {
+    return new Appender(await explained(() => this.#connection.createAppender(table)), DuckDBDataChunk.create(types, CHUNK_ROWS));
   }
 
   [Symbol.dispose](): void {
@@ -92,7 +93,40 @@ export class Database implements Disposable {
   }
 }
 
-export { BIGINT, INTEGER, TIMESTAMPTZ, VARCHAR } from "@duckdb/node-api";
+/** Appends rows; they are in the table when it is closed. */
+export class Appender {
+  readonly #appender: DuckDBAppender;
+  readonly #chunk: DuckDBDataChunk;
+
+  /** @internal Made by `Database.appender()`. */
+  constructor(appender: DuckDBAppender, chunk: DuckDBDataChunk) {
+    this.#appender = appender;
+    this.#chunk = chunk;
+  }
+
+  /** @param columns In the table's order. */
+  append(rowCount: number, columns: readonly AppendColumn[]): void {
+    const { chunk } = this.#chunk;
+    for (let start = 0; start < rowCount; start += CHUNK_ROWS) {
+      const rows = Math.min(CHUNK_ROWS, rowCount - start);
+      this.#chunk.reset();
+      this.#chunk.rowCount = rows;
+      columns.forEach((column, i) => fillVector(bindings.default.data_chunk_get_vector(chunk, i), column, start, rows));
+      this.#appender.appendDataChunk(this.#chunk);
+    }
+  }
+
+  /** @throws {QueryError} If DuckDB fails. */
+  close(): void {
+    try {
+      this.#appender.closeSync();
+    } catch (cause) {
+      throw queryError(cause);
+    }
+  }
+}
+
+export { BIGINT, ENUM, INTEGER, TIMESTAMPTZ, VARCHAR } from "@duckdb/node-api";
 export const INTEGER_LIST: DuckDBType = LIST(INTEGER);
 export type { DuckDBType };
 
@@ -122,7 +156,7 @@ function fillList(
   copy(vector, entries);
 }
 
-function copy(vector: Vector, values: Int32Array | BigInt64Array | BigUint64Array): void {
+function copy(vector: Vector, values: Uint8Array | Uint16Array | Uint32Array | Int32Array | BigInt64Array | BigUint64Array): void {
   bindings.default.copy_data_to_vector(vector, 0, values.buffer as ArrayBuffer, values.byteOffset, values.byteLength);
 }
 
@@ -137,7 +171,12 @@ async function explained<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (cause) {
-    if (!(cause instanceof Error)) throw cause;
-    throw new QueryError(cause.message, { cause });
+    throw queryError(cause);
   }
+}
+
+/** DuckDB's own words for what it refuses; anything else is thrown on as it is. */
+function queryError(cause: unknown): QueryError {
+  if (!(cause instanceof Error)) throw cause;
+  return new QueryError(cause.message, { cause });
 }

@@ -31,7 +31,7 @@ import { Stage, type StagedPartition } from "./stage.ts";
 
 /** Rows and bytes of messages that one commit takes in at most. */
 const COMMIT_ROWS_MAX = 1_000_000;
-const COMMIT_BYTES_MAX = 256 * 1024 * 1024;
+const COMMIT_BYTES_MAX = 128 * 1024 * 1024;
 const READ_BYTES_MAX = 16 * 1024 * 1024;
 const MEMORY_LIMIT = "2GB";
 
@@ -69,7 +69,7 @@ async function moveAll(consumer: TopicConsumer, directory: string): Promise<EtlR
   await removeOrphans(stagingDirectory(directory));
   let rows = 0, commits = 0, deadLetters = 0;
   for (;;) {
-    const stage = await Stage.create(database);
+    const stage = new Stage(database);
     const offsets = await fill(stage, consumer, snapshot);
     if (offsets.size === 0) return { rows, commits, deadLetters, version: snapshot.version };
     await stage.finish();
@@ -101,7 +101,7 @@ async function fill(stage: Stage, consumer: TopicConsumer, snapshot: Snapshot): 
     }
     while (offset < end && stage.rowCount < COMMIT_ROWS_MAX && bytes < COMMIT_BYTES_MAX) {
       for (const message of await consumer.read(partition, offset, READ_BYTES_MAX)) {
-        await stage.add(message);
+        stage.add(message);
         bytes += message.value.length;
         offset = message.offset + 1n;
       }

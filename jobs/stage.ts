@@ -1,10 +1,13 @@
-/** Rows on their way from messages to Parquet: a table of numbers, with texts and addresses by reference. */
+/**
+ * Rows on their way from messages to Parquet: a table in which every text is a value of one enumeration, so that it takes
+ * a number's room and no join, and every address a reference.
+ */
 
 import { decodeFlowBatch, type FlowBatch } from "../lib/flow_batch.ts";
 import { formatAddress, isMappedIpv4 } from "../lib/ip_address.ts";
 import { FLOW_COLUMNS, type FlowColumn, MESSAGE_COLUMNS } from "../lib/records.ts";
 import type { TopicMessage } from "../lib/topic/topic.ts";
-import { type AppendColumn, BIGINT, type Database, type DuckDBType, INTEGER, INTEGER_LIST, TIMESTAMPTZ } from "./duckdb.ts";
+import { type AppendColumn, BIGINT, type Database, type DuckDBType, ENUM, INTEGER, INTEGER_LIST, TIMESTAMPTZ } from "./duckdb.ts";
 import { sqlText } from "./lake/flow_table.ts";
 
 /** What a message did not hold; it is set aside. */
@@ -22,10 +25,11 @@ export interface StagedPartition {
 /** Rows of one insert statement. */
 const INSERT_ROWS = 1_000;
 
-/** A text column is a code here; all others are as in the row. */
-function stagedType(type: FlowColumn["type"]): { readonly sql: string; readonly duckdb: DuckDBType } {
+/** A text is a value of the enumeration, an address a code, and all else as in the row. */
+function stagedType(type: FlowColumn["type"], texts: DuckDBType): { readonly sql: string; readonly duckdb: DuckDBType } {
   switch (type) {
     case "VARCHAR":
+      return { sql: "staged_text", duckdb: texts };
     case "BLOB":
     case "INTEGER":
       return { sql: "integer", duckdb: INTEGER };
@@ -37,9 +41,6 @@ function stagedType(type: FlowColumn["type"]): { readonly sql: string; readonly 
       return { sql: "integer[]", duckdb: INTEGER_LIST };
   }
 }
-
-const STAGED = MESSAGE_COLUMNS.map(({ name, type }) => ({ name, ...stagedType(type) }));
-const STAGED_TYPES: readonly DuckDBType[] = [...STAGED.map(({ duckdb }) => duckdb), INTEGER, BIGINT, INTEGER];
 
 /** Gives equal values equal codes, in order of appearance. */
 class Codes<V> {
@@ -62,33 +63,32 @@ interface Address {
   readonly type: "ipv4" | "ipv6";
 }
 
+/** A message's rows; texts and addresses are codes of the stage. */
+interface StagedMessage {
+  readonly rowCount: number;
+  readonly columns: readonly AppendColumn[];
+}
+
 /** Rows of some messages, staged in DuckDB until they are written. */
 export class Stage {
   readonly #database: Database;
   readonly #texts = new Codes<string>();
   readonly #addresses = new Codes<Address>();
+  readonly #messages: StagedMessage[] = [];
   readonly deadLetters: DeadLetter[] = [];
   #rows = 0;
 
-  private constructor(database: Database) {
+  /** Inert; `finish()` makes the tables. */
+  constructor(database: Database) {
     this.#database = database;
-  }
-
-  /** Makes the tables, empty. */
-  static async create(database: Database): Promise<Stage> {
-    const columns = STAGED.map(({ name, sql }) => `${name} ${sql}`);
-    await database.run(
-      `create or replace table stage (${columns.join(", ")}, src_partition integer, src_offset bigint, src_index integer)`,
-    );
-    return new Stage(database);
   }
 
   get rowCount(): number {
     return this.#rows;
   }
 
-  /** Stages a message's rows, or keeps the message as a dead letter. */
-  async add(message: TopicMessage): Promise<void> {
+  /** Takes in a message's rows, or keeps the message as a dead letter. */
+  add(message: TopicMessage): void {
     let batch: FlowBatch;
     try {
       batch = decodeFlowBatch(message.value);
@@ -103,15 +103,26 @@ export class Stage {
       { values: new BigInt64Array(n).fill(message.offset) },
       { values: Int32Array.from({ length: n }, (_, i) => i) },
     ];
-    await this.#database.append("stage", STAGED_TYPES, n, [...MESSAGE_COLUMNS.map((column) => this.#toAppend(batch, column)), ...source]);
+    this.#messages.push({ rowCount: n, columns: [...MESSAGE_COLUMNS.map((column) => this.#toAppend(batch, column)), ...source] });
     this.#rows += n;
   }
 
-  /** Writes what the codes stand for; call it before `selectPartition()`. */
+  /** Makes the tables of all messages, once they are known, and with them every text; call it before `selectPartition()`. */
   async finish(): Promise<void> {
-    await this.#database.run("create or replace table text (code integer, value varchar)");
+    await this.#database.run("drop table if exists stage; drop type if exists staged_text");
+    if (this.#rows === 0) return;
+    const texts = this.#texts.values, type = ENUM(texts);
+    const columns = MESSAGE_COLUMNS.map((column) => ({ name: column.name, ...stagedType(column.type, type) }));
+    await this.#database.run(`create type staged_text as enum (${texts.map(sqlText).join(", ")})`);
+    await this.#database.run(`create table stage (${columns.map(({ name, sql }) => `${name} ${sql}`).join(", ")},
+      src_partition integer, src_offset bigint, src_index integer)`);
+    const appender = await this.#database.appender("stage", [...columns.map(({ duckdb }) => duckdb), INTEGER, BIGINT, INTEGER]);
+    for (const { rowCount, columns } of this.#messages) {
+      appender.append(rowCount, columns.map((column, i) => MESSAGE_COLUMNS[i]?.type === "VARCHAR" ? asEnum(column, texts.length) : column));
+    }
+    appender.close();
+    this.#messages.length = 0;
     await this.#database.run("create or replace table address (code integer, ip blob, value varchar, type varchar)");
-    await this.#insert("text", this.#texts.values.map((text, code) => `(${code}, ${sqlText(text)})`));
     await this.#insert(
       "address",
       this.#addresses.values.map(({ text, hex, type }, code) => `(${code}, unhex('${hex}'), '${text}', '${type}')`),
@@ -126,13 +137,12 @@ export class Stage {
     return rows.map(({ date, hour }) => ({ date: String(date), hour: Number(hour) }));
   }
 
-  /** SQL that selects an hour's rows with all columns of the lake, in the order of the topic. */
+  /** SQL that selects an hour's rows with all columns of the lake, in any order. */
   selectPartition({ date, hour }: StagedPartition, topicName: string, ingestTime: string): string {
     const joins: string[] = [];
     const values = FLOW_COLUMNS.map(({ name, type }) => `${this.#expression(name, type, topicName, ingestTime, joins)} as ${name}`);
     return `select ${values.join(", ")} from stage s ${joins.join(" ")}
-      where s.window_start >= timestamptz '${date} ${hour}:00:00+00' and s.window_start < timestamptz '${date} ${hour}:00:00+00' + interval 1 hour
-      order by s.src_partition, s.src_offset, s.src_index`;
+      where s.window_start >= timestamptz '${date} ${hour}:00:00+00' and s.window_start < timestamptz '${date} ${hour}:00:00+00' + interval 1 hour`;
   }
 
   #expression(name: FlowColumn["name"], type: FlowColumn["type"], topicName: string, ingestTime: string, joins: string[]): string {
@@ -148,15 +158,17 @@ export class Stage {
       case "ingest_time":
         return `timestamptz '${ingestTime}'`;
     }
-    if (type !== "VARCHAR" && type !== "BLOB") return `s.${name}`;
-    joins.push(`left join ${type === "BLOB" ? "address" : "text"} ${name} on ${name}.code = s.${name}`);
-    return type === "BLOB" ? `${name}.ip` : `${name}.value`;
+    if (type === "VARCHAR") return `s.${name}::varchar`;
+    if (type !== "BLOB") return `s.${name}`;
+    joins.push(`left join address ${name} on ${name}.code = s.${name}`);
+    return `${name}.ip`;
   }
 
   #toAppend(batch: FlowBatch, { name }: typeof MESSAGE_COLUMNS[number]): AppendColumn {
     const column = batch.columns[name];
     if ("codes" in column) {
-      const codes = column.dictionary.map((text) => this.#texts.code(text, () => text));
+      // SQL ends at a NUL.
+      const codes = column.dictionary.map((raw) => raw.replaceAll("\0", "\ufffd")).map((text) => this.#texts.code(text, () => text));
       const values = column.codes.map((code) => code < 0 ? 0 : codes[code]!);
       return { values, valid: Uint8Array.from(column.codes, (code) => code < 0 ? 0 : 1) };
     }
@@ -178,4 +190,12 @@ export class Stage {
       await this.#database.run(`insert into ${table} values ${values.slice(start, start + INSERT_ROWS).join(", ")}`);
     }
   }
+}
+
+/** Codes in the width that DuckDB gives an enumeration of so many values. */
+function asEnum(column: AppendColumn, valueCount: number): AppendColumn {
+  if (!("valid" in column) || !(column.values instanceof Int32Array)) throw new TypeError("Cannot stage texts: needed codes with validity");
+  const { values, valid } = column;
+  if (valueCount < 2 ** 8) return { values: new Uint8Array(values), valid };
+  return { values: valueCount < 2 ** 16 ? new Uint16Array(values) : new Uint32Array(values), valid };
 }

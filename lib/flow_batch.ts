@@ -71,6 +71,7 @@ export interface FlowBatch {
 /** Most rows in one message; the decoder refuses more. */
 export const BATCH_ROWS_MAX = 8_192;
 
+const decoder = new TextDecoder();
 const SCHEMA_VERSION_KEY = "skyfall.schema_version";
 const ARROW_FIELDS = MESSAGE_COLUMNS.map((c, i) => new Field(c.name, arrowType(c.type, i), c.nullable));
 const ARROW_SCHEMA = new Schema(ARROW_FIELDS, new Map([[SCHEMA_VERSION_KEY, String(FLOW_SCHEMA_VERSION)]]));
@@ -206,7 +207,7 @@ function fromArrow(column: MessageColumn, data: Data, rowCount: number): ColumnD
 }
 
 function textFromArrow(name: string, data: Data, rowCount: number): TextColumn {
-  const dictionary = data.dictionary?.toArray() as readonly string[] | undefined;
+  const dictionary = data.dictionary === undefined ? undefined : dictionaryTexts(data.dictionary.data);
   if (dictionary === undefined) throw new SyntaxError(`Cannot decode flow batch: column "${name}" has no dictionary`);
   const { valid } = unpackValidity(data, rowCount);
   const codes = Int32Array.from(data.values.subarray(0, rowCount));
@@ -219,6 +220,19 @@ function textFromArrow(name: string, data: Data, rowCount: number): TextColumn {
     }
   }
   return { codes, dictionary };
+}
+
+/** Texts of a dictionary; where all are ASCII they are decoded in one go, as one by one costs far more. */
+function dictionaryTexts(pieces: readonly Data[]): string[] {
+  return pieces.flatMap(({ valueOffsets, values, length }) => {
+    const first = valueOffsets[0] ?? 0, bytes = values.subarray(first, valueOffsets[length] ?? first) as Uint8Array;
+    const all = decoder.decode(bytes);
+    const isAscii = all.length === bytes.length;
+    return Array.from({ length }, (_, i) => {
+      const start = valueOffsets[i]! - first, end = valueOffsets[i + 1]! - first;
+      return isAscii ? all.slice(start, end) : decoder.decode(bytes.subarray(start, end));
+    });
+  });
 }
 
 function listFromArrow(name: string, data: Data, rowCount: number): ListColumn {

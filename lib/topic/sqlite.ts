@@ -70,9 +70,10 @@ export function openSqliteProducer(path: string, partitionCount: number): TopicP
  */
 export function openSqliteConsumer(path: string): TopicConsumer {
   const topic = open(path, null);
-  const range = topic.database.prepare(
-    "select coalesce(min(offset), 0) as first, coalesce(max(offset), -1) as last from message where partition = ?",
-  );
+  // Each alone is one search; both in one query would read the whole partition.
+  const range = topic.database.prepare(`
+    select coalesce((select min(offset) from message where partition = ?1), 0) as first,
+      coalesce((select max(offset) from message where partition = ?1), -1) as last`);
   const select = topic.database.prepare("select offset, value from message where partition = ? and offset >= ? order by offset");
 
   function offsetsNow(partition: number): OffsetRange {
