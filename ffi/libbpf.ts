@@ -49,6 +49,8 @@ const RING_HEADER_BYTES = 8;
 const RING_BUSY = 0x8000_0000, RING_DISCARDED = 0x4000_0000;
 const ITERATOR_BUFFER_BYTES = 1 << 20;
 const LOG_LINES_MAX = 200;
+/** enum libbpf_print_level: warnings, the verifier's words among them, then information; beyond it is tracing. */
+const LIBBPF_INFO = 1;
 const EPERM = 1, EAGAIN = 11, EACCES = 13, ESRCH = 3;
 
 type Libbpf = Deno.DynamicLibrary<typeof LIBBPF_SYMBOLS>["symbols"];
@@ -90,7 +92,8 @@ function open(): { bpf: Libbpf; libc: Libc } {
   // A va_list argument is an address on x86-64 and on arm64, so that it can be handed on as one.
   const print = new Deno.UnsafeCallback(
     { parameters: ["i32", "pointer", "pointer"], result: "i32" },
-    (_level, format, list) => {
+    (level, format, list) => {
+      if (level > LIBBPF_INFO) return 0;
       const bytes = libc.vsnprintf(line, BigInt(line.length), format, list);
       logLines.push(new TextDecoder().decode(line.subarray(0, Math.min(bytes, line.length - 1))).trimEnd());
       if (logLines.length > LOG_LINES_MAX) logLines.shift();

@@ -87,10 +87,20 @@ async function anyExists(paths: readonly string[]): Promise<boolean> {
       await Deno.stat(path);
       return true;
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) throw error;
+      const { NotFound, NotADirectory, PermissionDenied } = Deno.errors; // what this user may not see it cannot run
+      if (![NotFound, NotADirectory, PermissionDenied].some((kind) => error instanceof kind)) throw error;
     }
   }
   return false;
+}
+
+/** CAP_NET_ADMIN, CAP_PERFMON and CAP_BPF of capability.h, as bits of a capability set. */
+const OBSERVER_CAPABILITIES = 1n << 12n | 1n << 38n | 1n << 39n;
+
+/** Whether programs that this user starts may load kernel programs (proc(5), CapEff). */
+async function mayObserve(): Promise<boolean> {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(await Deno.readTextFile("/proc/self/status"))?.[1];
+  return effective !== undefined && (BigInt(`0x${effective}`) & OBSERVER_CAPABILITIES) === OBSERVER_CAPABILITIES;
 }
 
 if (import.meta.main) {
@@ -103,6 +113,13 @@ if (import.meta.main) {
   const remedy = await setUp(needs);
   if (remedy !== null) {
     console.error(`Cannot install without root; run this, then try again:\n  sudo sh -c '${remedy}'`);
+    Deno.exit(1);
+  }
+  if (purpose === "run" && !await mayObserve()) {
+    console.error(
+      `Cannot observe as this user: the agent loads programs into the kernel, which needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; run\n` +
+        `  sudo env "PATH=$PATH" npx -y deno task demo`,
+    );
     Deno.exit(1);
   }
 }
