@@ -71,7 +71,8 @@ async function moveAll(consumer: TopicConsumer, directory: string): Promise<EtlR
   for (;;) {
     const stage = new Stage(database);
     const offsets = await fill(stage, consumer, snapshot);
-    if (offsets.size === 0) return { rows, commits, deadLetters, version: snapshot.version };
+    // A topic without a message still makes the table, so that questions have an empty answer instead of none.
+    if (offsets.size === 0 && snapshot.hasMetaData) return { rows, commits, deadLetters, version: snapshot.version };
     await stage.finish();
     await keepDeadLetters(stage, consumer.topicName, directory);
     const adds = stage.rowCount === 0 ? [] : await writeFiles(database, stage, consumer.topicName, directory);

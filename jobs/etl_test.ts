@@ -1,7 +1,8 @@
 /** The ETL job: every row of the topic is in the lake once, whatever happens on the way. */
 
 import assert from "node:assert/strict";
-import { decodeFlowBatch } from "../lib/flow_batch.ts";
+import { decodeFlowBatch, encodeFlowBatch } from "../lib/flow_batch.ts";
+import { flowBatch } from "../lib/testdata/flow_batch.ts";
 import { openConsumer, openProducer } from "../lib/topic/open.ts";
 import { testWith } from "../tests/require.ts";
 import { missingSmallDisk, SmallDisk } from "../tests/small_disk.ts";
@@ -94,6 +95,30 @@ Deno.test("runEtl() sets a message that does not decode aside, with its offset a
   const letter = JSON.parse(await Deno.readTextFile(`${place.lake}/flow/_dead_letters/${name}`));
   assert.deepEqual([letter.partition, letter.offset, letter.value], [1, "1", btoa("garbage")]);
   assert.match(letter.reason, /no Arrow IPC stream/);
+});
+
+Deno.test("runEtl() makes the table of a topic without a message, once", async () => {
+  const place = await newPlace();
+  await publishFlows(place.topic, 0, 1);
+  assert.deepEqual(await runEtl(url(place), place.lake), { rows: 0, commits: 1, deadLetters: 0, version: 0n });
+  assert.deepEqual(await runEtl(url(place), place.lake), { rows: 0, commits: 0, deadLetters: 0, version: 0n });
+  assert.deepEqual(await ask(place.lake, "select count(*)::integer as rows, max(len(client_ports)) as ports from flow"), [
+    { rows: 0, ports: null },
+  ]);
+});
+
+Deno.test("runEtl() stores texts that hold a NUL, a quote or nothing", async () => {
+  const place = await newPlace();
+  const batch = flowBatch(3, 1);
+  const names = { codes: Int32Array.of(0, 1, 2), dictionary: ["a\0b", "it's", ""] };
+  await using producer = await openProducer(place.topic);
+  await producer.publish([{
+    partition: 0,
+    value: encodeFlowBatch({ ...batch, columns: { ...batch.columns, observer_host_name: names } }),
+  }]);
+  await runEtl(url(place), place.lake);
+  const rows = await ask(place.lake, "select observer_host_name as name from flow order by src_index");
+  assert.deepEqual(rows.map(({ name }) => name), ["a\ufffdb", "it's", ""]);
 });
 
 Deno.test("runEtl() does nothing while another run holds the lock", async () => {

@@ -1,0 +1,29 @@
+/** `deno task bench NAME...`: installs what the benches need, then runs those named, or all. */
+
+import { PURPOSES, setUp } from "./setup.ts";
+
+const FOLDER = new URL("../bench/", import.meta.url);
+const SUFFIX = "_bench.ts";
+
+const remedy = await setUp(PURPOSES["bench"]!);
+if (remedy !== null) {
+  console.error(`Cannot install without root; run this, then try again:\n  sudo sh -c '${remedy}'`);
+  Deno.exit(1);
+}
+const known = (await Array.fromAsync(Deno.readDir(FOLDER), ({ name }) => name)).filter((name) => name.endsWith(SUFFIX))
+  .map((name) => name.slice(0, -SUFFIX.length)).sort();
+const unknown = Deno.args.filter((name) => !known.includes(name));
+if (unknown.length > 0) {
+  console.error(`Cannot run bench "${unknown[0]}": needed one of ${known.join(", ")}`);
+  Deno.exit(2);
+}
+for (const name of Deno.args.length > 0 ? Deno.args : known) {
+  console.log(`\n# ${name}\n`);
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-check", "-A", new URL(`${name}${SUFFIX}`, FOLDER).pathname],
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).output();
+  if (!success) Deno.exit(1);
+}
