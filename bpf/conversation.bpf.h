@@ -1,51 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* One handler per moment of a TCP conversation; the entry points that bind them to hooks are in the .bpf.c files. */
+/*
+ * One handler per moment of a TCP conversation. The .bpf.c file of a rung binds them to its hooks, and says how kernel
+ * memory is read there and where what is known of a socket is kept: see rung_tp_btf.bpf.h for what it must define.
+ */
 #ifndef SKYFALL_CONVERSATION_BPF_H
 #define SKYFALL_CONVERSATION_BPF_H
 
-#include "kernel_types.bpf.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_tracing.h>
-#include "tcp_event.h"
 
 /* Bounds. */
 #define PROCESSES_MAX 16384
 #define RING_BYTES (8 * 1024 * 1024)
-
-/* What is remembered of a socket between its beginning and its end. */
-struct followed_socket {
-	__u64 syn_sent_ktime_ns;
-	__u64 established_ktime_ns;
-	__u64 process_start_ns;
-	__u64 cgroup_id;
-	__u32 pid;
-	__u32 exec_id;
-	__u32 user_id;
-	__u32 srtt_us;
-	__u32 rttvar_us;
-	__u32 min_rtt_us;
-	__u32 snd_cwnd;
-	__u8 active_open;
-	__u8 attribution;
-	__u8 quality_taken;
-	__u8 ended;
-};
 
 struct process_key {
 	__u64 start_ns;
 	__u32 pid;
 	__u32 exec_id;
 };
-
-/* Lives and dies with the socket: no bound to set, nothing to clean up, and found without a search. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct followed_socket);
-} sockets SEC(".maps");
 
 /* Processes already described; one that falls out is described again. */
 struct {
@@ -92,47 +64,62 @@ static __always_inline void *reserve_event(__u64 size)
 /* Fills in the owner from the current task; call it only where the current task is the owner. */
 static __noinline int take_owner(struct followed_socket *followed, enum attribution attribution)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
+	struct task_struct *leader = KERNEL_READ(task, group_leader);
 
 	if (!followed)
 		return 0;
-	followed->pid = task->tgid;
-	followed->process_start_ns = BPF_CORE_READ(task, group_leader, start_time);
-	followed->exec_id = (__u32)task->self_exec_id;
+	followed->pid = bpf_get_current_pid_tgid() >> 32;
+	followed->process_start_ns = KERNEL_READ(leader, start_time);
+	followed->exec_id = (__u32)KERNEL_READ(task, self_exec_id);
 	followed->user_id = (__u32)bpf_get_current_uid_gid();
 	followed->cgroup_id = bpf_get_current_cgroup_id();
 	followed->attribution = attribution;
 	return 0;
 }
 
+static __always_inline __u32 current_network_namespace(struct task_struct *task)
+{
+	struct nsproxy *proxy = KERNEL_READ(task, nsproxy);
+	struct net *net = KERNEL_READ(proxy, net_ns);
+
+	return KERNEL_READ(net, ns.inum);
+}
+
+static __always_inline void fill_executable_name(struct process_event *event, struct mm_struct *mm)
+{
+	struct file *file = KERNEL_READ(mm, exe_file);
+	struct dentry *dentry = KERNEL_READ(file, f_path.dentry);
+
+	bpf_probe_read_kernel_str(event->executable_name, sizeof(event->executable_name), KERNEL_READ(dentry, d_name.name));
+}
+
 /* Tells the agent about the current process, once per program that it runs. */
 static __noinline int fill_process_event(struct process_event *event)
 {
-	struct task_struct *task;
-	struct mm_struct *mm;
+	struct task_struct *task = current_task();
+	struct task_struct *leader = KERNEL_READ(task, group_leader);
+	struct mm_struct *mm = KERNEL_READ(task, mm);
 	unsigned long start, bytes;
 
 	if (!event)
 		return 0;
-	task = (struct task_struct *)bpf_get_current_task_btf();
-	mm = task->mm;
 	event->kind = EVENT_PROCESS;
 	__builtin_memset(event->reserved, 0, sizeof(event->reserved));
-	event->pid = task->tgid;
-	event->process_start_ns = BPF_CORE_READ(task, group_leader, start_time);
-	event->exec_id = (__u32)task->self_exec_id;
+	event->pid = bpf_get_current_pid_tgid() >> 32;
+	event->process_start_ns = KERNEL_READ(leader, start_time);
+	event->exec_id = (__u32)KERNEL_READ(task, self_exec_id);
 	event->user_id = (__u32)bpf_get_current_uid_gid();
 	event->cgroup_id = bpf_get_current_cgroup_id();
-	event->network_namespace = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
+	event->network_namespace = current_network_namespace(task);
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
 	event->executable_name[0] = 0;
 	event->command_line_bytes = 0;
 	if (!mm) /* a kernel thread */
 		return 0;
-	bpf_probe_read_kernel_str(event->executable_name, sizeof(event->executable_name),
-				  BPF_CORE_READ(mm, exe_file, f_path.dentry, d_name.name));
-	start = BPF_CORE_READ(mm, arg_start);
-	bytes = BPF_CORE_READ(mm, arg_end) - start;
+	fill_executable_name(event, mm);
+	start = KERNEL_READ(mm, arg_start);
+	bytes = KERNEL_READ(mm, arg_end) - start;
 	if (bytes > COMMAND_LINE_BYTES)
 		bytes = COMMAND_LINE_BYTES;
 	if (bytes > 0 && bpf_probe_read_user(event->command_line, bytes, (const void *)start) == 0)
@@ -159,18 +146,12 @@ static __always_inline void describe_process(const struct followed_socket *owner
 /* A round-trip time is taken before the FIN: the peer's delayed acknowledgement of it is no property of the path. */
 static __always_inline void take_quality(struct followed_socket *followed, const struct tcp_sock *tp)
 {
-	__u32 min_rtt_us = tp->rtt_min.s[0].v;
+	__u32 min_rtt_us = KERNEL_READ(tp, rtt_min.s[0].v);
 
-	followed->srtt_us = tp->srtt_us >> 3;
-	followed->rttvar_us = tp->mdev_us >> 2;
+	followed->srtt_us = KERNEL_READ(tp, srtt_us) >> 3;
+	followed->rttvar_us = KERNEL_READ(tp, mdev_us) >> 2;
 	followed->min_rtt_us = min_rtt_us == ~0U ? 0 : min_rtt_us;
-	followed->snd_cwnd = tp->snd_cwnd;
-}
-
-static __always_inline bool is_mapped(const struct in6_addr *address)
-{
-	return address->in6_u.u6_addr32[0] == 0 && address->in6_u.u6_addr32[1] == 0 &&
-	       address->in6_u.u6_addr32[2] == bpf_htonl(0xffff);
+	followed->snd_cwnd = KERNEL_READ(tp, snd_cwnd);
 }
 
 static __always_inline void fill_mapped(__u8 to[16], __be32 address)
@@ -187,52 +168,81 @@ static __always_inline void fill_ipv6(__u8 to[16], const struct in6_addr *addres
 {
 	__u32 *words = (__u32 *)to;
 
-	words[0] = address->in6_u.u6_addr32[0];
-	words[1] = address->in6_u.u6_addr32[1];
-	words[2] = address->in6_u.u6_addr32[2];
-	words[3] = address->in6_u.u6_addr32[3];
+	words[0] = KERNEL_READ(address, in6_u.u6_addr32[0]);
+	words[1] = KERNEL_READ(address, in6_u.u6_addr32[1]);
+	words[2] = KERNEL_READ(address, in6_u.u6_addr32[2]);
+	words[3] = KERNEL_READ(address, in6_u.u6_addr32[3]);
 }
 
-/* Which fields hold the tuple is decided by the address: an AF_INET6 socket may speak IPv4. */
-static __always_inline void fill_tuple(struct tcp_event *event, const struct tcp_sock *tp)
+/* Which fields hold the addresses is decided by them: an AF_INET6 socket may speak IPv4. */
+static __always_inline void fill_addresses(__u8 local[16], __u8 remote[16], const struct sock_common *common)
 {
-	const struct sock_common *common = &tp->inet_conn.icsk_inet.sk.__sk_common;
+	const __u32 *words = (const __u32 *)remote;
 
-	if (common->skc_family == AF_INET || is_mapped(&common->skc_v6_daddr)) {
-		fill_mapped(event->local_address, common->skc_rcv_saddr);
-		fill_mapped(event->remote_address, common->skc_daddr);
+	fill_ipv6(remote, &common->skc_v6_daddr);
+	if (KERNEL_READ(common, skc_family) == AF_INET || (words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff))) {
+		fill_mapped(local, KERNEL_READ(common, skc_rcv_saddr));
+		fill_mapped(remote, KERNEL_READ(common, skc_daddr));
 	} else {
-		fill_ipv6(event->local_address, &common->skc_v6_rcv_saddr);
-		fill_ipv6(event->remote_address, &common->skc_v6_daddr);
+		fill_ipv6(local, &common->skc_v6_rcv_saddr);
 	}
-	/* Not skc_num: inet_put_port() has cleared it by the time of TCP_CLOSE. */
-	event->local_port = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
-	event->remote_port = bpf_ntohs(common->skc_dport);
-	event->network_namespace = common->skc_net.net->ns.inum;
+}
+
+static __always_inline __u32 network_namespace_of(const struct sock_common *common)
+{
+	struct net *net = KERNEL_READ(common, skc_net.net);
+
+	return KERNEL_READ(net, ns.inum);
 }
 
 static __always_inline void fill_counters(struct tcp_event *event, const struct tcp_sock *tp)
 {
-	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
-	__u64 sent = tp->bytes_sent, retrans = tp->bytes_retrans;
+	__u64 sent = KERNEL_READ(tp, bytes_sent), retrans = KERNEL_READ(tp, bytes_retrans);
 
-	event->fin_received = (sk->__sk_common.skc_flags >> SOCK_DONE) & 1;
+	event->fin_received = (KERNEL_READ(tp, inet_conn.icsk_inet.sk.__sk_common.skc_flags) >> SOCK_DONE) & 1;
 	event->bytes_sent = sent > retrans ? sent - retrans : 0;
 	event->bytes_retrans = retrans;
-	event->bytes_received = tp->bytes_received - event->fin_received;
-	event->segs_out = tp->segs_out;
-	event->segs_in = tp->segs_in;
-	event->total_retrans = tp->total_retrans;
-	event->lost = tp->lost;
-	event->socket_error = sk->sk_err;
+	event->bytes_received = KERNEL_READ(tp, bytes_received) - event->fin_received;
+	event->segs_out = KERNEL_READ(tp, segs_out);
+	event->segs_in = KERNEL_READ(tp, segs_in);
+	event->total_retrans = KERNEL_READ(tp, total_retrans);
+	event->lost = KERNEL_READ(tp, lost);
+	event->reord_seen = KERNEL_READ(tp, reord_seen);
+	event->socket_error = KERNEL_READ(tp, inet_conn.icsk_inet.sk.sk_err);
+}
+
+/* As tcp_get_info_chrono_stats() does: what was counted, and what runs now. */
+static __always_inline void fill_limits(struct tcp_event *event, const struct tcp_sock *tp)
+{
+	__u32 busy = KERNEL_READ(tp, chrono_stat[TCP_CHRONO_BUSY - 1]);
+	__u32 rwnd_limited = KERNEL_READ(tp, chrono_stat[TCP_CHRONO_RWND_LIMITED - 1]);
+	__u32 sndbuf_limited = KERNEL_READ(tp, chrono_stat[TCP_CHRONO_SNDBUF_LIMITED - 1]);
+	__u32 type = KERNEL_READ(tp, chrono_type) & 3; /* a bit-field of two bits up to 6.7 */
+
+	if (type != 0) {
+		__u32 running = (__u32)bpf_jiffies64() - KERNEL_READ(tp, chrono_start);
+
+		if (type == TCP_CHRONO_BUSY)
+			busy += running;
+		else if (type == TCP_CHRONO_RWND_LIMITED)
+			rwnd_limited += running;
+		else
+			sndbuf_limited += running;
+	}
+	event->busy_ticks = busy + rwnd_limited + sndbuf_limited;
+	event->rwnd_limited_ticks = rwnd_limited;
+	event->sndbuf_limited_ticks = sndbuf_limited;
 }
 
 /* Not inlined: its parameters bring the structure and the enumeration into the object's BTF. */
 static __noinline int fill_tcp_event(struct tcp_event *event, const struct tcp_sock *tp, const struct followed_socket *followed,
 				     enum event_kind kind, __u8 state)
 {
+	const struct sock_common *common;
+
 	if (!event || !tp || !followed)
 		return 0;
+	common = &tp->inet_conn.icsk_inet.sk.__sk_common;
 	event->kind = kind;
 	event->state = state;
 	event->ktime_ns = bpf_ktime_get_ns();
@@ -250,10 +260,15 @@ static __noinline int fill_tcp_event(struct tcp_event *event, const struct tcp_s
 	event->active_open = followed->active_open;
 	event->attribution = followed->attribution;
 	event->seen_from_start = followed->syn_sent_ktime_ns != 0 || followed->established_ktime_ns != 0;
+	event->first_fin = followed->first_fin;
 	event->reserved[0] = 0;
-	event->reserved[1] = 0;
-	fill_tuple(event, tp);
+	fill_addresses(event->local_address, event->remote_address, common);
+	/* Not skc_num: inet_put_port() has cleared it by the time of TCP_CLOSE. */
+	event->local_port = bpf_ntohs(KERNEL_READ(tp, inet_conn.icsk_inet.inet_sport));
+	event->remote_port = bpf_ntohs(KERNEL_READ(common, skc_dport));
+	event->network_namespace = network_namespace_of(common);
 	fill_counters(event, tp);
+	fill_limits(event, tp);
 	return 0;
 }
 
@@ -271,7 +286,7 @@ static __always_inline void report(struct tcp_sock *tp, __u64 cookie, const stru
 /* A socket whose connection failed may connect again: what is remembered of the earlier attempt is forgotten. */
 static __always_inline struct followed_socket *follow(struct sock *sk)
 {
-	struct followed_socket *followed = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	struct followed_socket *followed = follow_new(sk);
 
 	if (followed)
 		__builtin_memset(followed, 0, sizeof(*followed));
@@ -296,22 +311,13 @@ static __always_inline void on_connect(struct sock *sk)
 /* A passive socket gets here in a softirq: whoever was interrupted is not its owner. */
 static __always_inline void on_established(struct sock *sk)
 {
-	struct followed_socket *followed = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	struct followed_socket *followed = followed_of(sk);
 
 	count(COUNTER_OPENED);
 	if (!followed)
 		followed = follow(sk);
 	if (followed)
 		followed->established_ktime_ns = bpf_ktime_get_ns();
-}
-
-/* The first FIN, of either end. */
-static __always_inline void on_first_fin(struct tcp_sock *tp, struct followed_socket *known)
-{
-	if (known->quality_taken)
-		return;
-	take_quality(known, tp);
-	known->quality_taken = 1;
 }
 
 /* close(2) and shutdown(2) run in the owner's context. */
@@ -323,56 +329,78 @@ static __always_inline void on_owner_close(struct followed_socket *known, enum a
 	describe_process(known);
 }
 
-static __always_inline void on_end(struct tcp_sock *tp, __u64 cookie, struct followed_socket *known, __u8 old_state)
+static __noinline int on_first_fin(const struct tcp_sock *tp, struct followed_socket *known, enum first_fin first_fin)
 {
+	if (!tp || !known)
+		return 0;
+	take_quality(known, tp);
+	known->first_fin = first_fin;
+	return 0;
+}
+
+/* ESTABLISHED -> FIN-WAIT-1 or CLOSE-WAIT is the first FIN, ours or the peer's; -> FIN-WAIT-1 or LAST-ACK is ours. */
+static __always_inline void on_fin(struct tcp_sock *tp, struct followed_socket *known, int old_state, int new_state)
+{
+	if (old_state == TCP_ESTABLISHED)
+		on_first_fin(tp, known, new_state == TCP_FIN_WAIT1 ? FIRST_FIN_LOCAL : FIRST_FIN_REMOTE);
+	if (new_state == TCP_FIN_WAIT1 || new_state == TCP_LAST_ACK)
+		on_owner_close(known, ATTRIBUTION_CLOSE);
+}
+
+static __always_inline void on_end(struct sock *sk, struct tcp_sock *tp, __u8 old_state)
+{
+	struct followed_socket *known = followed_of(sk);
 	struct followed_socket unseen = {};
 
 	count(old_state == TCP_SYN_SENT ? COUNTER_FAILED : COUNTER_ENDED);
 	if (!known)
 		known = &unseen;
-	if (!known->quality_taken)
+	if (known->first_fin == FIRST_FIN_NONE)
 		take_quality(known, tp);
-	report(tp, cookie, known, EVENT_SOCKET_ENDED, old_state);
+	report(tp, socket_id(sk), known, EVENT_SOCKET_ENDED, old_state);
 	known->ended = 1;
 }
 
 /* listen(2) and the close of a listener run in the owner's context. */
-static __always_inline void on_listen(struct tcp_sock *tp, __u64 cookie, enum event_kind kind)
+static __always_inline void on_listen(struct sock *sk, struct tcp_sock *tp, enum event_kind kind)
 {
 	struct followed_socket followed = {};
 
 	take_owner(&followed, ATTRIBUTION_LISTEN);
 	describe_process(&followed);
-	report(tp, cookie, &followed, kind, TCP_LISTEN);
+	report(tp, socket_id(sk), &followed, kind, TCP_LISTEN);
 }
 
 /* Every change of a TCP socket's state; the argument holds the new state, the socket still the old one. */
 static __always_inline int on_state(struct sock *sk, int old_state, int new_state)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct followed_socket *known;
+	struct tcp_sock *tp;
 
-	if (!tp)
-		return 0;
+	/* Nothing is learned from SYN-RECV, FIN-WAIT-2, CLOSING and TIME-WAIT. */
 	if (new_state == TCP_SYN_SENT) {
 		on_connect(sk);
-	} else if (new_state == TCP_ESTABLISHED) {
+		return 0;
+	}
+	if (new_state == TCP_ESTABLISHED) {
 		on_established(sk);
-	} else if (new_state == TCP_LISTEN) {
-		on_listen(tp, bpf_get_socket_cookie(sk), EVENT_LISTEN_STARTED);
-	} else if (new_state == TCP_CLOSE) {
-		if (old_state == TCP_LISTEN)
-			on_listen(tp, bpf_get_socket_cookie(sk), EVENT_LISTEN_ENDED);
-		else if (old_state != TCP_SYN_RECV) /* never ESTABLISHED: no connection to anyone here */
-			on_end(tp, bpf_get_socket_cookie(sk), bpf_sk_storage_get(&sockets, sk, 0, 0), old_state);
-	} else if (old_state == TCP_ESTABLISHED || new_state == TCP_FIN_WAIT1 || new_state == TCP_LAST_ACK) {
-		known = bpf_sk_storage_get(&sockets, sk, 0, 0);
-		if (!known)
-			return 0;
-		if (old_state == TCP_ESTABLISHED)
-			on_first_fin(tp, known);
-		if (new_state == TCP_FIN_WAIT1 || new_state == TCP_LAST_ACK)
-			on_owner_close(known, ATTRIBUTION_CLOSE);
+		return 0;
+	}
+	if (new_state != TCP_CLOSE && new_state != TCP_FIN_WAIT1 && new_state != TCP_CLOSE_WAIT && new_state != TCP_LAST_ACK && new_state != TCP_LISTEN)
+		return 0;
+	tp = tcp_sock_of(sk);
+	if (!tp)
+		return 0;
+	if (new_state == TCP_LISTEN) {
+		on_listen(sk, tp, EVENT_LISTEN_STARTED);
+	} else if (new_state != TCP_CLOSE) {
+		known = followed_of(sk);
+		if (known)
+			on_fin(tp, known, old_state, new_state);
+	} else if (old_state == TCP_LISTEN) {
+		on_listen(sk, tp, EVENT_LISTEN_ENDED);
+	} else if (old_state != TCP_SYN_RECV && old_state != TCP_NEW_SYN_RECV) { /* else never ESTABLISHED: no connection to anyone here */
+		on_end(sk, tp, old_state);
 	}
 	return 0;
 }

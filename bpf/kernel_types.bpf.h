@@ -24,6 +24,9 @@
 #define TCP_LAST_ACK 9
 #define TCP_LISTEN 10
 #define TCP_NEW_SYN_RECV 12
+#define TCP_CHRONO_BUSY 1
+#define TCP_CHRONO_RWND_LIMITED 2
+#define TCP_CHRONO_SNDBUF_LIMITED 3
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -87,6 +90,10 @@ struct minmax {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	__u32 reord_seen;
+	__u8 chrono_type;
+	__u32 chrono_start;
+	__u32 chrono_stat[3];
 	__u64 bytes_sent;
 	__u64 bytes_retrans;
 	__u64 bytes_received;

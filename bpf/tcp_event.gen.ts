@@ -1,7 +1,7 @@
 // Do not edit; made by `deno task bpf` from bpf/tcp_event.h.
 
 export const TCP_EVENT = {
-  size: 168,
+  size: 184,
   fields: {
     ktime_ns: { offset: 0, size: 8 },
     socket_cookie: { offset: 8, size: 8 },
@@ -26,16 +26,21 @@ export const TCP_EVENT = {
     rttvar_us: { offset: 140, size: 4 },
     min_rtt_us: { offset: 144, size: 4 },
     snd_cwnd: { offset: 148, size: 4 },
-    socket_error: { offset: 152, size: 4 },
-    local_port: { offset: 156, size: 2 },
-    remote_port: { offset: 158, size: 2 },
-    kind: { offset: 160, size: 1 },
-    state: { offset: 161, size: 1 },
-    active_open: { offset: 162, size: 1 },
-    attribution: { offset: 163, size: 1 },
-    seen_from_start: { offset: 164, size: 1 },
-    fin_received: { offset: 165, size: 1 },
-    reserved: { offset: 166, size: 2 },
+    reord_seen: { offset: 152, size: 4 },
+    busy_ticks: { offset: 156, size: 4 },
+    rwnd_limited_ticks: { offset: 160, size: 4 },
+    sndbuf_limited_ticks: { offset: 164, size: 4 },
+    socket_error: { offset: 168, size: 4 },
+    local_port: { offset: 172, size: 2 },
+    remote_port: { offset: 174, size: 2 },
+    kind: { offset: 176, size: 1 },
+    state: { offset: 177, size: 1 },
+    active_open: { offset: 178, size: 1 },
+    attribution: { offset: 179, size: 1 },
+    seen_from_start: { offset: 180, size: 1 },
+    fin_received: { offset: 181, size: 1 },
+    first_fin: { offset: 182, size: 1 },
+    reserved: { offset: 183, size: 1 },
   },
 } as const;
 
@@ -86,6 +91,12 @@ export const ATTRIBUTION = {
   ATTRIBUTION_RELEASE: 3,
   ATTRIBUTION_TASK_FILE: 4,
   ATTRIBUTION_LISTEN: 5,
+} as const;
+
+export const FIRST_FIN = {
+  FIRST_FIN_NONE: 0,
+  FIRST_FIN_LOCAL: 1,
+  FIRST_FIN_REMOTE: 2,
 } as const;
 
 export const COUNTER = {

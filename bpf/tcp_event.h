@@ -25,6 +25,13 @@ enum attribution {
 	ATTRIBUTION_LISTEN = 5,  /* listen(2) */
 };
 
+/* Which end closed first. */
+enum first_fin {
+	FIRST_FIN_NONE = 0,
+	FIRST_FIN_LOCAL = 1,
+	FIRST_FIN_REMOTE = 2,
+};
+
 /* Amounts are totals since the socket was made, as the kernel counts them, but for the corrections named here. */
 struct tcp_event {
 	__u64 ktime_ns;               /* bpf_ktime_get_ns() */
@@ -50,6 +57,10 @@ struct tcp_event {
 	__u32 rttvar_us;              /* mdev_us unscaled (kernel: << 2), as TCP_INFO's tcpi_rttvar */
 	__u32 min_rtt_us;             /* 0: no sample */
 	__u32 snd_cwnd;               /* segments, taken before a FIN */
+	__u32 reord_seen;             /* times that segments were found to arrive out of order */
+	__u32 busy_ticks;             /* time with data to send, as TCP_INFO's tcpi_busy_time, in ticks of CONFIG_HZ */
+	__u32 rwnd_limited_ticks;     /* of that, stalled by the peer's receive window */
+	__u32 sndbuf_limited_ticks;   /* of that, stalled by the send buffer */
 	__u32 socket_error;           /* sock.sk_err: errno */
 	__u16 local_port;
 	__u16 remote_port;
@@ -59,7 +70,8 @@ struct tcp_event {
 	__u8 attribution;             /* enum attribution */
 	__u8 seen_from_start;         /* the programs saw the connection begin */
 	__u8 fin_received;            /* sock flag SOCK_DONE: the peer's FIN was taken */
-	__u8 reserved[2];
+	__u8 first_fin;               /* enum first_fin */
+	__u8 reserved[1];
 };
 
 #define EXECUTABLE_NAME_BYTES 64

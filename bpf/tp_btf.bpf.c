@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Rung tp_btf: for kernels with BTF, also without kprobes or under lockdown. */
+#include "rung_tp_btf.bpf.h"
 #include "conversation.bpf.h"
 
 SEC("tp_btf/inet_sock_set_state")
@@ -35,7 +36,7 @@ int skyfall_live(struct bpf_iter__tcp *ctx)
 	if (!followed)
 		followed = &unseen;
 	fill_tcp_event(&event, tp, followed, EVENT_SOCKET_LIVE, tp->inet_conn.icsk_inet.sk.__sk_common.skc_state);
-	if (!followed->quality_taken) {
+	if (followed->first_fin == FIRST_FIN_NONE) {
 		take_quality(&unseen, tp);
 		event.srtt_us = unseen.srtt_us;
 		event.rttvar_us = unseen.rttvar_us;

@@ -4,7 +4,7 @@ import { type BtfTypes, readBtf } from "../lib/btf.ts";
 
 const DIRECTORY = new URL("../bpf/", import.meta.url);
 const STRUCTS = ["tcp_event", "process_event", "socket_owner"];
-const ENUMS = ["event_kind", "attribution", "counter"];
+const ENUMS = ["event_kind", "attribution", "first_fin", "counter"];
 
 /** Compiler whose output is committed; another version makes other bytes from the same source. */
 export const CLANG_MAJOR = 14;
