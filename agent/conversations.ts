@@ -1,7 +1,8 @@
 /** Turns kernel events into flows: the deltas of each socket's periods, with its role and its owner. */
 
-import { ATTRIBUTION, type SocketOwner, type TcpEvent } from "./event.ts";
-import { ATTRIBUTION_SOURCE, END_REASON, type Flow, ROLE, ROLE_SOURCE, TRANSPORT_TCP } from "./flow.ts";
+import { tickUs } from "../ffi/libc.ts";
+import { ATTRIBUTION, FIRST_FIN, type SocketOwner, type TcpEvent } from "./event.ts";
+import { AMOUNTS_KNOWN, ATTRIBUTION_SOURCE, END_REASON, type Flow, ROLE, ROLE_SOURCE, TRANSPORT_TCP } from "./flow.ts";
 import type { ListenerTable } from "./listeners.ts";
 import type { ProcessDescription, ProcessTable } from "./processes.ts";
 
@@ -24,9 +25,10 @@ interface UnownedEnd {
 const OWNER_WAIT_MS = 2_000;
 
 /** errno values of sock.sk_err. */
-const EPIPE = 32, ECONNRESET = 104, ECONNREFUSED = 111, ETIMEDOUT = 110;
+const EPIPE = 32, ENETUNREACH = 101, ECONNRESET = 104, ETIMEDOUT = 110, ECONNREFUSED = 111, EHOSTUNREACH = 113;
 /** TCP_* states of the kernel. */
 const TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_CLOSE_WAIT = 8;
+const UINT32_MAX = 2 ** 32 - 1;
 
 const ATTRIBUTION_SOURCES: Readonly<Record<number, number>> = {
   [ATTRIBUTION.ATTRIBUTION_UNKNOWN]: ATTRIBUTION_SOURCE.unknown,
@@ -35,6 +37,20 @@ const ATTRIBUTION_SOURCES: Readonly<Record<number, number>> = {
   [ATTRIBUTION.ATTRIBUTION_RELEASE]: ATTRIBUTION_SOURCE.release,
   [ATTRIBUTION.ATTRIBUTION_TASK_FILE]: ATTRIBUTION_SOURCE.task_file,
 };
+
+const NO_AMOUNTS = {
+  bytes_sent: 0,
+  bytes_received: 0,
+  bytes_retrans: 0,
+  segs_out: 0,
+  segs_in: 0,
+  total_retrans: 0,
+  lost: 0,
+  reord_seen: 0,
+  busy_ticks: 0,
+  rwnd_limited_ticks: 0,
+  sndbuf_limited_ticks: 0,
+} as const satisfies Partial<TcpEvent>;
 
 interface Owner {
   readonly process: ProcessDescription | null;
@@ -139,8 +155,7 @@ export class Conversations {
   #beginning(event: TcpEvent): LiveSocket {
     if (!event.seen_from_start) return { reported: event, openReported: true, owner: null };
     const start = event.syn_sent_ktime_ns || event.established_ktime_ns;
-    const zero = { bytes_sent: 0, bytes_received: 0, bytes_retrans: 0, segs_out: 0, segs_in: 0, total_retrans: 0, lost: 0 };
-    return { reported: { ...event, ...zero, ktime_ns: start }, openReported: false, owner: null };
+    return { reported: { ...event, ...NO_AMOUNTS, ktime_ns: start }, openReported: false, owner: null };
   }
 
   #report(event: TcpEvent, live: LiveSocket, end_reason: number, owner: Owner): void {
@@ -160,6 +175,7 @@ export class Conversations {
       state: event.state,
       end_reason,
       opened_count: opens ? 1 : 0,
+      amounts_known: AMOUNTS_KNOWN.both,
       tx_bytes: delta(event.bytes_sent, last.bytes_sent),
       rx_bytes: delta(event.bytes_received, last.bytes_received),
       retrans_bytes: delta(event.bytes_retrans, last.bytes_retrans),
@@ -167,6 +183,10 @@ export class Conversations {
       rx_segments: delta32(event.segs_in, last.segs_in),
       retrans_segments: delta32(event.total_retrans, last.total_retrans),
       lost_segments: delta32(event.lost, last.lost),
+      reordering_count: delta32(event.reord_seen, last.reord_seen),
+      busy_us: ticksUs(event.busy_ticks, last.busy_ticks),
+      rwnd_limited_us: ticksUs(event.rwnd_limited_ticks, last.rwnd_limited_ticks),
+      sndbuf_limited_us: ticksUs(event.sndbuf_limited_ticks, last.sndbuf_limited_ticks),
       srtt_us: event.srtt_us,
       rttvar_us: event.rttvar_us,
       min_rtt_us: event.min_rtt_us,
@@ -191,18 +211,24 @@ export class Conversations {
   }
 }
 
-/** Why a connection, or an attempt, ended: the state before the end and the socket's error tell. */
-export function endReason(event: Pick<TcpEvent, "state" | "socket_error">): number {
-  const { state, socket_error } = event;
-  if (state === TCP_SYN_SENT) {
-    if (socket_error === ECONNREFUSED) return END_REASON.refused;
-    return socket_error === ETIMEDOUT ? END_REASON.connect_timeout : END_REASON.connect_failed;
-  }
-  if (socket_error === ECONNRESET || socket_error === EPIPE) return END_REASON.reset;
+/** Why a connection, or an attempt, ended: the state before the end, the first FIN and the socket's error tell. */
+export function endReason({ state, socket_error, first_fin }: Pick<TcpEvent, "state" | "socket_error" | "first_fin">): number {
+  if (state === TCP_SYN_SENT) return FAILURES[socket_error] ?? END_REASON.connect_failed;
+  if (socket_error === ECONNRESET || socket_error === EPIPE) return END_REASON.reset_remote;
   if (socket_error !== 0) return END_REASON.timeout;
   // Closed without a FIN of ours: close(2) with data unread or with SO_LINGER of 0 sends a reset.
-  return state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT ? END_REASON.reset : END_REASON.closed;
+  if (state === TCP_ESTABLISHED || state === TCP_CLOSE_WAIT) return END_REASON.reset_local;
+  return first_fin === FIRST_FIN.FIRST_FIN_REMOTE ? END_REASON.closed_remote : END_REASON.closed_local;
 }
+
+/** By sock.sk_err; without an error it was this end that gave up. */
+const FAILURES: Readonly<Record<number, number>> = {
+  0: END_REASON.connect_aborted,
+  [ECONNREFUSED]: END_REASON.refused,
+  [ETIMEDOUT]: END_REASON.connect_timeout,
+  [EHOSTUNREACH]: END_REASON.unreachable,
+  [ENETUNREACH]: END_REASON.unreachable,
+};
 
 function delta(now: number, before: number): number {
   return Math.max(0, now - before);
@@ -211,4 +237,8 @@ function delta(now: number, before: number): number {
 /** The kernel's 32-bit counters wrap around. */
 function delta32(now: number, before: number): number {
   return (now - before) >>> 0;
+}
+
+function ticksUs(now: number, before: number): number {
+  return Math.min(UINT32_MAX, delta32(now, before) * tickUs());
 }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Conversations, endReason } from "./conversations.ts";
-import { ATTRIBUTION, EVENT_KIND, type ProcessEvent, type SocketOwner, type TcpEvent } from "./event.ts";
+import { ATTRIBUTION, EVENT_KIND, FIRST_FIN, type ProcessEvent, type SocketOwner, type TcpEvent } from "./event.ts";
 import { ATTRIBUTION_SOURCE, END_REASON, type Flow, ROLE, ROLE_SOURCE } from "./flow.ts";
 import { ListenerTable } from "./listeners.ts";
 import { ProcessTable } from "./processes.ts";
@@ -36,6 +36,10 @@ function event(values: Partial<TcpEvent> = {}): TcpEvent {
     rttvar_us: 0,
     min_rtt_us: 0,
     snd_cwnd: 10,
+    reord_seen: 0,
+    busy_ticks: 0,
+    rwnd_limited_ticks: 0,
+    sndbuf_limited_ticks: 0,
     socket_error: 0,
     local_port: 40_000,
     remote_port: 80,
@@ -44,6 +48,7 @@ function event(values: Partial<TcpEvent> = {}): TcpEvent {
     active_open: true,
     attribution: ATTRIBUTION.ATTRIBUTION_CONNECT,
     seen_from_start: true,
+    first_fin: FIRST_FIN.FIRST_FIN_LOCAL,
     ...values,
   };
 }
@@ -87,7 +92,7 @@ Deno.test("Conversations reports a short connection whole, once", () => {
     rx_bytes: 50,
     tx_segments: 4,
     opened_count: 1,
-    end_reason: END_REASON.closed,
+    end_reason: END_REASON.closed_local,
     role: ROLE.client,
     connect_us: 250,
   });
@@ -103,7 +108,7 @@ Deno.test("Conversations reports deltas whose sum is the total, and the opening 
   conversations.end(event({ bytes_sent: 40, segs_out: 4 }), 0);
   assert.deepEqual(flows.map((flow) => flow.tx_bytes), [10, 15, 15]);
   assert.deepEqual(flows.map((flow) => flow.opened_count), [1, 0, 0]);
-  assert.deepEqual(flows.map((flow) => flow.end_reason), [END_REASON.open, END_REASON.open, END_REASON.closed]);
+  assert.deepEqual(flows.map((flow) => flow.end_reason), [END_REASON.open, END_REASON.open, END_REASON.closed_local]);
   assert.equal(conversations.liveCount, 0);
 });
 
@@ -184,18 +189,24 @@ Deno.test("Conversations decides the role: connect, accept, who listens, then th
 });
 
 Deno.test("endReason() tells the ways to end apart", () => {
-  const cases: readonly [number, number, number][] = [
-    [2, 111, END_REASON.refused],
-    [2, 110, END_REASON.connect_timeout],
-    [2, 0, END_REASON.connect_failed],
-    [1, 104, END_REASON.reset],
-    [8, 32, END_REASON.reset],
-    [1, 0, END_REASON.reset],
-    [1, 110, END_REASON.timeout],
-    [9, 0, END_REASON.closed],
-    [5, 0, END_REASON.closed],
+  const { FIRST_FIN_NONE: none, FIRST_FIN_LOCAL: local, FIRST_FIN_REMOTE: remote } = FIRST_FIN;
+  const cases: readonly [number, number, number, number][] = [
+    [2, 111, none, END_REASON.refused],
+    [2, 110, none, END_REASON.connect_timeout],
+    [2, 113, none, END_REASON.unreachable],
+    [2, 101, none, END_REASON.unreachable],
+    [2, 0, none, END_REASON.connect_aborted],
+    [2, 71, none, END_REASON.connect_failed],
+    [1, 104, none, END_REASON.reset_remote],
+    [4, 104, local, END_REASON.reset_remote],
+    [8, 32, remote, END_REASON.reset_remote],
+    [1, 0, none, END_REASON.reset_local],
+    [8, 0, remote, END_REASON.reset_local],
+    [1, 110, none, END_REASON.timeout],
+    [9, 0, remote, END_REASON.closed_remote],
+    [5, 0, local, END_REASON.closed_local],
   ];
-  for (const [state, socket_error, reason] of cases) {
-    assert.equal(endReason({ state, socket_error }), reason, `state ${state} error ${socket_error}`);
+  for (const [state, socket_error, first_fin, reason] of cases) {
+    assert.equal(endReason({ state, socket_error, first_fin }), reason, `state ${state} error ${socket_error} first FIN ${first_fin}`);
   }
 });

@@ -182,6 +182,7 @@ export class DatagramEncoder {
     view.setUint32(at + F.state.offset, flow.state);
     view.setUint32(at + F.end_reason.offset, flow.end_reason);
     view.setUint32(at + F.opened_count.offset, flow.opened_count);
+    view.setUint32(at + F.amounts_known.offset, flow.amounts_known);
     setUint64Be(view, at + F.tx_bytes.offset, flow.tx_bytes);
     setUint64Be(view, at + F.rx_bytes.offset, flow.rx_bytes);
     setUint64Be(view, at + F.retrans_bytes.offset, flow.retrans_bytes);
@@ -189,6 +190,10 @@ export class DatagramEncoder {
     view.setUint32(at + F.rx_segments.offset, flow.rx_segments);
     view.setUint32(at + F.retrans_segments.offset, flow.retrans_segments);
     view.setUint32(at + F.lost_segments.offset, flow.lost_segments);
+    view.setUint32(at + F.reordering_count.offset, flow.reordering_count);
+    view.setUint32(at + F.busy_us.offset, flow.busy_us);
+    view.setUint32(at + F.rwnd_limited_us.offset, flow.rwnd_limited_us);
+    view.setUint32(at + F.sndbuf_limited_us.offset, flow.sndbuf_limited_us);
     view.setUint32(at + F.srtt_us.offset, flow.srtt_us);
     view.setUint32(at + F.rttvar_us.offset, flow.rttvar_us);
     view.setUint32(at + F.min_rtt_us.offset, flow.min_rtt_us);

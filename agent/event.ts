@@ -1,6 +1,6 @@
 /** Reads what the kernel programs report, by the layouts of their own BTF. */
 
-import { ATTRIBUTION, EVENT_KIND, PROCESS_EVENT, SOCKET_OWNER, TCP_EVENT } from "../bpf/tcp_event.gen.ts";
+import { ATTRIBUTION, EVENT_KIND, FIRST_FIN, PROCESS_EVENT, SOCKET_OWNER, TCP_EVENT } from "../bpf/tcp_event.gen.ts";
 import { getUint64Le } from "../lib/u64.ts";
 
 /** Identifies one program run by one process: `pid` alone is used again, and exec keeps it. */
@@ -33,6 +33,11 @@ export interface TcpEvent extends ProcessKey {
   readonly rttvar_us: number;
   readonly min_rtt_us: number;
   readonly snd_cwnd: number;
+  readonly reord_seen: number;
+  /** In ticks of the kernel's clock; `tickUs()` of ffi/libc.ts is their length. */
+  readonly busy_ticks: number;
+  readonly rwnd_limited_ticks: number;
+  readonly sndbuf_limited_ticks: number;
   readonly socket_error: number;
   readonly local_port: number;
   readonly remote_port: number;
@@ -41,6 +46,7 @@ export interface TcpEvent extends ProcessKey {
   readonly active_open: boolean;
   readonly attribution: number;
   readonly seen_from_start: boolean;
+  readonly first_fin: number;
 }
 
 /** `struct process_event`: a process in its own words. */
@@ -62,7 +68,7 @@ export interface SocketOwner extends ProcessKey {
   readonly network_namespace: number;
 }
 
-export { ATTRIBUTION, EVENT_KIND };
+export { ATTRIBUTION, EVENT_KIND, FIRST_FIN };
 export const TCP_EVENT_BYTES = TCP_EVENT.size;
 export const PROCESS_EVENT_BYTES = PROCESS_EVENT.size;
 export const SOCKET_OWNER_BYTES = SOCKET_OWNER.size;
@@ -98,6 +104,10 @@ export function readTcpEvent(view: DataView, at: number): TcpEvent {
     rttvar_us: view.getUint32(at + T.rttvar_us.offset, true),
     min_rtt_us: view.getUint32(at + T.min_rtt_us.offset, true),
     snd_cwnd: view.getUint32(at + T.snd_cwnd.offset, true),
+    reord_seen: view.getUint32(at + T.reord_seen.offset, true),
+    busy_ticks: view.getUint32(at + T.busy_ticks.offset, true),
+    rwnd_limited_ticks: view.getUint32(at + T.rwnd_limited_ticks.offset, true),
+    sndbuf_limited_ticks: view.getUint32(at + T.sndbuf_limited_ticks.offset, true),
     socket_error: view.getUint32(at + T.socket_error.offset, true),
     local_port: view.getUint16(at + T.local_port.offset, true),
     remote_port: view.getUint16(at + T.remote_port.offset, true),
@@ -106,6 +116,7 @@ export function readTcpEvent(view: DataView, at: number): TcpEvent {
     active_open: view.getUint8(at + T.active_open.offset) === 1,
     attribution: view.getUint8(at + T.attribution.offset),
     seen_from_start: view.getUint8(at + T.seen_from_start.offset) === 1,
+    first_fin: view.getUint8(at + T.first_fin.offset),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Known-answer test: conversations of known bytes on loopback, every field compared with what the kernel itself says. */
 
+import { tickUs } from "../ffi/libc.ts";
 import { type PairEnd, type PairKind, type TcpInfo, TcpPair } from "../ffi/libc_tcp_pair.ts";
 import { formatAddress } from "../lib/ip_address.ts";
 import { ATTRIBUTION, EVENT_KIND, type TcpEvent } from "./event.ts";
@@ -68,6 +69,10 @@ function openComparisons(event: TcpEvent | undefined, info: TcpInfo, prefix: str
     { field: `${prefix} rttvar_us`, expected: info.rttvar_us, actual: event?.rttvar_us },
     { field: `${prefix} min_rtt_us`, expected: info.min_rtt_us, actual: event?.min_rtt_us },
     { field: `${prefix} snd_cwnd`, expected: info.snd_cwnd, actual: event?.snd_cwnd },
+    { field: `${prefix} reord_seen`, expected: info.reord_seen, actual: event?.reord_seen },
+    { field: `${prefix} busy_us`, expected: info.busy_us, actual: event && event.busy_ticks * tickUs() },
+    { field: `${prefix} rwnd_limited_us`, expected: info.rwnd_limited_us, actual: event && event.rwnd_limited_ticks * tickUs() },
+    { field: `${prefix} sndbuf_limited_us`, expected: info.sndbuf_limited_us, actual: event && event.sndbuf_limited_ticks * tickUs() },
   ];
 }
 

@@ -29,7 +29,7 @@ export interface ReceiveCounts {
 const F = SKYFALL_FLOW.fields;
 const PROCESS_INDEX_MAX = 255;
 const PORT_MAX = 65_535;
-const ROLE_MAX = 2, ROLE_SOURCE_MAX = 4, ATTRIBUTION_SOURCE_MAX = 5, END_REASON_MAX = 6;
+const ROLE_MAX = 2, ROLE_SOURCE_MAX = 4, ATTRIBUTION_SOURCE_MAX = 5, END_REASON_MAX = 10, AMOUNTS_KNOWN_MAX = 3;
 /** Above it the upper word makes a number that JavaScript does not hold exactly: 2^53. */
 const UPPER_WORD_MAX = 0x001f_ffff;
 const TRANSPORTS: readonly number[] = [6, 17];
@@ -201,6 +201,7 @@ function findWrongField(view: DataView, at: number): string | null {
   if (view.getUint32(at + F.attribution_source.offset) > ATTRIBUTION_SOURCE_MAX) return "attribution_source";
   if (view.getUint32(at + F.end_reason.offset) > END_REASON_MAX) return "end_reason";
   if (view.getUint32(at + F.opened_count.offset) > 1) return "opened_count";
+  if (view.getUint32(at + F.amounts_known.offset) > AMOUNTS_KNOWN_MAX) return "amounts_known";
   if (view.getUint32(at + F.period_start_unix_us.offset) > UPPER_WORD_MAX) return "period_start_unix_us";
   if (view.getUint32(at + F.period_end_unix_us.offset) > UPPER_WORD_MAX) return "period_end_unix_us";
   if (view.getUint32(at + F.tx_bytes.offset) > UPPER_WORD_MAX) return "tx_bytes";

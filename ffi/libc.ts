@@ -13,6 +13,8 @@ const SYMBOLS = {
   readlink: { parameters: ["buffer", "buffer", "usize"], result: "isize" },
   // int clock_gettime(clockid_t clockid, struct timespec *tp)
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
+  // int clock_getres(clockid_t clockid, struct timespec *res)
+  clock_getres: { parameters: ["i32", "buffer"], result: "i32" },
   // int *__errno_location(void)
   __errno_location: { parameters: [], result: "pointer" },
   // int socket(int domain, int type, int protocol)
@@ -26,7 +28,7 @@ const SYMBOLS = {
 } as const;
 
 const O_RDONLY = 0, O_CLOEXEC = 0o2000000, O_DIRECTORY = 0o200000;
-const CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1;
+const CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_MONOTONIC_COARSE = 6;
 const AF_INET = 2, AF_INET6 = 10, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0o2000000, MSG_DONTWAIT = 0x40;
 const ENOENT = 2, ESRCH = 3, EACCES = 13, ENOTDIR = 20;
 
@@ -124,6 +126,16 @@ export function unixOffsetNs(): number {
 /** The clock of bpf_ktime_get_ns(). */
 export function monotonicNs(): number {
   return Number(clockNs(CLOCK_MONOTONIC));
+}
+
+let tick: number | undefined;
+
+/** Length of the kernel's tick (1 / CONFIG_HZ), which is what its coarse clock moves by. */
+export function tickUs(): number {
+  if (tick !== undefined) return tick;
+  const timespec = new BigInt64Array(2);
+  if (libc().clock_getres(CLOCK_MONOTONIC_COARSE, timespec) !== 0) throw new LibcError("read the clock's resolution", lastErrno());
+  return tick = Number(timespec[1]) / 1_000;
 }
 
 function clockNs(clock: number): bigint {
