@@ -1,19 +1,10 @@
-/** Turns kernel events into flows: the deltas of each socket's periods, with its role and its owner. */
+/** Turns kernel events into flows, each with its role and its owner. */
 
 import { tickUs } from "../ffi/libc.ts";
-import { ATTRIBUTION, FIRST_FIN, type SocketOwner, type TcpEvent } from "./event.ts";
+import { ATTRIBUTION, FIRST_FIN, type TcpEvent } from "./event.ts";
 import { AMOUNTS_KNOWN, ATTRIBUTION_SOURCE, END_REASON, type Flow, ROLE, ROLE_SOURCE, TRANSPORT_TCP } from "./flow.ts";
 import type { ListenerTable } from "./listeners.ts";
 import type { ProcessDescription, ProcessTable } from "./processes.ts";
-
-/** A socket that was reported, or found, while open. */
-interface LiveSocket {
-  /** Totals up to which everything is reported. */
-  reported: TcpEvent;
-  openReported: boolean;
-  /** Who holds it open, where connect(2) did not tell. */
-  owner: SocketOwner | null;
-}
 
 /** A connection that ended before its owner was known. */
 interface UnownedEnd {
@@ -38,28 +29,13 @@ const ATTRIBUTION_SOURCES: Readonly<Record<number, number>> = {
   [ATTRIBUTION.ATTRIBUTION_TASK_FILE]: ATTRIBUTION_SOURCE.task_file,
 };
 
-const NO_AMOUNTS = {
-  bytes_sent: 0,
-  bytes_received: 0,
-  bytes_retrans: 0,
-  segs_out: 0,
-  segs_in: 0,
-  total_retrans: 0,
-  lost: 0,
-  reord_seen: 0,
-  busy_ticks: 0,
-  rwnd_limited_ticks: 0,
-  sndbuf_limited_ticks: 0,
-} as const satisfies Partial<TcpEvent>;
-
 interface Owner {
   readonly process: ProcessDescription | null;
   readonly attribution_source: number;
 }
 
-/** The sockets that are open or wait for their owner. Every delta leaves through `onFlow`, once. */
+/** Makes a flow of each event, once its owner is known or waited for in vain; it leaves through `onFlow`. */
 export class Conversations {
-  readonly #live = new Map<number, LiveSocket>();
   readonly #unowned = new Map<number, UnownedEnd>();
   readonly #processes: ProcessTable;
   readonly #listeners: ListenerTable;
@@ -80,37 +56,15 @@ export class Conversations {
     return this.#unattributed;
   }
 
-  /** Sockets that are open, and known. */
-  get liveCount(): number {
-    return this.#live.size;
-  }
-
-  /** Takes in a socket that was open before the agent: what it did until now is not the agent's to report. */
-  seed(event: TcpEvent, owner: SocketOwner | null): void {
-    if (event.seen_from_start) return;
-    this.#live.set(event.socket_cookie, { reported: event, openReported: true, owner });
-  }
-
-  /** Reports what an open socket did since it was last reported, if anything. */
-  reportOpen(event: TcpEvent, owner: SocketOwner | null): void {
-    if (event.state === TCP_SYN_SENT) return;
-    const live = this.#live.get(event.socket_cookie) ?? this.#beginning(event);
-    live.owner = owner ?? live.owner;
-    const changed = !live.openReported || event.segs_out !== live.reported.segs_out || event.segs_in !== live.reported.segs_in;
-    if (changed) this.#report(event, live, END_REASON.open, this.#ownerOf(event, live.owner));
-    this.#live.set(event.socket_cookie, { reported: event, openReported: true, owner: live.owner });
-  }
-
-  /** Whether an open socket's owner is still to be found. */
-  needsOwner(event: TcpEvent): boolean {
-    return event.pid === 0 && (this.#live.get(event.socket_cookie)?.owner ?? null) === null;
+  /** Reports what an open socket did in a period. */
+  reportOpen(event: TcpEvent): void {
+    this.#report(event, END_REASON.open, this.#ownerOf(event));
   }
 
   /** Reports the end of a connection, or holds it until its owner is known. */
   end(event: TcpEvent, nowMs: number): void {
-    const owner = this.#live.get(event.socket_cookie)?.owner ?? null;
-    if (event.pid === 0 && owner === null) this.#unowned.set(event.socket_cookie, { event, deadlineMs: nowMs + OWNER_WAIT_MS });
-    else this.#reportEnd(event, this.#ownerOf(event, owner));
+    if (event.pid === 0) this.#unowned.set(event.socket_cookie, { event, deadlineMs: nowMs + OWNER_WAIT_MS });
+    else this.#reportEnd(event);
   }
 
   /** Names the owner of a connection that has ended. */
@@ -119,8 +73,7 @@ export class Conversations {
     if (unowned === undefined) return;
     this.#unowned.delete(event.socket_cookie);
     const { pid, exec_id, process_start_ns, user_id, cgroup_id, attribution } = event;
-    const owned = { ...unowned.event, pid, exec_id, process_start_ns, user_id, cgroup_id, attribution };
-    this.#reportEnd(owned, this.#ownerOf(owned, null));
+    this.#reportEnd({ ...unowned.event, pid, exec_id, process_start_ns, user_id, cgroup_id, attribution });
   }
 
   /** Reports the ended connections whose owner did not show up by `nowMs`, with who listens there as the guess that it is. */
@@ -128,42 +81,30 @@ export class Conversations {
     for (const [cookie, { event, deadlineMs }] of this.#unowned) {
       if (deadlineMs > nowMs) return; // in order of arrival, hence of deadline
       this.#unowned.delete(cookie);
-      this.#reportEnd(event, this.#ownerOf(event, null));
+      this.#reportEnd(event);
     }
   }
 
-  #ownerOf(event: TcpEvent, found: SocketOwner | null): Owner {
+  #ownerOf(event: TcpEvent): Owner {
     if (event.pid !== 0) {
       const process = this.#processes.find(event);
       if (process !== null) return { process, attribution_source: ATTRIBUTION_SOURCES[event.attribution]! };
     }
-    const holder = found === null ? null : this.#processes.find(found);
-    if (holder !== null) return { process: holder, attribution_source: ATTRIBUTION_SOURCE.task_file };
     const listener = event.active_open ? null : this.#listeners.find(event.network_namespace, event.local_address, event.local_port);
     if (listener?.process) return { process: listener.process, attribution_source: ATTRIBUTION_SOURCE.listener };
     return { process: null, attribution_source: ATTRIBUTION_SOURCE.unknown };
   }
 
-  #reportEnd(event: TcpEvent, owner: Owner): void {
-    const live = this.#live.get(event.socket_cookie) ?? this.#beginning(event);
-    this.#live.delete(event.socket_cookie);
+  #reportEnd(event: TcpEvent): void {
+    const owner = this.#ownerOf(event);
     if (owner.process === null) this.#unattributed++;
-    this.#report(event, live, endReason(event), owner);
+    this.#report(event, endReason(event), owner);
   }
 
-  /** Where the counting of a socket starts: at zero if its beginning was seen, else at what it had already done. */
-  #beginning(event: TcpEvent): LiveSocket {
-    if (!event.seen_from_start) return { reported: event, openReported: true, owner: null };
-    const start = event.syn_sent_ktime_ns || event.established_ktime_ns;
-    return { reported: { ...event, ...NO_AMOUNTS, ktime_ns: start }, openReported: false, owner: null };
-  }
-
-  #report(event: TcpEvent, live: LiveSocket, end_reason: number, owner: Owner): void {
-    const last = live.reported;
-    const opens = !live.openReported && event.established_ktime_ns !== 0;
+  #report(event: TcpEvent, end_reason: number, owner: Owner): void {
     this.#onFlow({
       flow_id: event.socket_cookie,
-      period_start_unix_us: this.#unixUs(last.ktime_ns),
+      period_start_unix_us: this.#unixUs(event.period_start_ktime_ns),
       period_end_unix_us: this.#unixUs(event.ktime_ns),
       local_address: event.local_address,
       remote_address: event.remote_address,
@@ -174,24 +115,24 @@ export class Conversations {
       ...this.#roleOf(event),
       state: event.state,
       end_reason,
-      opened_count: opens ? 1 : 0,
+      opened_count: event.opened ? 1 : 0,
       amounts_known: AMOUNTS_KNOWN.both,
-      tx_bytes: delta(event.bytes_sent, last.bytes_sent),
-      rx_bytes: delta(event.bytes_received, last.bytes_received),
-      retrans_bytes: delta(event.bytes_retrans, last.bytes_retrans),
-      tx_segments: delta32(event.segs_out, last.segs_out),
-      rx_segments: delta32(event.segs_in, last.segs_in),
-      retrans_segments: delta32(event.total_retrans, last.total_retrans),
-      lost_segments: delta32(event.lost, last.lost),
-      reordering_count: delta32(event.reord_seen, last.reord_seen),
-      busy_us: ticksUs(event.busy_ticks, last.busy_ticks),
-      rwnd_limited_us: ticksUs(event.rwnd_limited_ticks, last.rwnd_limited_ticks),
-      sndbuf_limited_us: ticksUs(event.sndbuf_limited_ticks, last.sndbuf_limited_ticks),
+      tx_bytes: event.bytes_sent,
+      rx_bytes: event.bytes_received,
+      retrans_bytes: event.bytes_retrans,
+      tx_segments: event.segs_out,
+      rx_segments: event.segs_in,
+      retrans_segments: event.total_retrans,
+      lost_segments: event.lost,
+      reordering_count: event.reord_seen,
+      busy_us: ticksUs(event.busy_ticks),
+      rwnd_limited_us: ticksUs(event.rwnd_limited_ticks),
+      sndbuf_limited_us: ticksUs(event.sndbuf_limited_ticks),
       srtt_us: event.srtt_us,
       rttvar_us: event.rttvar_us,
       min_rtt_us: event.min_rtt_us,
       snd_cwnd_segments: event.snd_cwnd,
-      connect_us: opens && event.active_open ? Math.max(1, Math.round((event.established_ktime_ns - event.syn_sent_ktime_ns) / 1_000)) : 0,
+      connect_us: event.connect_us,
     });
   }
 
@@ -230,15 +171,6 @@ const FAILURES: Readonly<Record<number, number>> = {
   [ENETUNREACH]: END_REASON.unreachable,
 };
 
-function delta(now: number, before: number): number {
-  return Math.max(0, now - before);
-}
-
-/** The kernel's 32-bit counters wrap around. */
-function delta32(now: number, before: number): number {
-  return (now - before) >>> 0;
-}
-
-function ticksUs(now: number, before: number): number {
-  return Math.min(UINT32_MAX, delta32(now, before) * tickUs());
+function ticksUs(ticks: number): number {
+  return Math.min(UINT32_MAX, ticks * tickUs());
 }

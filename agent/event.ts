@@ -1,6 +1,6 @@
 /** Reads what the kernel programs report, by the layouts of their own BTF. */
 
-import { ATTRIBUTION, EVENT_KIND, FIRST_FIN, PROCESS_EVENT, SOCKET_OWNER, TCP_EVENT } from "../bpf/tcp_event.gen.ts";
+import { ATTRIBUTION, EVENT_KIND, FIRST_FIN, PROCESS_EVENT, TCP_EVENT } from "../bpf/tcp_event.gen.ts";
 import { getUint64Le } from "../lib/u64.ts";
 
 /** Identifies one program run by one process: `pid` alone is used again, and exec keeps it. */
@@ -10,34 +10,38 @@ export interface ProcessKey {
   readonly exec_id: number;
 }
 
-/** `struct tcp_event` of bpf/tcp_event.h: units and corrections as there; 0 in a `_ktime_ns` is "not seen". */
-export interface TcpEvent extends ProcessKey {
+/** The process that owns a socket, as the kernel knows it. */
+export interface SocketOwner extends ProcessKey {
+  readonly cgroup_id: number;
+  readonly user_id: number;
+  readonly network_namespace: number;
+}
+
+/** `struct tcp_event` of bpf/tcp_event.h: what a socket did in a period; units and corrections as there. */
+export interface TcpEvent extends SocketOwner {
+  readonly period_start_ktime_ns: number;
   readonly ktime_ns: number;
   readonly socket_cookie: number;
-  readonly syn_sent_ktime_ns: number;
-  readonly established_ktime_ns: number;
   readonly bytes_sent: number;
   readonly bytes_received: number;
   readonly bytes_retrans: number;
-  readonly cgroup_id: number;
   /** 16 bytes, IPv4 mapped. */
   readonly local_address: Uint8Array;
   readonly remote_address: Uint8Array;
-  readonly user_id: number;
-  readonly network_namespace: number;
   readonly segs_out: number;
   readonly segs_in: number;
   readonly total_retrans: number;
   readonly lost: number;
-  readonly srtt_us: number;
-  readonly rttvar_us: number;
-  readonly min_rtt_us: number;
-  readonly snd_cwnd: number;
   readonly reord_seen: number;
   /** In ticks of the kernel's clock; `tickUs()` of ffi/libc.ts is their length. */
   readonly busy_ticks: number;
   readonly rwnd_limited_ticks: number;
   readonly sndbuf_limited_ticks: number;
+  readonly srtt_us: number;
+  readonly rttvar_us: number;
+  readonly min_rtt_us: number;
+  readonly snd_cwnd: number;
+  readonly connect_us: number;
   readonly socket_error: number;
   readonly local_port: number;
   readonly remote_port: number;
@@ -47,67 +51,55 @@ export interface TcpEvent extends ProcessKey {
   readonly attribution: number;
   readonly seen_from_start: boolean;
   readonly first_fin: number;
+  readonly opened: boolean;
 }
 
 /** `struct process_event`: a process in its own words. */
-export interface ProcessEvent extends ProcessKey {
-  readonly cgroup_id: number;
-  readonly user_id: number;
-  readonly network_namespace: number;
+export interface ProcessEvent extends SocketOwner {
   readonly comm: string;
   readonly executable_name: string;
   /** Arguments joined by single spaces. */
   readonly command_line: string;
 }
 
-/** `struct socket_owner`: who holds a socket open. */
-export interface SocketOwner extends ProcessKey {
-  readonly socket_cookie: number;
-  readonly cgroup_id: number;
-  readonly user_id: number;
-  readonly network_namespace: number;
-}
-
 export { ATTRIBUTION, EVENT_KIND, FIRST_FIN };
 export const TCP_EVENT_BYTES = TCP_EVENT.size;
 export const PROCESS_EVENT_BYTES = PROCESS_EVENT.size;
-export const SOCKET_OWNER_BYTES = SOCKET_OWNER.size;
 
 const T = TCP_EVENT.fields;
 const P = PROCESS_EVENT.fields;
-const O = SOCKET_OWNER.fields;
 const decoder = new TextDecoder();
 
 /** Reads a `struct tcp_event` at `at`; the addresses are copied out. */
 export function readTcpEvent(view: DataView, at: number): TcpEvent {
   return {
+    pid: view.getUint32(at + T.pid.offset, true),
+    process_start_ns: getUint64Le(view, at + T.process_start_ns.offset),
+    exec_id: view.getUint32(at + T.exec_id.offset, true),
+    period_start_ktime_ns: getUint64Le(view, at + T.period_start_ktime_ns.offset),
     ktime_ns: getUint64Le(view, at + T.ktime_ns.offset),
     socket_cookie: getUint64Le(view, at + T.socket_cookie.offset),
-    syn_sent_ktime_ns: getUint64Le(view, at + T.syn_sent_ktime_ns.offset),
-    established_ktime_ns: getUint64Le(view, at + T.established_ktime_ns.offset),
     bytes_sent: getUint64Le(view, at + T.bytes_sent.offset),
     bytes_received: getUint64Le(view, at + T.bytes_received.offset),
     bytes_retrans: getUint64Le(view, at + T.bytes_retrans.offset),
-    process_start_ns: getUint64Le(view, at + T.process_start_ns.offset),
     cgroup_id: getUint64Le(view, at + T.cgroup_id.offset),
     local_address: copy(view, at + T.local_address.offset, T.local_address.size),
     remote_address: copy(view, at + T.remote_address.offset, T.remote_address.size),
-    pid: view.getUint32(at + T.pid.offset, true),
-    exec_id: view.getUint32(at + T.exec_id.offset, true),
     user_id: view.getUint32(at + T.user_id.offset, true),
     network_namespace: view.getUint32(at + T.network_namespace.offset, true),
     segs_out: view.getUint32(at + T.segs_out.offset, true),
     segs_in: view.getUint32(at + T.segs_in.offset, true),
     total_retrans: view.getUint32(at + T.total_retrans.offset, true),
     lost: view.getUint32(at + T.lost.offset, true),
-    srtt_us: view.getUint32(at + T.srtt_us.offset, true),
-    rttvar_us: view.getUint32(at + T.rttvar_us.offset, true),
-    min_rtt_us: view.getUint32(at + T.min_rtt_us.offset, true),
-    snd_cwnd: view.getUint32(at + T.snd_cwnd.offset, true),
     reord_seen: view.getUint32(at + T.reord_seen.offset, true),
     busy_ticks: view.getUint32(at + T.busy_ticks.offset, true),
     rwnd_limited_ticks: view.getUint32(at + T.rwnd_limited_ticks.offset, true),
     sndbuf_limited_ticks: view.getUint32(at + T.sndbuf_limited_ticks.offset, true),
+    srtt_us: view.getUint32(at + T.srtt_us.offset, true),
+    rttvar_us: view.getUint32(at + T.rttvar_us.offset, true),
+    min_rtt_us: view.getUint32(at + T.min_rtt_us.offset, true),
+    snd_cwnd: view.getUint32(at + T.snd_cwnd.offset, true),
+    connect_us: view.getUint32(at + T.connect_us.offset, true),
     socket_error: view.getUint32(at + T.socket_error.offset, true),
     local_port: view.getUint16(at + T.local_port.offset, true),
     remote_port: view.getUint16(at + T.remote_port.offset, true),
@@ -117,6 +109,7 @@ export function readTcpEvent(view: DataView, at: number): TcpEvent {
     attribution: view.getUint8(at + T.attribution.offset),
     seen_from_start: view.getUint8(at + T.seen_from_start.offset) === 1,
     first_fin: view.getUint8(at + T.first_fin.offset),
+    opened: view.getUint8(at + T.opened.offset) === 1,
   };
 }
 
@@ -133,19 +126,6 @@ export function readProcessEvent(view: DataView, at: number): ProcessEvent {
     comm: cString(copy(view, at + P.comm.offset, P.comm.size)),
     executable_name: cString(copy(view, at + P.executable_name.offset, P.executable_name.size)),
     command_line: joinArguments(copy(view, at + P.command_line.offset, commandLineBytes)),
-  };
-}
-
-/** Reads a `struct socket_owner` at `at`. */
-export function readSocketOwner(view: DataView, at: number): SocketOwner {
-  return {
-    socket_cookie: getUint64Le(view, at + O.socket_cookie.offset),
-    process_start_ns: getUint64Le(view, at + O.process_start_ns.offset),
-    cgroup_id: getUint64Le(view, at + O.cgroup_id.offset),
-    pid: view.getUint32(at + O.pid.offset, true),
-    exec_id: view.getUint32(at + O.exec_id.offset, true),
-    user_id: view.getUint32(at + O.user_id.offset, true),
-    network_namespace: view.getUint32(at + O.network_namespace.offset, true),
   };
 }
 

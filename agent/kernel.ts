@@ -8,10 +8,7 @@ import {
   PROCESS_EVENT_BYTES,
   type ProcessEvent,
   readProcessEvent,
-  readSocketOwner,
   readTcpEvent,
-  SOCKET_OWNER_BYTES,
-  type SocketOwner,
   TCP_EVENT_BYTES,
   type TcpEvent,
 } from "./event.ts";
@@ -38,6 +35,10 @@ export interface KernelCounters {
   readonly opened: number;
   readonly ended: number;
   readonly failed: number;
+  /** Connections that were open before the programs were attached. */
+  readonly found: number;
+  /** Connections that are open without an owner. */
+  readonly unowned: number;
 }
 
 /** Called in the kernel's order. */
@@ -107,21 +108,19 @@ export class KernelPrograms implements Disposable {
     });
   }
 
-  /** Every TCP socket as it is now, listening ones included. */
-  liveSockets(): TcpEvent[] {
-    const events: TcpEvent[] = [];
-    this.#walk("skyfall_live", TCP_EVENT_BYTES, (view, at) => events.push(readTcpEvent(view, at)));
-    return events;
+  /**
+   * Hands on what each open TCP socket did since it was last handed on, where it did anything. Sockets that were open
+   * before the programs were attached come once at first, listening ones included, with nothing done.
+   */
+  walkOpen(onTcpEvent: (event: TcpEvent) => void): void {
+    this.#walk("skyfall_live", TCP_EVENT_BYTES, (view, at) => onTcpEvent(readTcpEvent(view, at)));
   }
 
-  /** By socket cookie, who holds each TCP socket open; of several processes the first that the walk met. */
-  socketOwners(): Map<number, SocketOwner> {
-    const owners = new Map<number, SocketOwner>();
-    this.#walk("skyfall_owners", SOCKET_OWNER_BYTES, (view, at) => {
-      const owner = readSocketOwner(view, at);
-      if (!owners.has(owner.socket_cookie)) owners.set(owner.socket_cookie, owner);
+  /** Gives sockets without an owner the process that holds them open; what `walkOpen()` hands on next has it. */
+  findOwners(): void {
+    this.#object.iterate("skyfall_owners", () => {
+      throw new TypeError(`Cannot read iterator "skyfall_owners": needed no records`);
     });
-    return owners;
   }
 
   counters(): KernelCounters {
@@ -133,6 +132,8 @@ export class KernelPrograms implements Disposable {
       opened: values[COUNTER.COUNTER_OPENED]!,
       ended: values[COUNTER.COUNTER_ENDED]!,
       failed: values[COUNTER.COUNTER_FAILED]!,
+      found: values[COUNTER.COUNTER_FOUND]!,
+      unowned: values[COUNTER.COUNTER_UNOWNED]! - values[COUNTER.COUNTER_OWNED]!,
     };
   }
 

@@ -5,7 +5,7 @@ import { log } from "../lib/log.ts";
 import type { AgentConfig } from "./config.ts";
 import { Conversations } from "./conversations.ts";
 import { type AgentCounters, DatagramEncoder, type HostDescription } from "./encode.ts";
-import { EVENT_KIND, type SocketOwner, type TcpEvent } from "./event.ts";
+import { EVENT_KIND, type TcpEvent } from "./event.ts";
 import type { Flow } from "./flow.ts";
 import type { EventHandlers, KernelPrograms } from "./kernel.ts";
 import { ListenerTable } from "./listeners.ts";
@@ -40,6 +40,7 @@ export class Observer implements Disposable {
   #pending: Flow[] = [];
   #unixOffsetNs = unixOffsetNs();
   #refusalsLogged = 0;
+  #isFirstWalk = true;
 
   /** Inert but for the socket to the collector; `run()` acts. */
   constructor(kernel: KernelPrograms, config: AgentConfig, host: HostDescription) {
@@ -59,9 +60,9 @@ export class Observer implements Disposable {
 
   /** Observes until `signal` is aborted, then reports every conversation up to that moment. */
   async run(signal: AbortSignal): Promise<AgentLedger> {
-    this.#seed();
+    this.#reportOpen();
     log("info", "agent", "observing", {
-      live_sockets: this.#conversations.liveCount,
+      found_sockets: this.#kernel.counters().found,
       release_hook_missing: this.#kernel.releaseHookMissing,
     });
     let nextSendMs = 0, nextInterimMs = performance.now() + this.#config.interimIntervalMs, nextCountersMs = 0;
@@ -86,17 +87,6 @@ export class Observer implements Disposable {
     return this.#ledger();
   }
 
-  /** Finds the sockets that were open before the programs were attached, their owners and what listens. */
-  #seed(): void {
-    const sockets = this.#kernel.liveSockets();
-    const owners = this.#kernel.socketOwners();
-    for (const socket of sockets) {
-      const owner = owners.get(socket.socket_cookie) ?? null;
-      if (socket.state === TCP_LISTEN) this.#listeners.add(socket, owner === null ? null : this.#processes.find(owner));
-      else this.#conversations.seed(socket, owner);
-    }
-  }
-
   #drain(): void {
     this.#kernel.drain(this.#handlers);
     this.#conversations.expire(performance.now());
@@ -117,11 +107,14 @@ export class Observer implements Disposable {
     }
   }
 
+  /** Reports what open connections did; at first it finds those that are older than the agent, and what listens. */
   #reportOpen(): void {
-    const sockets = this.#kernel.liveSockets().filter((socket) => socket.state !== TCP_LISTEN);
-    const noOwners: ReadonlyMap<number, SocketOwner> = new Map();
-    const owners = sockets.some((socket) => this.#conversations.needsOwner(socket)) ? this.#kernel.socketOwners() : noOwners;
-    for (const socket of sockets) this.#conversations.reportOpen(socket, owners.get(socket.socket_cookie) ?? null);
+    if (this.#isFirstWalk || this.#kernel.counters().unowned > 0) this.#kernel.findOwners();
+    this.#isFirstWalk = false;
+    this.#kernel.walkOpen((event) => {
+      if (event.state === TCP_LISTEN) this.#listeners.add(event, this.#processes.find(event));
+      else this.#conversations.reportOpen(event);
+    });
   }
 
   async #send(): Promise<void> {

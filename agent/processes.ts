@@ -2,7 +2,7 @@
 
 import { readKernelFile, readKernelLink } from "../ffi/libc.ts";
 import type { ServiceRule } from "./config.ts";
-import { joinArguments, type ProcessEvent, type ProcessKey, type SocketOwner, type TcpEvent } from "./event.ts";
+import { joinArguments, type ProcessEvent, type ProcessKey, type SocketOwner } from "./event.ts";
 
 /** `skyfall_process.service_source` of lib/sflow/skyfall.x. */
 export const SERVICE_SOURCE = { unknown: 0, rule: 1, unit: 2, container: 3, executable: 4 } as const;
@@ -49,7 +49,7 @@ export class ProcessTable {
    *
    * @returns Null where there is no owner, or the process is gone and was never described.
    */
-  find(owner: TcpEvent | SocketOwner): ProcessDescription | null {
+  find(owner: SocketOwner): ProcessDescription | null {
     if (owner.pid === 0) return null;
     const known = this.#processes.get(keyOf(owner));
     if (known !== undefined) return known;
@@ -61,7 +61,7 @@ export class ProcessTable {
     return this.#keep(owner, this.#describe(owner, name, joinArguments(commandLine)));
   }
 
-  #describe(owner: TcpEvent | SocketOwner | ProcessEvent, executableName: string, commandLine: string): ProcessDescription {
+  #describe(owner: SocketOwner, executableName: string, commandLine: string): ProcessDescription {
     const path = readKernelLink(`/proc/${owner.pid}/exe`);
     const cgroupPath = this.#cgroupPath(owner);
     const containerId = containerOf(cgroupPath);
