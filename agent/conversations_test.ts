@@ -124,7 +124,7 @@ Deno.test("Conversations holds an end without an owner until the owner shows up"
 
 Deno.test("Conversations names the listener, and says so, when no owner shows up", () => {
   const { conversations, flows, listeners, processes } = make();
-  listeners.add(event({ socket_cookie: 9, local_port: 80 }), processes.find(event()));
+  listeners.add(event({ socket_cookie: 9, local_port: 80 }), processes.find(event()), 0);
   const accepted = { pid: 0, attribution: ATTRIBUTION.ATTRIBUTION_UNKNOWN, active_open: false, local_port: 80 };
   conversations.end(event(accepted), 0);
   conversations.expire(1_999);
@@ -151,7 +151,7 @@ Deno.test("Conversations decides the role: connect, accept, who listens, then th
   const old = { seen_from_start: false, active_open: false };
   const roleOf = (values: Partial<TcpEvent>, listening?: number) => {
     const { conversations, flows, listeners } = make();
-    if (listening !== undefined) listeners.add(event({ socket_cookie: 9, local_port: listening }), null);
+    if (listening !== undefined) listeners.add(event({ socket_cookie: 9, local_port: listening }), null, 0);
     conversations.end(event(values), 0);
     conversations.expire(Infinity);
     return [flows[0]!.role, flows[0]!.role_source];

@@ -5,15 +5,17 @@ import {
   ADDRESS_TYPE_IPV4,
   ADDRESS_TYPE_IPV6,
   COUNTERS_SAMPLE,
+  DATA_SOURCE_LISTENERS,
   DATA_SOURCE_SKYFALL,
   dataFormat,
   DATAGRAM_BYTES_MAX,
   FLOW_SAMPLE,
   SFLOW_VERSION,
 } from "../lib/sflow/datagram.ts";
-import { SKYFALL_AGENT_COUNTERS, SKYFALL_FLOW, SKYFALL_HOST, SKYFALL_PROCESS } from "../lib/sflow/skyfall.gen.ts";
+import { SKYFALL_AGENT_COUNTERS, SKYFALL_FLOW, SKYFALL_HOST, SKYFALL_LISTENER, SKYFALL_PROCESS } from "../lib/sflow/skyfall.gen.ts";
 import { setUint64Be } from "../lib/u64.ts";
 import type { Flow } from "./flow.ts";
+import type { ListenerReport } from "./listeners.ts";
 import { MirrorSamples } from "./mirror.ts";
 import type { ProcessDescription } from "./processes.ts";
 import { encodeStruct } from "./xdr_encode.ts";
@@ -44,8 +46,24 @@ const SAMPLE_HEADER_BYTES = 8;
 const FLOW_SAMPLE_FIXED_BYTES = 32;
 const RECORD_HEADER_BYTES = 8;
 const PROCESSES_PER_DATAGRAM_MAX = 255;
-const FLOW_RECORD_BYTES = RECORD_HEADER_BYTES + SKYFALL_FLOW.fixedSize;
-const F = SKYFALL_FLOW.fields;
+const F = SKYFALL_FLOW.fields, L = SKYFALL_LISTENER.fields;
+
+/** What a record needs of its subject: the process whose descriptor goes with it. */
+interface OfProcess {
+  readonly process: ProcessDescription | null;
+}
+
+/** One kind of record, and the sFlow data source that tells it. */
+interface RecordSource<R> {
+  readonly dataSource: number;
+  readonly format: number;
+  readonly bodyBytes: number;
+  readonly write: (at: number, record: R, processIndex: number) => void;
+  /** Of the samples. */
+  sequence: number;
+  /** Records made so far: the sample_pool. */
+  pool: number;
+}
 
 /** Makes the datagrams of one agent, with their sequence numbers. */
 export class DatagramEncoder {
@@ -56,9 +74,23 @@ export class DatagramEncoder {
   readonly #buffer = new Uint8Array(DATAGRAM_BYTES_MAX);
   readonly #view = new DataView(this.#buffer.buffer);
   #datagramSequence = 0;
-  #flowSampleSequence = 0;
   #counterSampleSequence = 0;
-  #flowRecords = 0;
+  readonly #flows: RecordSource<Flow> = {
+    dataSource: DATA_SOURCE_SKYFALL,
+    format: SKYFALL_FLOW.format,
+    bodyBytes: SKYFALL_FLOW.fixedSize,
+    write: (at, flow, processIndex) => this.#writeFlow(at, flow, processIndex),
+    sequence: 0,
+    pool: 0,
+  };
+  readonly #listeners: RecordSource<ListenerReport> = {
+    dataSource: DATA_SOURCE_LISTENERS,
+    format: SKYFALL_LISTENER.format,
+    bodyBytes: SKYFALL_LISTENER.fixedSize,
+    write: (at, listener, processIndex) => this.#writeListener(at, listener, processIndex),
+    sequence: 0,
+    pool: 0,
+  };
 
   constructor(source: DatagramSource) {
     this.#source = source;
@@ -67,7 +99,7 @@ export class DatagramEncoder {
 
   /** `skyfall_flow` records made so far: the sample_pool. */
   get flowRecordCount(): number {
-    return this.#flowRecords;
+    return this.#flows.pool;
   }
 
   /**
@@ -75,21 +107,20 @@ export class DatagramEncoder {
    * little as can be; `onDatagram` gets each datagram with the number of flows in it.
    */
   encodeFlows(
-    unordered: readonly Flow[],
+    flows: readonly Flow[],
     uptimeMs: number,
     drops: number,
     onDatagram: (datagram: Uint8Array<ArrayBuffer>, flowCount: number) => void,
   ): void {
-    const flows = [...Map.groupBy(unordered, ({ process }) => process).values()].flat();
-    for (let next = 0; next < flows.length;) {
-      const start = this.#beginDatagram(uptimeMs, 1);
-      const { end, at } = this.#writeFlowSample(flows, next, start, drops);
-      onDatagram(this.#buffer.slice(0, at), end - next);
-      next = end;
-    }
+    this.#encodeRecords(this.#flows, flows, uptimeMs, drops, onDatagram);
     if (!this.#source.interop) return;
     const samples = flows.flatMap((flow) => this.#mirrors.encode(flow, this.#source.enterprise, drops));
     this.#packSamples(samples, uptimeMs, (datagram) => onDatagram(datagram, 0));
+  }
+
+  /** Encodes listeners in as many datagrams as they need. */
+  encodeListeners(listeners: readonly ListenerReport[], uptimeMs: number, onDatagram: (datagram: Uint8Array<ArrayBuffer>) => void): void {
+    this.#encodeRecords(this.#listeners, listeners, uptimeMs, 0, onDatagram);
   }
 
   /** Encodes the agent's counters in one datagram. */
@@ -123,37 +154,62 @@ export class DatagramEncoder {
     return this.#word(at, sampleCount);
   }
 
-  /** Writes one flow_sample with the host, the processes and as many flows from `first` as fit; at least one does. */
-  #writeFlowSample(flows: readonly Flow[], first: number, start: number, drops: number): { end: number; at: number } {
-    const end = this.#countFitting(flows, first, start);
+  #encodeRecords<R extends OfProcess>(
+    source: RecordSource<R>,
+    unordered: readonly R[],
+    uptimeMs: number,
+    drops: number,
+    onDatagram: (datagram: Uint8Array<ArrayBuffer>, recordCount: number) => void,
+  ): void {
+    const records = [...Map.groupBy(unordered, ({ process }) => process).values()].flat();
+    for (let next = 0; next < records.length;) {
+      const start = this.#beginDatagram(uptimeMs, 1);
+      const { end, at } = this.#writeSample(source, records, next, start, drops);
+      onDatagram(this.#buffer.slice(0, at), end - next);
+      next = end;
+    }
+  }
+
+  /** Writes one flow_sample with the host, the processes and as many records from `first` as fit; at least one does. */
+  #writeSample<R extends OfProcess>(
+    source: RecordSource<R>,
+    records: readonly R[],
+    first: number,
+    start: number,
+    drops: number,
+  ): { end: number; at: number } {
+    const end = this.#countFitting(source, records, first, start);
     const indexes = new Map<ProcessDescription, number>();
     for (let i = first; i < end; i++) {
-      const process = flows[i]!.process;
+      const process = records[i]!.process;
       if (process !== null && !indexes.has(process)) indexes.set(process, indexes.size + 1);
     }
-    this.#flowRecords += end - first;
+    source.pool += end - first;
     let at = start + SAMPLE_HEADER_BYTES;
     const recordCount = 1 + indexes.size + end - first;
-    for (const word of [++this.#flowSampleSequence, DATA_SOURCE_SKYFALL, 1, this.#flowRecords, drops, 0, 0, recordCount]) {
-      at = this.#word(at, word);
-    }
+    for (const word of [++source.sequence, source.dataSource, 1, source.pool, drops, 0, 0, recordCount]) at = this.#word(at, word);
     at = this.#record(at, SKYFALL_HOST.format, this.#hostRecord);
     for (const [process, index] of indexes) {
       at = this.#record(at, SKYFALL_PROCESS.format, this.#processBody(process));
       this.#view.setUint32(at - this.#processBody(process).length, index);
     }
-    for (let i = first; i < end; i++) at = this.#flow(at, flows[i]!, flows[i]!.process === null ? 0 : indexes.get(flows[i]!.process!)!);
+    for (let i = first; i < end; i++) {
+      const { process } = records[i]!;
+      at = this.#word(this.#word(at, dataFormat(this.#source.enterprise, source.format)), source.bodyBytes);
+      source.write(at, records[i]!, process === null ? 0 : indexes.get(process)!);
+      at += source.bodyBytes;
+    }
     this.#word(this.#word(start, FLOW_SAMPLE), at - start - SAMPLE_HEADER_BYTES);
     return { end, at };
   }
 
-  /** Index after the last flow from `first` that fits into the datagram together with its process. */
-  #countFitting(flows: readonly Flow[], first: number, start: number): number {
+  /** Index after the last record from `first` that fits into the datagram together with its process. */
+  #countFitting<R extends OfProcess>(source: RecordSource<R>, records: readonly R[], first: number, start: number): number {
     const described = new Set<ProcessDescription>();
     let bytes = start + SAMPLE_HEADER_BYTES + FLOW_SAMPLE_FIXED_BYTES + RECORD_HEADER_BYTES + this.#hostRecord.length;
-    for (let i = first; i < flows.length; i++) {
-      const process = flows[i]!.process;
-      bytes += FLOW_RECORD_BYTES;
+    for (let i = first; i < records.length; i++) {
+      const process = records[i]!.process;
+      bytes += RECORD_HEADER_BYTES + source.bodyBytes;
       if (process !== null && !described.has(process)) {
         if (described.size === PROCESSES_PER_DATAGRAM_MAX) return i;
         described.add(process);
@@ -161,12 +217,23 @@ export class DatagramEncoder {
       }
       if (bytes > DATAGRAM_BYTES_MAX) return i;
     }
-    return flows.length;
+    return records.length;
   }
 
-  #flow(start: number, flow: Flow, processIndex: number): number {
+  #writeListener(at: number, listener: ListenerReport, processIndex: number): void {
     const view = this.#view;
-    const at = this.#word(this.#word(start, dataFormat(this.#source.enterprise, SKYFALL_FLOW.format)), SKYFALL_FLOW.fixedSize);
+    this.#buffer.set(listener.address, at + L.local_address.offset);
+    view.setUint32(at + L.local_port.offset, listener.port);
+    view.setUint32(at + L.transport_protocol.offset, listener.transport_protocol);
+    view.setUint32(at + L.network_namespace.offset, listener.network_namespace);
+    view.setUint32(at + L.process_index.offset, processIndex);
+    setUint64Be(view, at + L.first_seen_unix_us.offset, listener.first_seen_unix_us);
+    setUint64Be(view, at + L.last_seen_unix_us.offset, listener.last_seen_unix_us);
+    view.setUint32(at + L.listening.offset, listener.listening ? 1 : 0);
+  }
+
+  #writeFlow(at: number, flow: Flow, processIndex: number): void {
+    const view = this.#view;
     setUint64Be(view, at + F.flow_id.offset, flow.flow_id);
     setUint64Be(view, at + F.period_start_unix_us.offset, flow.period_start_unix_us);
     setUint64Be(view, at + F.period_end_unix_us.offset, flow.period_end_unix_us);
@@ -199,7 +266,6 @@ export class DatagramEncoder {
     view.setUint32(at + F.min_rtt_us.offset, flow.min_rtt_us);
     view.setUint32(at + F.snd_cwnd_segments.offset, flow.snd_cwnd_segments);
     view.setUint32(at + F.connect_us.offset, flow.connect_us);
-    return at + SKYFALL_FLOW.fixedSize;
   }
 
   /** Descriptor without its index, which is the datagram's own. */

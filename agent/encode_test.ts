@@ -168,6 +168,32 @@ Deno.test("DatagramEncoder counts the flows so far in the sample pool, and the l
   assert.equal(made, 20);
 });
 
+Deno.test("DatagramEncoder tells listeners in samples of their own source, with the process that listens", () => {
+  const listener = {
+    address: ADDRESS,
+    port: 8_080,
+    transport_protocol: 6,
+    network_namespace: 9,
+    process: process(7),
+    first_seen_unix_us: 10,
+    last_seen_unix_us: 11,
+    listening: true,
+  };
+  const datagrams: Uint8Array[] = [];
+  encoder().encodeListeners([listener, { ...listener, process: null, listening: false }], 5_000, (datagram) => datagrams.push(datagram));
+  const { head, records } = read(datagrams[0]!).samples[0]!;
+  assert.deepEqual([head[1], head[3]], [3 << 24 | 3, 2]);
+  const told = records.filter(({ name }) => name === "skyfall_listener").map(({ values }) => values);
+  assert.deepEqual(
+    told.map((v) => [v["local_port"], v["process_index"], v["first_seen_unix_us"], v["last_seen_unix_us"], v["listening"]]),
+    [
+      [8_080n, 1n, 10n, 11n, 1n],
+      [8_080n, 0n, 10n, 11n, 0n],
+    ],
+  );
+  assert.equal(records.find(({ name }) => name === "skyfall_process")!.values["pid"], 7n);
+});
+
 Deno.test("DatagramEncoder cuts texts at their bound, between characters", () => {
   const long = { ...process(1), service_name: "ä".repeat(40), command_line: "x".repeat(300) };
   const { values } = read(encode([flow({ process: long })])[0]!.datagram).samples[0]!.records[1]!;

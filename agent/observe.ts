@@ -1,6 +1,6 @@
 /** The agent at work: reads the kernel's reports, keeps the conversations, and sends what they did to the collector. */
 
-import { unixOffsetNs } from "../ffi/libc.ts";
+import { monotonicNs, unixOffsetNs } from "../ffi/libc.ts";
 import { log } from "../lib/log.ts";
 import type { AgentConfig } from "./config.ts";
 import { Conversations } from "./conversations.ts";
@@ -18,6 +18,8 @@ const POLL_INTERVAL_MS = 50;
 const SEND_INTERVAL_MS = 1_000;
 /** How often the agent tells its own counters. */
 const COUNTERS_INTERVAL_MS = 10_000;
+/** How often everything that listens is told. */
+const LISTENERS_INTERVAL_MS = 60_000;
 const TCP_LISTEN = 10;
 
 /** What became of everything that the kernel reported, for the log when the agent stops. */
@@ -65,7 +67,7 @@ export class Observer implements Disposable {
       found_sockets: this.#kernel.counters().found,
       release_hook_missing: this.#kernel.releaseHookMissing,
     });
-    let nextSendMs = 0, nextInterimMs = performance.now() + this.#config.interimIntervalMs, nextCountersMs = 0;
+    let nextSendMs = 0, nextInterimMs = performance.now() + this.#config.interimIntervalMs, nextCountersMs = 0, nextListenersMs = 0;
     while (!signal.aborted) {
       await untilAborted(POLL_INTERVAL_MS, signal);
       this.#drain();
@@ -76,6 +78,8 @@ export class Observer implements Disposable {
       }
       if (nowMs >= nextSendMs) {
         await this.#send();
+        await this.#sendListeners(nowMs >= nextListenersMs);
+        if (nowMs >= nextListenersMs) nextListenersMs = nowMs + LISTENERS_INTERVAL_MS;
         nextSendMs = nowMs + SEND_INTERVAL_MS;
       }
       if (nowMs >= nextCountersMs) {
@@ -99,9 +103,9 @@ export class Observer implements Disposable {
       case EVENT_KIND.EVENT_SOCKET_OWNED:
         return this.#conversations.own(event);
       case EVENT_KIND.EVENT_LISTEN_STARTED:
-        return this.#listeners.add(event, this.#processes.find(event));
+        return this.#listeners.add(event, this.#processes.find(event), this.#unixUs());
       case EVENT_KIND.EVENT_LISTEN_ENDED:
-        return this.#listeners.remove(event);
+        return this.#listeners.remove(event, this.#unixUs());
       default:
         throw new TypeError(`Cannot read event: kind ${event.kind} is unknown`);
     }
@@ -112,7 +116,7 @@ export class Observer implements Disposable {
     if (this.#isFirstWalk || this.#kernel.counters().unowned > 0) this.#kernel.findOwners();
     this.#isFirstWalk = false;
     this.#kernel.walkOpen((event) => {
-      if (event.state === TCP_LISTEN) this.#listeners.add(event, this.#processes.find(event));
+      if (event.state === TCP_LISTEN) this.#listeners.add(event, this.#processes.find(event), this.#unixUs());
       else this.#conversations.reportOpen(event);
     });
   }
@@ -148,7 +152,16 @@ export class Observer implements Disposable {
     this.#drain();
     this.#conversations.expire(Infinity);
     await this.#send();
+    await this.#sendListeners(true);
     await this.#sendCounters();
+  }
+
+  /** Sends what began and ended to listen, and from time to time all that listens. */
+  async #sendListeners(isAllDue: boolean): Promise<void> {
+    const listeners = isAllDue ? this.#listeners.takeAll(this.#unixUs()) : this.#listeners.takeChanges();
+    const datagrams: { bytes: Uint8Array<ArrayBuffer>; flowCount: number }[] = [];
+    this.#encoder.encodeListeners(listeners, this.#uptimeMs(), (bytes) => datagrams.push({ bytes, flowCount: 0 }));
+    await this.#link.send(datagrams);
   }
 
   #counters(): AgentCounters {
@@ -168,6 +181,10 @@ export class Observer implements Disposable {
   #ledger(): AgentLedger {
     const { sentDatagrams, lostDatagrams, refusals } = this.#link.counts;
     return { ...this.#counters(), sent_datagrams: sentDatagrams, lost_datagrams: lostDatagrams, refused_datagrams: refusals };
+  }
+
+  #unixUs(): number {
+    return Math.round((monotonicNs() + this.#unixOffsetNs) / 1_000);
   }
 
   #uptimeMs(): number {

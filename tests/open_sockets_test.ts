@@ -89,3 +89,25 @@ testWith(await missingKernel(), "connections older than the agent are told with 
     assert.ok(records >= ROUNDS / 2 && records <= ROUNDS + 2, `${records} records`);
   }
 });
+
+testWith(await missingKernel(), "what listens is told with its process: before the agent, from when on, and until when", async () => {
+  using before = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  let during = 0;
+  const startUs = Date.now() * 1_000;
+  const datagrams = await captureAgent(async () => {
+    using listener = Deno.listen({ hostname: "::", port: 0 });
+    during = listener.addr.port;
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+  }, []);
+  const endUs = Date.now() * 1_000;
+  const told = [...describeFile(pcapFile(datagrams), DEFAULT_ENTERPRISE)].flatMap(({ records }) => {
+    const all = (records ?? []) as Record<string, string | number>[];
+    const pids = new Map(all.filter((r) => r["record"] === "skyfall_process").map((r) => [r["index"], r["pid"]]));
+    return all.filter((r) => r["record"] === "skyfall_listener").map((r) => ({ ...r, pid: pids.get(r["process_index"]!) }));
+  }) as Record<string, number>[];
+  const of = (port: number) => told.filter((r) => r["local_port"] === port);
+  assert.deepEqual(of(before.addr.port).map((r) => [r["pid"], r["listening"]]), [[Deno.pid, 1], [Deno.pid, 1]]);
+  assert.deepEqual(of(during).map((r) => [r["pid"], r["listening"]]), [[Deno.pid, 1], [Deno.pid, 0]]);
+  const { first_seen_unix_us: first, last_seen_unix_us: last } = of(during)[1]!;
+  assert.ok(startUs < first! && first! + 1_400_000 < last! && last! < endUs, `${startUs} < ${first} < ${last} < ${endUs}`);
+});

@@ -84,6 +84,23 @@ export const SKYFALL_MIRROR = {
   },
 } as const;
 
+export const SKYFALL_LISTENER = {
+  container: "flow_data",
+  enterprise: 32473,
+  format: 5,
+  fixedSize: 52,
+  fields: {
+    local_address: { type: "opaque16", offset: 0, size: 16 },
+    local_port: { type: "u32", offset: 16, size: 4 },
+    transport_protocol: { type: "u32", offset: 20, size: 4 },
+    network_namespace: { type: "u32", offset: 24, size: 4 },
+    process_index: { type: "u32", offset: 28, size: 4 },
+    first_seen_unix_us: { type: "u64", offset: 32, size: 8 },
+    last_seen_unix_us: { type: "u64", offset: 40, size: 8 },
+    listening: { type: "u32", offset: 48, size: 4 },
+  },
+} as const;
+
 export const SKYFALL_AGENT_COUNTERS = {
   container: "counter_data",
   enterprise: 32473,
