@@ -112,15 +112,25 @@ export class KernelPrograms implements Disposable {
    * Hands on what each open TCP socket did since it was last handed on, where it did anything. Sockets that were open
    * before the programs were attached come once at first, listening ones included, with nothing done.
    */
-  walkOpen(onTcpEvent: (event: TcpEvent) => void): void {
-    this.#walk("skyfall_live", TCP_EVENT_BYTES, (view, at) => onTcpEvent(readTcpEvent(view, at)));
+  *walkOpen(): Generator<TcpEvent> {
+    let rest = new Uint8Array(0);
+    for (const piece of this.#object.iterate("skyfall_live")) {
+      const bytes = rest.length === 0 ? piece : Uint8Array.from([...rest, ...piece]);
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      const whole = bytes.length - bytes.length % TCP_EVENT_BYTES;
+      for (let at = 0; at < whole; at += TCP_EVENT_BYTES) yield readTcpEvent(view, at);
+      rest = bytes.slice(whole);
+    }
+    if (rest.length > 0) {
+      throw new TypeError(`Cannot read open sockets: ${rest.length} bytes are left over, records have ${TCP_EVENT_BYTES}`);
+    }
   }
 
   /** Gives sockets without an owner the process that holds them open; what `walkOpen()` hands on next has it. */
   findOwners(): void {
-    this.#object.iterate("skyfall_owners", () => {
-      throw new TypeError(`Cannot read iterator "skyfall_owners": needed no records`);
-    });
+    for (const { length } of this.#object.iterate("skyfall_owners")) {
+      throw new TypeError(`Cannot find owners: ${length} bytes, needed none`);
+    }
   }
 
   counters(): KernelCounters {
@@ -135,20 +145,6 @@ export class KernelPrograms implements Disposable {
       found: values[COUNTER.COUNTER_FOUND]!,
       unowned: values[COUNTER.COUNTER_UNOWNED]! - values[COUNTER.COUNTER_OWNED]!,
     };
-  }
-
-  #walk(program: string, recordBytes: number, onRecord: (view: DataView, at: number) => void): void {
-    let rest = new Uint8Array(0);
-    this.#object.iterate(program, (piece) => {
-      const bytes = rest.length === 0 ? piece : Uint8Array.from([...rest, ...piece]);
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      const whole = bytes.length - bytes.length % recordBytes;
-      for (let at = 0; at < whole; at += recordBytes) onRecord(view, at);
-      rest = bytes.slice(whole);
-    });
-    if (rest.length > 0) {
-      throw new TypeError(`Cannot read iterator "${program}": ${rest.length} bytes are left over, records have ${recordBytes}`);
-    }
   }
 
   [Symbol.dispose](): void {

@@ -87,7 +87,7 @@ function endName(index: number): string {
 function compareOpen(kernel: KernelPrograms, accounts: Accounts, pair: TcpPair, end: PairEnd, prefix: string): Comparison[] {
   for (let look = 1;; look++) {
     const before = pair.info(end);
-    kernel.walkOpen((event) => accounts.add(event));
+    for (const event of kernel.walkOpen()) accounts.add(event);
     const settled = JSON.stringify(before) === JSON.stringify(pair.info(end));
     if (settled || look === LOOKS_MAX) return openComparisons(accounts.of(end), before, prefix);
   }

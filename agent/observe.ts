@@ -20,6 +20,8 @@ const SEND_INTERVAL_MS = 1_000;
 const COUNTERS_INTERVAL_MS = 10_000;
 /** How often everything that listens is told. */
 const LISTENERS_INTERVAL_MS = 60_000;
+/** Flows of a walk over open sockets that are held before they are sent. */
+const PENDING_FLOWS_MAX = 2_048;
 const TCP_LISTEN = 10;
 
 /** What became of everything that the kernel reported, for the log when the agent stops. */
@@ -62,7 +64,7 @@ export class Observer implements Disposable {
 
   /** Observes until `signal` is aborted, then reports every conversation up to that moment. */
   async run(signal: AbortSignal): Promise<AgentLedger> {
-    this.#reportOpen();
+    await this.#reportOpen();
     log("info", "agent", "observing", {
       found_sockets: this.#kernel.counters().found,
       release_hook_missing: this.#kernel.releaseHookMissing,
@@ -73,7 +75,7 @@ export class Observer implements Disposable {
       this.#drain();
       const nowMs = performance.now();
       if (nowMs >= nextInterimMs) {
-        this.#reportOpen();
+        await this.#reportOpen();
         nextInterimMs = nowMs + this.#config.interimIntervalMs;
       }
       if (nowMs >= nextSendMs) {
@@ -112,13 +114,16 @@ export class Observer implements Disposable {
   }
 
   /** Reports what open connections did; at first it finds those that are older than the agent, and what listens. */
-  #reportOpen(): void {
+  async #reportOpen(): Promise<void> {
     if (this.#isFirstWalk || this.#kernel.counters().unowned > 0) this.#kernel.findOwners();
     this.#isFirstWalk = false;
-    this.#kernel.walkOpen((event) => {
+    for (const event of this.#kernel.walkOpen()) {
       if (event.state === TCP_LISTEN) this.#listeners.add(event, this.#processes.find(event), this.#unixUs());
       else this.#conversations.reportOpen(event);
-    });
+      if (this.#pending.length < PENDING_FLOWS_MAX) continue;
+      await this.#send(); // a host may have very many
+      this.#drain();
+    }
   }
 
   async #send(): Promise<void> {
@@ -148,7 +153,7 @@ export class Observer implements Disposable {
 
   async #finish(): Promise<void> {
     this.#drain();
-    this.#reportOpen();
+    await this.#reportOpen();
     this.#drain();
     this.#conversations.expire(Infinity);
     await this.#send();

@@ -47,7 +47,7 @@ const PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1;
 const PAGE_BYTES = 4_096;
 const RING_HEADER_BYTES = 8;
 const RING_BUSY = 0x8000_0000, RING_DISCARDED = 0x4000_0000;
-const ITERATOR_BUFFER_BYTES = 1 << 20;
+const ITERATOR_BUFFER_BYTES = 1 << 18;
 const LOG_LINES_MAX = 100, LOG_BYTES_MAX = 1 << 20;
 /** enum libbpf_print_level: warnings, the verifier's words among them, then information; beyond it is tracing. */
 const LIBBPF_INFO = 1;
@@ -159,10 +159,10 @@ export class BpfObject implements Disposable {
   }
 
   /**
-   * Runs an iterator program once over everything that it walks. `onBytes` gets what the program wrote, in order and in
-   * pieces that may end anywhere; a piece is valid during the call only.
+   * Runs an iterator program once over everything that it walks, and gives what the program wrote, in order and in pieces
+   * that may end anywhere; a piece is valid until the next one is asked for.
    */
-  iterate(program: string, onBytes: (bytes: Uint8Array) => void): void {
+  *iterate(program: string): Generator<Uint8Array> {
     const { bpf } = open();
     let link = this.#iterators.get(program);
     if (link === undefined) {
@@ -177,7 +177,7 @@ export class BpfObject implements Disposable {
     for (;;) {
       const bytes = readAgain(file, buffer);
       if (bytes === 0) return;
-      onBytes(buffer.subarray(0, bytes));
+      yield buffer.subarray(0, bytes);
     }
   }
 
