@@ -46,7 +46,8 @@ export class ConnectionLoad implements AsyncDisposable {
   }
 }
 
-async function compiled(name: string): Promise<string> {
+/** Path of a program of bench/load/, compiled when it is first needed. */
+export async function compiled(name: string): Promise<string> {
   await Deno.mkdir(`${CACHE}/bin`, { recursive: true });
   const path = `${CACHE}/bin/${name}`;
   await outputOf("clang-14", "-O2", "-Wall", "-Werror", "-o", path, new URL(`load/${name}.c`, import.meta.url).pathname, "-lpthread");

@@ -31,6 +31,8 @@ const BENCH: readonly Need[] = [
   ...TEST,
   command("bpftool", "bpftool", "reads the kernel programs' run statistics"),
   command("libbpf-tools", "tcplife", "the peer of the kernel cost bench"),
+  command("iperf3", "iperf3", "the stream of the interference bench"),
+  command("softflowd", "softflowd", "the peer of the interference bench"),
 ];
 
 /** What each purpose needs. */
