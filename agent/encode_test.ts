@@ -110,7 +110,9 @@ function encoder(interop = false): DatagramEncoder {
 
 function encode(flows: readonly Flow[], interop = false): { readonly datagram: Uint8Array; readonly flowCount: number }[] {
   const datagrams: { datagram: Uint8Array; flowCount: number }[] = [];
-  encoder(interop).encodeFlows(flows, 5_000, 3, (datagram, flowCount) => datagrams.push({ datagram, flowCount }));
+  const made = encoder(interop);
+  for (const flow of flows) made.add(flow);
+  made.flush(5_000, 3, (datagram, flowCount) => datagrams.push({ datagram, flowCount }));
   return datagrams;
 }
 

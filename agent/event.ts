@@ -83,8 +83,8 @@ export function readTcpEvent(view: DataView, at: number): TcpEvent {
     bytes_received: getUint64Le(view, at + T.bytes_received.offset),
     bytes_retrans: getUint64Le(view, at + T.bytes_retrans.offset),
     cgroup_id: getUint64Le(view, at + T.cgroup_id.offset),
-    local_address: copy(view, at + T.local_address.offset, T.local_address.size),
-    remote_address: copy(view, at + T.remote_address.offset, T.remote_address.size),
+    local_address: copyAddress(view, at + T.local_address.offset),
+    remote_address: copyAddress(view, at + T.remote_address.offset),
     user_id: view.getUint32(at + T.user_id.offset, true),
     network_namespace: view.getUint32(at + T.network_namespace.offset, true),
     segs_out: view.getUint32(at + T.segs_out.offset, true),
@@ -138,6 +138,21 @@ export function joinArguments(bytes: Uint8Array): string {
 
 function copy(view: DataView, at: number, bytes: number): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset + at, bytes).slice();
+}
+
+/** Addresses share buffers: one of its own would cost each many times its 16 bytes. */
+const ADDRESS_BYTES = 16, SHARED_BYTES = 65_536;
+let shared = new DataView(new ArrayBuffer(SHARED_BYTES)), sharedUsed = 0;
+
+function copyAddress(view: DataView, at: number): Uint8Array {
+  if (sharedUsed === SHARED_BYTES) {
+    shared = new DataView(new ArrayBuffer(SHARED_BYTES));
+    sharedUsed = 0;
+  }
+  for (let i = 0; i < ADDRESS_BYTES; i += 4) shared.setUint32(sharedUsed + i, view.getUint32(at + i));
+  const address = new Uint8Array(shared.buffer, sharedUsed, ADDRESS_BYTES);
+  sharedUsed += ADDRESS_BYTES;
+  return address;
 }
 
 function cString(bytes: Uint8Array): string {

@@ -6,7 +6,6 @@ import type { AgentConfig } from "./config.ts";
 import { Conversations } from "./conversations.ts";
 import { type AgentCounters, DatagramEncoder, type HostDescription } from "./encode.ts";
 import { EVENT_KIND, type TcpEvent } from "./event.ts";
-import type { Flow } from "./flow.ts";
 import type { EventHandlers, KernelPrograms } from "./kernel.ts";
 import { ListenerTable } from "./listeners.ts";
 import { ProcessTable } from "./processes.ts";
@@ -41,7 +40,6 @@ export class Observer implements Disposable {
   readonly #conversations: Conversations;
   readonly #startedMs = performance.now();
   readonly #handlers: EventHandlers;
-  #pending: Flow[] = [];
   #unixOffsetNs = unixOffsetNs();
   #refusalsLogged = 0;
   #isFirstWalk = true;
@@ -58,7 +56,7 @@ export class Observer implements Disposable {
       interop: config.interop,
     });
     this.#processes = new ProcessTable(config.serviceRules);
-    this.#conversations = new Conversations(this.#processes, this.#listeners, () => this.#unixOffsetNs, (flow) => this.#pending.push(flow));
+    this.#conversations = new Conversations(this.#processes, this.#listeners, () => this.#unixOffsetNs, (flow) => this.#encoder.add(flow));
     this.#handlers = { onTcpEvent: (event) => this.#onTcpEvent(event), onProcess: (event) => this.#processes.add(event) };
   }
 
@@ -120,7 +118,7 @@ export class Observer implements Disposable {
     for (const event of this.#kernel.walkOpen()) {
       if (event.state === TCP_LISTEN) this.#listeners.add(event, this.#processes.find(event), this.#unixUs());
       else this.#conversations.reportOpen(event);
-      if (this.#pending.length < PENDING_FLOWS_MAX) continue;
+      if (this.#encoder.pendingFlowCount < PENDING_FLOWS_MAX) continue;
       await this.#send(); // a host may have very many
       this.#drain();
     }
@@ -128,12 +126,9 @@ export class Observer implements Disposable {
 
   async #send(): Promise<void> {
     this.#unixOffsetNs = unixOffsetNs();
-    const flows = this.#pending;
-    if (flows.length === 0) return;
-    this.#pending = [];
+    if (this.#encoder.pendingFlowCount === 0) return;
     const datagrams: { bytes: Uint8Array<ArrayBuffer>; flowCount: number }[] = [];
-    this.#encoder.encodeFlows(
-      flows,
+    this.#encoder.flush(
       this.#uptimeMs(),
       this.#kernel.counters().ring_lost,
       (bytes, flowCount) => datagrams.push({ bytes, flowCount }),

@@ -1,7 +1,7 @@
 /** The agent's cost at several loads: processor time of kernel programs and process, memory, losses, time to start. */
 
 import { RunningTask } from "../tests/command.ts";
-import { added, costBetween, loadedPrograms, totalNs, withStatistics } from "./bpf_statistics.ts";
+import { costBetween, loadedPrograms, programsOf, totalNs, withStatistics } from "./bpf_statistics.ts";
 import { ConnectionLoad } from "./load.ts";
 import { cpuSeconds, pause, residentBytes } from "./processes.ts";
 import { formatTable } from "./table.ts";
@@ -38,15 +38,15 @@ async function measure(scenario: Scenario): Promise<Result> {
   const collector = await RunningTask.start("collector", ["run", "--listen", "127.0.0.1:0", "--topic", topic]);
   const { port } = JSON.parse(await collector.line("listening"));
   await using load = await ConnectionLoad.start(scenario.open, scenario.perSecond, scenario.seconds);
-  const before = await loadedPrograms(), spawnedMs = performance.now();
+  const spawnedMs = performance.now();
   const agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${port}`]);
   await agent.line("observing");
   const startMs = performance.now() - spawnedMs;
   await pause(SETTLE_MS);
-  const start = await loadedPrograms(), cpuS = await cpuSeconds(agent.pid);
+  const programs = await programsOf(agent.pid), start = await loadedPrograms(), cpuS = await cpuSeconds(agent.pid);
   const { connections, seconds } = await load.run();
   await pause(SETTLE_MS);
-  const kernelNs = totalNs(costBetween(added(before, start), start, await loadedPrograms()));
+  const kernelNs = totalNs(costBetween(programs, start, await loadedPrograms()));
   const processS = await cpuSeconds(agent.pid) - cpuS, resident = await residentBytes(agent.pid);
   agent.kill("SIGTERM");
   const { code, stderr } = await agent.ended;

@@ -24,9 +24,11 @@ export async function loadedPrograms(): Promise<Programs> {
   return new Map(programs.map((program) => [program.id, program]));
 }
 
-/** Programs of `after` that `before` does not have. */
-export function added(before: Programs, after: Programs): Set<number> {
-  return new Set([...after.keys()].filter((id) => !before.has(id)));
+/** Ids of the programs that a process holds: what proc(5) says of its files. */
+export async function programsOf(pid: number): Promise<Set<number>> {
+  const folder = `/proc/${pid}/fdinfo`;
+  const files = await Array.fromAsync(Deno.readDir(folder), ({ name }) => Deno.readTextFile(`${folder}/${name}`));
+  return new Set(files.flatMap((text) => /^prog_id:\t(\d+)$/m.exec(text)?.[1] ?? []).map(Number));
 }
 
 /** What the programs did between two looks; those that did not run are left out. */

@@ -1,7 +1,7 @@
 /** Cost in the kernel per socket, beside tcplife: each observes alone, in turns, so that neither warms the other's caches. */
 
 import { RunningTask } from "../tests/command.ts";
-import { added, costBetween, loadedPrograms, type ProgramCost, totalNs, withStatistics } from "./bpf_statistics.ts";
+import { costBetween, loadedPrograms, type ProgramCost, programsOf, totalNs, withStatistics } from "./bpf_statistics.ts";
 import { ConnectionLoad } from "./load.ts";
 import { cpuSeconds, outputOf, pause, Peer } from "./processes.ts";
 import { formatTable } from "./table.ts";
@@ -19,10 +19,9 @@ interface Round {
 }
 
 /** Runs the load while a process observes it; `start` resolves with its id when it does. */
-async function observed(isOwn: (program: string) => boolean, start: () => Promise<number>): Promise<Round> {
+async function observed(start: () => Promise<number>): Promise<Round> {
   await using load = await ConnectionLoad.start(0, PER_SECOND, SECONDS);
-  const none = await loadedPrograms(), pid = await start(), before = await loadedPrograms();
-  const own = new Set([...added(none, before)].filter((id) => isOwn(before.get(id)!.name)));
+  const pid = await start(), before = await loadedPrograms(), own = await programsOf(pid);
   if (own.size === 0) throw new Error("Cannot measure: the observer loaded no program");
   const cpuS = await cpuSeconds(pid);
   const { connections, seconds } = await load.run();
@@ -36,7 +35,7 @@ async function skyfallRound(): Promise<Round> {
   const collector = await RunningTask.start("collector", ["run", "--listen", "127.0.0.1:0", "--topic", topic]);
   const { port } = JSON.parse(await collector.line("listening"));
   let agent: RunningTask | null = null;
-  const round = await observed((name) => name.startsWith("skyfall_"), async () => {
+  const round = await observed(async () => {
     agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${port}`]);
     await agent.line("observing");
     return agent.pid;
@@ -50,7 +49,7 @@ async function skyfallRound(): Promise<Round> {
 
 async function tcplifeRound(): Promise<Round> {
   await using stack = new AsyncDisposableStack();
-  return await observed((name) => name === "inet_sock_set_state", async () => stack.use(await Peer.start("tcplife", [], READY_MS)).pid);
+  return await observed(async () => stack.use(await Peer.start("tcplife", [], READY_MS)).pid);
 }
 
 function median(values: readonly number[]): number {

@@ -35,11 +35,8 @@ export function makeDatagrams({ flows, conversations, processes, interop }: Load
   const random = randomNumbers(1);
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
   for (let first = 0; first < flows; first += FLOWS_PER_SEND) {
-    const some = Array.from(
-      { length: Math.min(FLOWS_PER_SEND, flows - first) },
-      (_, i) => makeFlow(first + i, random(conversations), owners, random),
-    );
-    encoder.encodeFlows(some, first, 0, (bytes) => datagrams.push(bytes));
+    for (let i = first; i < Math.min(first + FLOWS_PER_SEND, flows); i++) encoder.add(makeFlow(i, random(conversations), owners, random));
+    encoder.flush(first, 0, (bytes) => datagrams.push(bytes));
   }
   return datagrams;
 }
