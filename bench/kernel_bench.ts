@@ -50,7 +50,7 @@ async function measure(): Promise<{ readonly own: ObserverCost; readonly peer: O
   const collector = await RunningTask.start("collector", ["run", "--listen", "127.0.0.1:0", "--topic", `sqlite:${directory}/topic.db`]);
   const { port } = JSON.parse(await collector.line("listening"));
   const none = await loadedPrograms();
-  const agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${port}`]);
+  const agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${port}`, "--cpu-limit-percent", "100"]);
   await agent.line("observing");
   const withOwn = await loadedPrograms();
   await using tcplife = await Peer.start("tcplife", [], READY_MS);
