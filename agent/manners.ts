@@ -1,34 +1,44 @@
 /** How the agent behaves as a guest on its host: it stands back behind others, and keeps no right that it does not need. */
 
-import { LibcError } from "../ffi/libc.ts";
+import { LibcError, readKernelFile } from "../ffi/libc.ts";
 import { dropCapabilities, effectiveCapabilities, lowerPriority, renounceNewPrivileges } from "../ffi/libc_process.ts";
+import { confineAllThreads } from "../ffi/libc_seccomp.ts";
 import { describeError, log } from "../lib/log.ts";
 
-/** Capabilities that stay after the programs are attached, by bit of capability.h; docs/reference/agent_rights.md says why. */
-export const KEPT_CAPABILITIES = {
-  CAP_DAC_READ_SEARCH: 2n,
-  CAP_SYS_PTRACE: 19n,
-  CAP_PERFMON: 38n,
-  CAP_BPF: 39n,
-} as const;
+/** Bits of capability.h; docs/reference/agent_rights.md says what each is for. */
+const CAPABILITIES = { CAP_SYS_PTRACE: 19n, CAP_PERFMON: 38n, CAP_BPF: 39n } as const;
+type Capability = keyof typeof CAPABILITIES;
+
+/**
+ * Capabilities that the agent needs after its programs are attached. Up to Linux 5.18 every bpf(2) call of a host with
+ * kernel.unprivileged_bpf_disabled needs CAP_BPF; since (commit c8644cd0efe7) only loading does.
+ *
+ * @param release As uname(2) has it, for example "6.1.0-18-amd64".
+ */
+export function neededCapabilities(release: string): Capability[] {
+  const [major, minor] = release.split(/[.-]/).map(Number);
+  const isOld = major === undefined || minor === undefined || !(major > 5 || major === 5 && minor >= 19);
+  return isOld ? ["CAP_SYS_PTRACE", "CAP_PERFMON", "CAP_BPF"] : ["CAP_SYS_PTRACE"];
+}
 
 /** Lowers the priority of every thread; where the host refuses, that is logged and the agent goes on. */
 export function standBack(nice: number): void {
   attempt("priority is not lowered", () => lowerPriority(nice));
 }
 
-/** Gives up, on this thread, what only loading and attaching needed; where the host refuses, that is logged. */
+/** Gives up what only loading and attaching needed; where the host refuses, that is logged. */
 export function dropRights(): void {
-  attempt("rights are not dropped", () => {
-    dropCapabilities(Object.values(KEPT_CAPABILITIES).reduce((set, bit) => set | 1n << bit, 0n));
+  const release = readKernelFile("/proc/sys/kernel/osrelease", 64);
+  const needed = neededCapabilities(release === null ? "" : new TextDecoder().decode(release));
+  attempt("capabilities are not dropped", () => dropCapabilities(needed.reduce((set, name) => set | 1n << CAPABILITIES[name], 0n)));
+  attempt("system calls are not refused", () => {
     renounceNewPrivileges();
+    confineAllThreads();
   });
-}
-
-/** Names of the capabilities that this thread still has, of those that stay. */
-export function keptCapabilities(): string[] {
   const effective = effectiveCapabilities();
-  return Object.entries(KEPT_CAPABILITIES).filter(([, bit]) => (effective >> bit & 1n) === 1n).map(([name]) => name);
+  log("info", "agent", "rights dropped", {
+    capabilities: needed.filter((name) => (effective >> CAPABILITIES[name] & 1n) === 1n),
+  });
 }
 
 function attempt(problem: string, step: () => void): void {

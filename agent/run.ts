@@ -5,7 +5,7 @@ import { type AgentConfig, type ConfigFile, resolveConfig } from "./config.ts";
 import { parseConfigFile } from "./config_file.ts";
 import { describeHost } from "./host.ts";
 import { chooseRung, KernelPrograms } from "./kernel.ts";
-import { dropRights, keptCapabilities, standBack } from "./manners.ts";
+import { dropRights, standBack } from "./manners.ts";
 import { MetricsServer } from "./metrics.ts";
 import { Observer } from "./observe.ts";
 
@@ -29,10 +29,7 @@ export async function run(path: string | null, flags: ConfigFile): Promise<void>
   log("info", "agent", "attached", { rung: rung.name });
   await using _metrics = new MetricsServer(config.metricsListen, observer);
   Deno.addSignalListener("SIGHUP", () => reload(observer, path, flags, config));
-  const ledger = await observer.run(stop.signal, () => {
-    dropRights();
-    log("info", "agent", "dropped rights", { capabilities: keptCapabilities() });
-  });
+  const ledger = await observer.run(stop.signal, dropRights);
   log("info", "agent", "stopped", { ledger });
 }
 
