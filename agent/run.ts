@@ -28,7 +28,8 @@ export async function run(path: string | null, flags: ConfigFile): Promise<void>
   using observer = new Observer(kernel, config, describeHost());
   log("info", "agent", "attached", { rung: rung.name });
   await using _metrics = new MetricsServer(config.metricsListen, observer);
-  Deno.addSignalListener("SIGHUP", () => reload(observer, path, flags, config));
+  // Without a file there is nothing to reload, and the end of a terminal ends the agent.
+  if (path !== null) Deno.addSignalListener("SIGHUP", () => reload(observer, path, flags, config));
   const ledger = await observer.run(stop.signal, dropRights);
   log("info", "agent", "stopped", { ledger });
 }
@@ -38,7 +39,7 @@ function readConfig(path: string | null, flags: ConfigFile): AgentConfig {
 }
 
 /** Puts the file's present settings into force; where it is wrong, that is logged and the old ones stay. */
-function reload(observer: Observer, path: string | null, flags: ConfigFile, atStart: AgentConfig): void {
+function reload(observer: Observer, path: string, flags: ConfigFile, atStart: AgentConfig): void {
   try {
     const config = readConfig(path, flags);
     const ignored = AT_START.filter((key) => JSON.stringify(config[key]) !== JSON.stringify(atStart[key]));

@@ -39,7 +39,8 @@ export class CollectorLink implements Disposable {
   #isLookingUp = false;
   #nextLookUpMs = 0;
   #backoffMs = BACKOFF_MIN_MS;
-  #nextLogMs = 0;
+  /** By message, when it may be logged again. */
+  readonly #nextLogMs = new Map<string, number>();
   #isDisposed = false;
   #counts = { sentDatagrams: 0, lostDatagrams: 0, lostFlows: 0, refusals: 0, resolveFailures: 0 };
 
@@ -62,11 +63,12 @@ export class CollectorLink implements Disposable {
     if (formatCollectorAddress(collector) === formatCollectorAddress(this.#collector)) return;
     this.#collector = collector;
     this.#disconnect();
-    this.#nextLookUpMs = this.#nextLogMs = 0;
+    this.#nextLookUpMs = 0;
+    this.#nextLogMs.clear();
     this.#backoffMs = BACKOFF_MIN_MS;
   }
 
-  /** Looks for the collector if it is time to; where that fails, logs it and tries again later. */
+  /** Looks for the collector if it is time to. Where that fails, that is logged, and tried again later. */
   async find(nowMs: number): Promise<void> {
     if (this.#isLookingUp || nowMs < this.#nextLookUpMs) return;
     this.#isLookingUp = true;
@@ -109,7 +111,6 @@ export class CollectorLink implements Disposable {
     [this.#socket, this.#address] = [socket, address];
     if (this.#backoffMs > BACKOFF_MIN_MS) log("info", "agent", "collector found", { collector: formatCollectorAddress(this.#collector) });
     this.#backoffMs = BACKOFF_MIN_MS;
-    this.#nextLogMs = 0;
   }
 
   #disconnect(): void {
@@ -122,9 +123,18 @@ export class CollectorLink implements Disposable {
     this.#logProblem("collector does not listen", { refused_datagrams: this.#counts.refusals }, nowMs);
   }
 
+  /** The way to the collector, or the address that we had, is gone: another socket may find another way. */
+  #onUnreachable(errno: number): false {
+    const nowMs = performance.now();
+    this.#address = null;
+    this.#nextLookUpMs = Math.min(this.#nextLookUpMs, nowMs + BACKOFF_MIN_MS);
+    this.#logProblem("collector cannot be reached", { errno, lost_datagrams: this.#counts.lostDatagrams + 1 }, nowMs);
+    return false;
+  }
+
   #logProblem(message: string, fields: Readonly<Record<string, string | number>>, nowMs: number): void {
-    if (nowMs < this.#nextLogMs) return;
-    this.#nextLogMs = nowMs + LOG_INTERVAL_MS;
+    if (nowMs < (this.#nextLogMs.get(message) ?? -Infinity)) return;
+    this.#nextLogMs.set(message, nowMs + LOG_INTERVAL_MS);
     log("warn", "agent", message, fields);
   }
 
@@ -135,7 +145,7 @@ export class CollectorLink implements Disposable {
       if (errno === 0) return true;
       if (errno === ECONNREFUSED) this.#counts.refusals++; // the answer to an earlier datagram; this one was not sent yet
       else if (errno === EAGAIN) await pause();
-      else return false;
+      else return this.#onUnreachable(errno);
     }
     return false;
   }
