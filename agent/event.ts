@@ -58,7 +58,7 @@ export interface TcpEvent extends SocketOwner {
 export interface ProcessEvent extends SocketOwner {
   readonly comm: string;
   readonly executable_name: string;
-  /** Arguments joined by single spaces. */
+  /** Arguments separated by NUL, which holds secrets still. */
   readonly command_line: string;
 }
 
@@ -125,15 +125,15 @@ export function readProcessEvent(view: DataView, at: number): ProcessEvent {
     network_namespace: view.getUint32(at + P.network_namespace.offset, true),
     comm: cString(copy(view, at + P.comm.offset, P.comm.size)),
     executable_name: cString(copy(view, at + P.executable_name.offset, P.executable_name.size)),
-    command_line: joinArguments(copy(view, at + P.command_line.offset, commandLineBytes)),
+    command_line: readArguments(copy(view, at + P.command_line.offset, commandLineBytes)),
   };
 }
 
-/** Arguments as the kernel keeps them, each ended by a NUL, joined by single spaces. */
-export function joinArguments(bytes: Uint8Array): string {
+/** Arguments as the kernel keeps them, each ended by a NUL, separated by NUL. */
+export function readArguments(bytes: Uint8Array): string {
   let end = bytes.length;
   while (end > 0 && bytes[end - 1] === 0) end--;
-  return decoder.decode(bytes.subarray(0, end)).replaceAll("\0", " ");
+  return decoder.decode(bytes.subarray(0, end));
 }
 
 function copy(view: DataView, at: number, bytes: number): Uint8Array {

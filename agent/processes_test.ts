@@ -1,8 +1,10 @@
 /** Who a process is, and what service it belongs to. */
 
 import assert from "node:assert/strict";
+import { SKYFALL_PROCESS } from "../lib/sflow/skyfall.gen.ts";
 import type { ProcessEvent } from "./event.ts";
 import { containerOf, parseCgroupFile, ProcessTable, SERVICE_SOURCE, unitOf } from "./processes.ts";
+import { encodeStruct } from "./xdr_encode.ts";
 
 const CONTAINER = "4f".repeat(32);
 const GONE: ProcessEvent = {
@@ -74,4 +76,32 @@ Deno.test("ProcessTable reads a process that never described itself from /proc",
   const process = new ProcessTable([]).find(self)!;
   assert.equal(process.executable_path, Deno.execPath());
   assert.match(process.command_line, /test/);
+});
+
+Deno.test("ProcessTable blots out secrets before it keeps a command line, and rules see what is left", () => {
+  const table = new ProcessTable([{ command_line: /hunter2|1234/, service_name: "leak" }], [/(?<=--pin )\d+/g]);
+  table.add({ ...GONE, command_line: "app\0--password\0hunter2\0--pin\x001234" });
+  const { command_line, service_name } = table.find(GONE)!;
+  assert.deepEqual([command_line, service_name], ["app --password *** --pin ***", "node"]);
+});
+
+Deno.test("ProcessTable.configure() puts rules and expressions into force for processes that it knows", () => {
+  const table = new ProcessTable([]);
+  table.add(GONE);
+  table.configure([{ command_line: /shop/, service_name: "shop" }], [/(?<=--port )\d+/g]);
+  const { command_line, service_name } = table.find(GONE)!;
+  assert.deepEqual([command_line, service_name], ["node /srv/shop/server.js --port ***", "shop"]);
+});
+
+Deno.test("a process with hostile names makes one whole datagram, without a control character", () => {
+  const hostile = '\x1b[2J\r\n\0\ufffd\u202e\u2028"\\{}' + "\x07x".repeat(500_000);
+  const table = new ProcessTable([]);
+  table.add({ ...GONE, comm: hostile.slice(0, 16), executable_name: hostile.slice(0, 64), command_line: hostile });
+  const process = table.find(GONE)!;
+  const body = encodeStruct(SKYFALL_PROCESS.fields, { ...process, index: 1 });
+  const bytesMax = Object.values(SKYFALL_PROCESS.fields).reduce((sum, { size }) => sum + size + 8, 0); // a length and padding each
+  assert.ok(body.length <= bytesMax, `${body.length} bytes`);
+  for (const text of [process.command_line, process.executable_name, process.service_name]) {
+    assert.doesNotMatch(text, /\p{Cc}/u);
+  }
 });

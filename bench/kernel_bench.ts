@@ -36,7 +36,7 @@ async function skyfallRound(): Promise<Round> {
   const { port } = JSON.parse(await collector.line("listening"));
   let agent: RunningTask | null = null;
   const round = await observed(async () => {
-    agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${port}`]);
+    agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${port}`, "--cpu-limit-percent", "100"]);
     await agent.line("observing");
     return agent.pid;
   });

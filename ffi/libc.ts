@@ -154,6 +154,15 @@ export class DatagramSender implements Disposable {
   constructor(address: Uint8Array, port: number, isIpv4: boolean) {
     this.#fd = libc().socket(isIpv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (this.#fd < 0) throw new LibcError("open a UDP socket", lastErrno());
+    try {
+      this.localAddress = this.#connect(address, port, isIpv4);
+    } catch (error) {
+      libc().close(this.#fd);
+      throw error;
+    }
+  }
+
+  #connect(address: Uint8Array, port: number, isIpv4: boolean): Uint8Array {
     const socketAddress = new Uint8Array(isIpv4 ? 16 : 28);
     const view = new DataView(socketAddress.buffer);
     view.setUint16(0, isIpv4 ? AF_INET : AF_INET6, true);
@@ -162,7 +171,7 @@ export class DatagramSender implements Disposable {
     if (libc().connect(this.#fd, socketAddress, socketAddress.length) !== 0) throw new LibcError("connect a UDP socket", lastErrno());
     const local = new Uint8Array(28);
     if (libc().getsockname(this.#fd, local, new Uint32Array([local.length])) !== 0) throw new LibcError("name a UDP socket", lastErrno());
-    this.localAddress = isIpv4 ? Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...local.subarray(4, 8)]) : local.slice(8, 24);
+    return isIpv4 ? Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...local.subarray(4, 8)]) : local.slice(8, 24);
   }
 
   /**
