@@ -20,8 +20,8 @@ const POLL_INTERVAL_MS = 50;
 const SEND_INTERVAL_MS = 1_000;
 /** How often the agent tells its own counters. */
 const COUNTERS_INTERVAL_MS = 10_000;
-/** How long the start waits for the collector's name; observing goes on without it. */
-const FIND_COLLECTOR_MS = 1_000;
+/** How long sending waits for a collector that has to be looked up; the ring buffer has room meanwhile. */
+const FIND_COLLECTOR_MS = 200;
 const TCP_LISTEN = 10;
 
 /** What became of everything that the kernel reported, for the log when the agent stops. */
@@ -96,7 +96,6 @@ export class Observer implements Disposable {
       live_sockets: this.#conversations.liveCount,
       release_hook_missing: this.#kernel.releaseHookMissing,
     });
-    await Promise.race([this.#link.find(performance.now()), untilAborted(FIND_COLLECTOR_MS, signal)]);
     let nextSendMs = 0, lastInterimMs = performance.now(), nextCountersMs = 0;
     while (!signal.aborted) {
       await untilAborted(POLL_INTERVAL_MS, signal);
@@ -109,7 +108,7 @@ export class Observer implements Disposable {
         lastInterimMs = nowMs;
       }
       if (nowMs >= nextSendMs) {
-        void this.#link.find(nowMs); // sending does not wait for it
+        await Promise.race([this.#link.find(nowMs), untilAborted(FIND_COLLECTOR_MS, signal)]);
         await this.#send();
         nextSendMs = nowMs + SEND_INTERVAL_MS;
       }
