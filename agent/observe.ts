@@ -23,8 +23,8 @@ const COUNTERS_INTERVAL_MS = 10_000;
 const LISTENERS_INTERVAL_MS = 60_000;
 /** Flows of a walk over open sockets that are held before they are sent. */
 const PENDING_FLOWS_MAX = 2_048;
-/** How long the start waits for the collector's name; observing goes on without it. */
-const FIND_COLLECTOR_MS = 1_000;
+/** How long sending waits for a collector that has to be looked up; the ring buffer has room meanwhile. */
+const FIND_COLLECTOR_MS = 200;
 const TCP_LISTEN = 10;
 
 /** What became of everything that the kernel reported, for the log when the agent stops. */
@@ -112,7 +112,7 @@ export class Observer implements Disposable {
         lastInterimMs = nowMs;
       }
       if (nowMs >= nextSendMs) {
-        void this.#link.find(nowMs); // sending does not wait for it
+        await Promise.race([this.#link.find(nowMs), untilAborted(FIND_COLLECTOR_MS, signal)]);
         await this.#send();
         await this.#sendListeners(nowMs >= nextListenersMs);
         if (nowMs >= nextListenersMs) nextListenersMs = nowMs + LISTENERS_INTERVAL_MS;

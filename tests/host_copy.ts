@@ -15,13 +15,13 @@ export interface CommandResult {
  */
 const HOLD = `
 d=$1; shift
-mount -t tmpfs tmpfs $d; mkdir $d/upper $d/work $d/root
-mount -t overlay overlay -o lowerdir=/,upperdir=$d/upper,workdir=$d/work $d/root
-for f in proc sys dev; do mount --rbind /$f $d/root/$f; done
-for f in "$@"; do mkdir -p $d/root$f; mount -t tmpfs tmpfs $d/root$f; done
-mkdir -p $d/root/run/systemd; rm -rf $d/root/run/systemd/system
+mount -t tmpfs tmpfs $d; mkdir $d/upper $d/work $d/host
+mount -t overlay overlay -o lowerdir=/,upperdir=$d/upper,workdir=$d/work $d/host
+for f in proc sys dev; do mount --rbind /$f $d/host/$f; done
+for f in "$@"; do mkdir -p $d/host$f; mount -t tmpfs tmpfs $d/host$f; done
+mkdir -p $d/host/run/systemd; rm -rf $d/host/run/systemd/system
 ip link set lo up
-echo $d/root
+echo $d/host
 exec cat >/dev/null`;
 
 /** The copy, until it is disposed of. Without a network, without this checkout, without this user's caches. */
