@@ -25,8 +25,10 @@ export async function captureAgent(
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
   })();
-  const { code, stderr } = await runUnder(agent, traffic).finally(() => (quiet = true));
-  await receiving;
+  const { code, stderr } = await runUnder(agent, traffic).finally(async () => {
+    quiet = true;
+    await receiving;
+  });
   if (code !== 0) throw new Error(`Cannot capture: the agent ended with ${code}: ${stderr}`);
   if (socket.droppedDatagrams > 0) throw new Error(`Cannot capture: ${socket.droppedDatagrams} datagrams were dropped`);
   return datagrams;
