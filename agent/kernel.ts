@@ -87,6 +87,7 @@ export class KernelPrograms implements Disposable {
     using stack = new DisposableStack();
     this.#object = stack.use(BpfObject.load(elf));
     this.#object.attach("skyfall_state");
+    this.#object.attach("skyfall_exit");
     this.releaseHookMissing = this.#attachRelease();
     this.#ring = stack.use(this.#object.ringBuffer("events", RING_BYTES));
     stack.move();

@@ -61,6 +61,19 @@ static __always_inline void *reserve_event(__u64 size)
 	return event;
 }
 
+static __always_inline struct process_key current_process(void)
+{
+	struct task_struct *task = current_task();
+	struct task_struct *leader = KERNEL_READ(task, group_leader);
+	struct process_key key = {
+		.start_ns = KERNEL_READ(leader, start_time),
+		.pid = bpf_get_current_pid_tgid() >> 32,
+		.exec_id = (__u32)KERNEL_READ(task, self_exec_id),
+	};
+
+	return key;
+}
+
 /* Fills in the owner from the current task; call it only where the current task is the owner. */
 static __noinline int take_owner(struct followed_socket *followed, enum attribution attribution)
 {
@@ -127,19 +140,24 @@ static __noinline int fill_process_event(struct process_event *event)
 	return 0;
 }
 
+#include "exiting.bpf.h"
+
 static __always_inline void describe_process(const struct followed_socket *owner)
 {
 	struct process_key key = { .start_ns = owner->process_start_ns, .pid = owner->pid, .exec_id = owner->exec_id };
+	struct task_struct *task = current_task();
 	__u8 yes = 1;
 	struct process_event *event;
 
 	if (bpf_map_lookup_elem(&described, &key))
 		return;
-	event = reserve_event(sizeof(*event));
-	if (!event)
-		return; /* not marked as described: the next socket tries again */
-	fill_process_event(event);
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	if (KERNEL_READ(task, mm) || !describe_exiting(&key)) {
+		event = reserve_event(sizeof(*event));
+		if (!event)
+			return; /* not marked as described: the next socket tries again */
+		fill_process_event(event);
+		bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	}
 	bpf_map_update_elem(&described, &key, &yes, BPF_ANY);
 }
 
@@ -316,6 +334,19 @@ static __always_inline struct followed_socket *follow(struct sock *sk)
 	return followed;
 }
 
+/* A socket that is older than the programs, and not yet found: what it did is not theirs to report, who closes it is. */
+static __always_inline struct followed_socket *follow_also_old(struct sock *sk, const struct tcp_sock *tp)
+{
+	struct followed_socket *followed = followed_of(sk);
+
+	if (followed)
+		return followed;
+	followed = follow(sk);
+	if (followed)
+		read_totals(&followed->reported, tp);
+	return followed;
+}
+
 /* CLOSE -> SYN-SENT runs in connect(2), before a source port is chosen: take the owner, not the tuple. */
 static __always_inline void on_connect(struct sock *sk)
 {
@@ -356,7 +387,8 @@ static __always_inline void no_longer_unowned(struct followed_socket *known)
 /* close(2) and shutdown(2) run in the owner's context. */
 static __always_inline void on_owner_close(struct followed_socket *known, enum attribution attribution)
 {
-	if (known->pid != 0 && known->attribution != ATTRIBUTION_TASK_FILE)
+	/* A work queue closes what was left over elsewhere, such as a socket that was passed to nobody. */
+	if ((known->pid != 0 && known->attribution != ATTRIBUTION_TASK_FILE) || KERNEL_READ(current_task(), flags) & PF_WQ_WORKER)
 		return;
 	take_owner(known, attribution);
 	describe_process(known);
@@ -383,18 +415,14 @@ static __always_inline void on_fin(struct tcp_sock *tp, struct followed_socket *
 
 static __always_inline void on_end(struct sock *sk, struct tcp_sock *tp, __u8 old_state)
 {
-	struct followed_socket *known = followed_of(sk);
+	struct followed_socket *known = follow_also_old(sk, tp);
 	struct socket_totals totals;
 	struct tcp_event *event;
 
 	count(old_state == TCP_SYN_SENT ? COUNTER_FAILED : COUNTER_ENDED);
+	if (!known)
+		return;
 	read_totals(&totals, tp);
-	if (!known) { /* open before the programs were attached, and not yet found: what it did is not theirs to report */
-		known = follow(sk);
-		if (!known)
-			return;
-		known->reported = totals;
-	}
 	if (known->first_fin == FIRST_FIN_NONE)
 		take_quality(known, tp);
 	known->ended = 1;
@@ -453,7 +481,7 @@ static __always_inline int on_state(struct sock *sk, int old_state, int new_stat
 	if (new_state == TCP_LISTEN) {
 		on_listen(sk, tp, EVENT_LISTEN_STARTED);
 	} else if (new_state != TCP_CLOSE) {
-		known = followed_of(sk);
+		known = follow_also_old(sk, tp);
 		if (known)
 			on_fin(tp, known, old_state, new_state);
 	} else if (old_state == TCP_LISTEN) {
@@ -472,7 +500,7 @@ static __always_inline int on_release(struct followed_socket *known, __u64 cooki
 	if (!known || known->pid != 0)
 		return 0;
 	on_owner_close(known, ATTRIBUTION_RELEASE);
-	if (!known->ended) /* its end is yet to be reported, with the owner */
+	if (!known->ended || known->pid == 0) /* its end is yet to be reported, with the owner */
 		return 0;
 	event = reserve_event(sizeof(*event));
 	if (!event)

@@ -24,6 +24,7 @@
 #define TCP_LAST_ACK 9
 #define TCP_LISTEN 10
 #define TCP_NEW_SYN_RECV 12
+#define PF_WQ_WORKER 0x20
 #define TCP_CHRONO_BUSY 1
 #define TCP_CHRONO_RWND_LIMITED 2
 #define TCP_CHRONO_SNDBUF_LIMITED 3
@@ -157,9 +158,19 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live;
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
+	unsigned int flags;
+	struct signal_struct *signal;
 	__u64 start_time;
 	__u64 self_exec_id;
 	struct task_struct *group_leader;

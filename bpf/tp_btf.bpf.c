@@ -17,6 +17,12 @@ int skyfall_release(struct bpf_sock *sk)
 	return 1;
 }
 
+SEC("tp_btf/sched_process_exit")
+int skyfall_exit(void *ctx)
+{
+	return on_process_exit();
+}
+
 /* Begins to follow a socket that was open before the programs were attached, with what it did until now left out. */
 static __always_inline struct followed_socket *follow_found(struct sock *sk, const struct tcp_sock *tp)
 {
@@ -95,7 +101,7 @@ int skyfall_owners(struct bpf_iter__task_file *ctx)
 	struct tcp_sock *tp;
 	struct sock *sk;
 
-	if (!task || !file || task->tgid != task->pid) /* threads share their leader's files */
+	if (!task || !file) /* of threads that share their leader's files, the kernel shows the leader alone */
 		return 0;
 	socket = bpf_sock_from_file(file);
 	if (!socket)
@@ -114,7 +120,7 @@ int skyfall_owners(struct bpf_iter__task_file *ctx)
 	}
 	if (followed->pid != 0)
 		return 0;
-	followed->process_start_ns = task->start_time;
+	followed->process_start_ns = task->group_leader->start_time;
 	followed->exec_id = (__u32)task->self_exec_id;
 	followed->user_id = task->cred->uid.val;
 	followed->cgroup_id = task->cgroups->dfl_cgrp->kn->id;

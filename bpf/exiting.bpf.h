@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Processes that exit with sockets open. The kernel closes a process's files after it has dropped its memory, and with it
+ * the names of its executable and arguments: they are noted before, and told only if a socket turns out to need them.
+ */
+#ifndef SKYFALL_EXITING_BPF_H
+#define SKYFALL_EXITING_BPF_H
+
+/* Bound: a note is needed for as long as its process takes to exit. */
+#define EXITING_MAX 1024
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, EXITING_MAX);
+	__type(key, __u32); /* pid */
+	__type(value, struct process_event);
+} exiting SEC(".maps");
+
+/* Too large for the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct process_event);
+} exiting_scratch SEC(".maps");
+
+/*
+ * The last thread of a process exits. Tracepoint sched_process_exit comes before the memory is dropped since Linux 6.16;
+ * before, there is nothing to note, and the agent has /proc alone.
+ */
+static __always_inline int on_process_exit(void)
+{
+	struct task_struct *task = current_task();
+	struct signal_struct *signal = KERNEL_READ(task, signal);
+	struct process_event *scratch;
+	struct process_key key;
+	__u32 zero = 0;
+
+	if (KERNEL_READ(signal, live.counter) != 0 || !KERNEL_READ(task, mm))
+		return 0;
+	key = current_process();
+	if (bpf_map_lookup_elem(&described, &key))
+		return 0;
+	scratch = bpf_map_lookup_elem(&exiting_scratch, &zero);
+	if (!scratch)
+		return 0;
+	fill_process_event(scratch);
+	bpf_map_update_elem(&exiting, &key.pid, scratch, BPF_ANY);
+	return 0;
+}
+
+/* Tells of the current process by its note; false where there is none. */
+static __always_inline bool describe_exiting(const struct process_key *key)
+{
+	struct process_event *note = bpf_map_lookup_elem(&exiting, &key->pid);
+
+	if (!note || note->process_start_ns != key->start_ns || note->exec_id != key->exec_id)
+		return false;
+	count(COUNTER_EVENTS);
+	if (bpf_ringbuf_output(&events, note, sizeof(*note), BPF_RB_NO_WAKEUP) == 0)
+		return true;
+	count(COUNTER_RING_LOST);
+	return false;
+}
+
+#endif
