@@ -76,6 +76,12 @@ export class Conversations {
     this.#reportEnd({ ...unowned.event, pid, exec_id, process_start_ns, user_id, cgroup_id, attribution });
   }
 
+  /** Whether an ended connection has waited for its owner as long as it may. */
+  isDue(nowMs: number): boolean {
+    const oldest = this.#unowned.values().next(); // in order of arrival, hence of deadline
+    return !oldest.done && oldest.value.deadlineMs <= nowMs;
+  }
+
   /** Reports the ended connections whose owner did not show up by `nowMs`, with who listens there as the guess that it is. */
   expire(nowMs: number): void {
     for (const [cookie, { event, deadlineMs }] of this.#unowned) {

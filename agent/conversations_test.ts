@@ -128,7 +128,7 @@ Deno.test("Conversations names the listener, and says so, when no owner shows up
   const accepted = { pid: 0, attribution: ATTRIBUTION.ATTRIBUTION_UNKNOWN, active_open: false, local_port: 80 };
   conversations.end(event(accepted), 0);
   conversations.expire(1_999);
-  assert.equal(flows.length, 0);
+  assert.deepEqual([flows.length, conversations.isDue(1_999), conversations.isDue(2_000)], [0, false, true]);
   conversations.expire(2_000);
   assert.deepEqual([flows[0]!.attribution_source, flows[0]!.process?.pid], [ATTRIBUTION_SOURCE.listener, PID]);
 });

@@ -127,7 +127,10 @@ export class KernelPrograms implements Disposable {
     }
   }
 
-  /** Gives sockets without an owner the process that holds them open; what `walkOpen()` hands on next has it. */
+  /**
+   * Gives sockets without an owner the process that holds them open, and those that were passed on the one that does now;
+   * what `walkOpen()` hands on next has it. Of connections that have ended, `drain()` hands it on.
+   */
   findOwners(): void {
     for (const { length } of this.#object.iterate("skyfall_owners")) {
       throw new TypeError(`Cannot find owners: ${length} bytes, needed none`);

@@ -25,6 +25,10 @@ const LISTENERS_INTERVAL_MS = 60_000;
 const PENDING_FLOWS_MAX = 2_048;
 /** How long sending waits for a collector that has to be looked up; the ring buffer has room meanwhile. */
 const FIND_COLLECTOR_MS = 200;
+/** How often, at most, the open files of all tasks are walked to find who holds connections that have ended. */
+const OWNERS_INTERVAL_MS = 1_000;
+/** How often, at least, they are walked to see whether open connections were passed on. */
+const HOLDERS_INTERVAL_MS = 60_000;
 const TCP_LISTEN = 10;
 
 /** What became of everything that the kernel reported, for the log when the agent stops. */
@@ -56,7 +60,8 @@ export class Observer implements Disposable {
   readonly #startedMs = performance.now();
   readonly #handlers: EventHandlers;
   #unixOffsetNs = unixOffsetNs();
-  #isFirstWalk = true;
+  #nextOwnersMs = 0;
+  #nextHoldersMs = 0;
 
   /** Inert; `run()` acts. */
   constructor(kernel: KernelPrograms, config: AgentConfig, host: HostDescription) {
@@ -129,7 +134,18 @@ export class Observer implements Disposable {
 
   #drain(): void {
     this.#kernel.drain(this.#handlers);
-    this.#conversations.expire(performance.now());
+    const nowMs = performance.now();
+    if (nowMs < this.#nextOwnersMs || !this.#conversations.isDue(nowMs)) return;
+    this.#expire(nowMs);
+    this.#nextOwnersMs = nowMs + OWNERS_INTERVAL_MS;
+  }
+
+  /** Looks for processes that still hold connections which have ended, before it lets those go that nobody closed in time. */
+  #expire(nowMs: number): void {
+    if (!this.#conversations.isDue(nowMs)) return;
+    this.#kernel.findOwners();
+    this.#kernel.drain(this.#handlers);
+    this.#conversations.expire(nowMs);
   }
 
   #onTcpEvent(event: TcpEvent): void {
@@ -149,8 +165,11 @@ export class Observer implements Disposable {
 
   /** Reports what open connections did; at first it finds those that are older than the agent, and what listens. */
   async #reportOpen(): Promise<void> {
-    if (this.#isFirstWalk || this.#kernel.counters().unowned > 0) this.#kernel.findOwners();
-    this.#isFirstWalk = false;
+    const nowMs = performance.now();
+    if (nowMs >= this.#nextHoldersMs || this.#kernel.counters().unowned > 0) {
+      this.#kernel.findOwners();
+      this.#nextHoldersMs = nowMs + HOLDERS_INTERVAL_MS;
+    }
     for (const event of this.#kernel.walkOpen()) {
       if (event.state === TCP_LISTEN) this.#listeners.add(event, this.#processes.find(event), this.#unixUs());
       else this.#conversations.reportOpen(event);
@@ -191,7 +210,7 @@ export class Observer implements Disposable {
     this.#drain();
     await this.#reportOpen();
     this.#drain();
-    this.#conversations.expire(Infinity);
+    this.#expire(Infinity);
     await this.#send();
     await this.#sendListeners(true);
     await this.#sendCounters();

@@ -492,15 +492,12 @@ static __always_inline int on_state(struct sock *sk, int old_state, int new_stat
 	return 0;
 }
 
-/* The last close(2) of an inet socket: names the owner where no earlier moment could. */
-static __always_inline int on_release(struct followed_socket *known, __u64 cookie)
+/* Tells the owner of a connection whose end was told without. */
+static __noinline int report_owner(const struct followed_socket *known, __u64 cookie)
 {
 	struct tcp_event *event;
 
-	if (!known || known->pid != 0)
-		return 0;
-	on_owner_close(known, ATTRIBUTION_RELEASE);
-	if (!known->ended || known->pid == 0) /* its end is yet to be reported, with the owner */
+	if (!known)
 		return 0;
 	event = reserve_event(sizeof(*event));
 	if (!event)
@@ -511,6 +508,17 @@ static __always_inline int on_release(struct followed_socket *known, __u64 cooki
 	event->kind = EVENT_SOCKET_OWNED;
 	fill_owner(event, known);
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+/* The last close(2) of an inet socket: names the owner where no earlier moment could. */
+static __always_inline int on_release(struct followed_socket *known, __u64 cookie)
+{
+	if (!known || known->pid != 0)
+		return 0;
+	on_owner_close(known, ATTRIBUTION_RELEASE);
+	if (known->ended && known->pid != 0) /* else its end is yet to be reported, with the owner */
+		report_owner(known, cookie);
 	return 0;
 }
 

@@ -42,7 +42,7 @@ struct followed_socket {
 	__u8 found;              /* it was open before the programs were attached */
 	__u8 found_reported;
 	__u8 unowned;            /* counted as such */
-	__u32 reserved;
+	__u32 owner_walk;        /* the walk over open files that found the owner */
 	struct socket_totals reported;
 };
 

@@ -90,13 +90,18 @@ int skyfall_live(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
-/* Gives each socket that has no owner the process that holds it open; of several the first that the walk meets. */
+/*
+ * Gives each socket that has no owner the process that holds it open, of several the first that the walk meets; another
+ * walk may find that it was passed on.
+ */
 SEC("iter/task_file")
 int skyfall_owners(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct followed_socket *followed;
+	__u32 walk = ctx->meta->session_id;
+	bool owner_is_late;
 	struct socket *socket;
 	struct tcp_sock *tp;
 	struct sock *sk;
@@ -118,8 +123,10 @@ int skyfall_owners(struct bpf_iter__task_file *ctx)
 		if (!followed)
 			return 0;
 	}
-	if (followed->pid != 0)
+	if (followed->pid != 0 && (followed->attribution != ATTRIBUTION_TASK_FILE || followed->owner_walk == walk))
 		return 0;
+	owner_is_late = followed->ended && followed->pid == 0;
+	followed->owner_walk = walk;
 	followed->process_start_ns = task->group_leader->start_time;
 	followed->exec_id = (__u32)task->self_exec_id;
 	followed->user_id = task->cred->uid.val;
@@ -127,6 +134,8 @@ int skyfall_owners(struct bpf_iter__task_file *ctx)
 	followed->attribution = ATTRIBUTION_TASK_FILE;
 	followed->pid = task->tgid;
 	no_longer_unowned(followed);
+	if (owner_is_late)
+		report_owner(followed, socket_id(sk));
 	return 0;
 }
 
