@@ -3,6 +3,7 @@
 import { COUNTER } from "../bpf/tcp_event.gen.ts";
 import { BpfObject, type RingBuffer } from "../ffi/libbpf.ts";
 import { readKernelFile } from "../ffi/libc.ts";
+import { cgroupRoot } from "./cgroups.ts";
 import {
   EVENT_KIND,
   PROCESS_EVENT_BYTES,
@@ -49,7 +50,6 @@ export interface EventHandlers {
 
 /** RING_BYTES of bpf/conversation.bpf.h. */
 const RING_BYTES = 8 * 1024 * 1024;
-const MOUNTS_BYTES_MAX = 1 << 20;
 
 /** No rung works on this host. */
 export class NoRungError extends Error {
@@ -158,14 +158,6 @@ export class KernelPrograms implements Disposable {
 }
 
 export { EVENT_KIND };
-
-/** Where the version 2 hierarchy is mounted, on its own or beside version 1. */
-function cgroupRoot(): string | null {
-  const mounts = readKernelFile("/proc/self/mounts", MOUNTS_BYTES_MAX);
-  if (mounts === null) return null;
-  const lines = new TextDecoder().decode(mounts).split("\n").map((line) => line.split(" "));
-  return lines.find(([, , type]) => type === "cgroup2")?.[1] ?? null;
-}
 
 function missingForTpBtf(): string | null {
   return readKernelFile("/sys/kernel/btf/vmlinux", 4) === null

@@ -1,8 +1,9 @@
 /** Knows the processes that own sockets, and the service that each belongs to. */
 
-import { readKernelFile, readKernelLink } from "../ffi/libc.ts";
+import { CgroupPaths } from "./cgroups.ts";
 import type { ServiceRule } from "./config.ts";
-import { type ProcessEvent, type ProcessKey, readArguments, type SocketOwner } from "./event.ts";
+import type { ProcessEvent, ProcessKey, SocketOwner } from "./event.ts";
+import { type ProcFiles, readProcFiles } from "./proc_files.ts";
 import { printable, redactCommandLine } from "./redact.ts";
 
 /** `skyfall_process.service_source` of lib/sflow/skyfall.x. */
@@ -24,18 +25,13 @@ export interface ProcessDescription {
 }
 
 const PROCESSES_MAX = 16_384;
-const CGROUPS_MAX = 16_384;
-const COMMAND_LINE_BYTES_MAX = 255;
-const CGROUP_FILE_BYTES_MAX = 16_384;
-const DELETED = " (deleted)";
 
 /** Processes by key, the least recently described forgotten first. */
 export class ProcessTable {
   #rules: readonly ServiceRule[];
   #redact: readonly RegExp[];
   readonly #processes = new Map<string, ProcessDescription>();
-  /** Paths outlive the processes they were read from, for processes that end too soon to be read. */
-  readonly #cgroupPaths = new Map<number, string>();
+  readonly #cgroups = new CgroupPaths();
 
   /** @param redact What is blotted out of command lines, beyond the secrets that always are. */
   constructor(rules: readonly ServiceRule[], redact: readonly RegExp[] = []) {
@@ -56,7 +52,15 @@ export class ProcessTable {
 
   /** Takes in a process that described itself. */
   add(event: ProcessEvent): void {
-    this.#keep(event, this.#describe(event, event.executable_name === "" ? event.comm : event.executable_name, event.command_line));
+    const known = this.#processes.get(keyOf(event));
+    // It described itself at its exit, when the kernel had forgotten its names already: what is known says more.
+    if (known !== undefined && event.executable_name === "") return;
+    const files = readProcFiles(event);
+    const name = event.executable_name || (files === null ? "" : executableName(files)) || event.comm;
+    // After an exec, /proc tells of the next program under the same pid.
+    const isSame = files !== null && executableName(files) === name && (event.command_line === "" || startsAlike(files, event));
+    const commandLine = event.command_line || (isSame ? files.command_line : "");
+    this.#keep(event, this.#describe(event, name, commandLine, isSame ? files.executable_path : "", files));
   }
 
   /**
@@ -67,34 +71,28 @@ export class ProcessTable {
   find(owner: SocketOwner): ProcessDescription | null {
     if (owner.pid === 0) return null;
     const known = this.#processes.get(keyOf(owner));
-    if (known !== undefined) return known;
-    const commandLine = readKernelFile(`/proc/${owner.pid}/cmdline`, COMMAND_LINE_BYTES_MAX);
-    const comm = readKernelFile(`/proc/${owner.pid}/comm`, 64);
-    if (commandLine === null || comm === null) return null;
-    const executable = readKernelLink(`/proc/${owner.pid}/exe`);
-    const name = executable === null ? new TextDecoder().decode(comm).trim() : baseName(executable);
-    return this.#keep(owner, this.#describe(owner, name, readArguments(commandLine)));
+    if (known !== undefined) return this.#keep(owner, known);
+    const files = readProcFiles(owner);
+    if (files === null) return null;
+    return this.#keep(owner, this.#describe(owner, executableName(files), files.command_line, files.executable_path, files));
   }
 
   /** Everything that a process can name itself passes here, before it is kept. */
-  #describe(owner: SocketOwner, name: string, line: string): ProcessDescription {
-    const executableName = printable(name), commandLine = redactCommandLine(line, this.#redact);
-    const path = readKernelLink(`/proc/${owner.pid}/exe`);
-    const cgroupPath = this.#cgroupPath(owner);
-    const containerId = containerOf(cgroupPath);
-    const service = this.#service(commandLine, cgroupPath, containerId, executableName);
+  #describe(owner: SocketOwner, name: string, line: string, path: string, files: ProcFiles | null): ProcessDescription {
+    const executable_name = printable(name), command_line = redactCommandLine(line, this.#redact);
+    const cgroup_path = printable(this.#cgroups.find(owner.cgroup_id, files?.cgroup ?? null));
+    const container_id = containerOf(cgroup_path);
     return {
       pid: owner.pid,
       user_id: owner.user_id,
       network_namespace: owner.network_namespace,
       cgroup_id: owner.cgroup_id,
-      ...service,
-      executable_name: executableName,
-      // The pid may belong to another program by now; then the kernel's own word for the name stands alone.
-      executable_path: path !== null && baseName(path) === name ? printable(path.replace(DELETED, "")) : "",
-      command_line: commandLine,
-      cgroup_path: cgroupPath,
-      container_id: containerId,
+      ...this.#service(command_line, cgroup_path, container_id, executable_name),
+      executable_name,
+      executable_path: printable(path),
+      command_line,
+      cgroup_path,
+      container_id,
     };
   }
 
@@ -113,26 +111,10 @@ export class ProcessTable {
     return { service_name: "", service_source: SERVICE_SOURCE.unknown };
   }
 
-  #cgroupPath(owner: { readonly pid: number; readonly cgroup_id: number }): string {
-    const file = readKernelFile(`/proc/${owner.pid}/cgroup`, CGROUP_FILE_BYTES_MAX);
-    if (file === null) return this.#cgroupPaths.get(owner.cgroup_id) ?? "";
-    const path = printable(parseCgroupFile(new TextDecoder().decode(file)));
-    keepNewest(this.#cgroupPaths, owner.cgroup_id, path, CGROUPS_MAX);
-    return path;
-  }
-
   #keep(key: ProcessKey, description: ProcessDescription): ProcessDescription {
     keepNewest(this.#processes, keyOf(key), description, PROCESSES_MAX);
     return description;
   }
-}
-
-/** Path of the unified hierarchy in /proc/PID/cgroup, or systemd's own where that is all there is (cgroups(7)). */
-export function parseCgroupFile(text: string): string {
-  const lines = text.split("\n").map((line) => /^\d+:([^:]*):(.*)$/.exec(line)).filter((match) => match !== null);
-  const unified = lines.find((match) => match[1] === "")?.[2] ?? "";
-  const systemd = lines.find((match) => match[1] === "name=systemd")?.[2] ?? "";
-  return unified !== "" && unified !== "/" ? unified : systemd !== "" ? systemd : unified;
 }
 
 /** Name of the systemd service that a control group belongs to, "" if to none. */
@@ -150,8 +132,14 @@ function keyOf(key: ProcessKey): string {
   return `${key.pid}:${key.process_start_ns}:${key.exec_id}`;
 }
 
-function baseName(path: string): string {
-  return path.replace(DELETED, "").split("/").at(-1)!;
+function executableName({ executable_path, comm }: ProcFiles): string {
+  return executable_path.split("/").at(-1) || comm;
+}
+
+/** Whether both command lines are the same up to where either is cut. */
+function startsAlike({ command_line }: ProcFiles, event: ProcessEvent): boolean {
+  const length = Math.min(command_line.length, event.command_line.length);
+  return length > 0 && command_line.slice(0, length) === event.command_line.slice(0, length);
 }
 
 function keepNewest<K, V>(map: Map<K, V>, key: K, value: V, entriesMax: number): void {

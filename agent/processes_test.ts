@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { SKYFALL_PROCESS } from "../lib/sflow/skyfall.gen.ts";
 import type { ProcessEvent } from "./event.ts";
-import { containerOf, parseCgroupFile, ProcessTable, SERVICE_SOURCE, unitOf } from "./processes.ts";
+import { parseStat } from "./proc_files.ts";
+import { containerOf, ProcessTable, SERVICE_SOURCE, unitOf } from "./processes.ts";
 import { encodeStruct } from "./xdr_encode.ts";
 
 const CONTAINER = "4f".repeat(32);
@@ -18,12 +19,11 @@ const GONE: ProcessEvent = {
   executable_name: "node",
   command_line: "node /srv/shop/server.js --port 80",
 };
-
-Deno.test("parseCgroupFile() takes the unified hierarchy, and systemd's where the unified one says nothing", () => {
-  assert.equal(parseCgroupFile("0::/system.slice/nginx.service\n"), "/system.slice/nginx.service");
-  assert.equal(parseCgroupFile("9:name=systemd:/system.slice/a.service\n4:memory:/x\n0::/\n"), "/system.slice/a.service");
-  assert.equal(parseCgroupFile("0::/\n"), "/");
-});
+const SELF: ProcessEvent = {
+  ...GONE,
+  pid: Deno.pid,
+  process_start_ns: parseStat(await Deno.readTextFile("/proc/self/stat"))!.startTicks * 1e7,
+};
 
 Deno.test("unitOf() takes the innermost service, and never a user manager", () => {
   assert.equal(unitOf("/system.slice/nginx.service"), "nginx");
@@ -72,10 +72,37 @@ Deno.test("ProcessTable takes another program under the same pid for another pro
 });
 
 Deno.test("ProcessTable reads a process that never described itself from /proc", () => {
-  const self = { ...GONE, pid: Deno.pid };
-  const process = new ProcessTable([]).find(self)!;
+  const process = new ProcessTable([]).find({ ...SELF })!;
   assert.equal(process.executable_path, Deno.execPath());
   assert.match(process.command_line, /test/);
+});
+
+Deno.test("ProcessTable takes nothing from /proc of another process that has got the pid", () => {
+  const table = new ProcessTable([]);
+  const earlier = { ...GONE, pid: Deno.pid, process_start_ns: SELF.process_start_ns - 1e9 };
+  assert.equal(table.find({ ...earlier }), null);
+  table.add(earlier);
+  const { executable_path, cgroup_path } = table.find({ ...earlier })!;
+  assert.deepEqual([executable_path, cgroup_path], ["", ""]);
+});
+
+Deno.test("ProcessTable takes no path from /proc of a program that the process ran later", () => {
+  const table = new ProcessTable([]);
+  table.add({ ...SELF, executable_name: Deno.execPath().split("/").at(-1)!, command_line: "deno of another command line" });
+  assert.equal(table.find({ ...SELF })!.executable_path, "");
+});
+
+Deno.test("ProcessTable fills in from /proc what the kernel could not read of a process that lives", () => {
+  const table = new ProcessTable([]);
+  table.add({ ...SELF, executable_name: Deno.execPath().split("/").at(-1)!, command_line: "" });
+  assert.match(table.find({ ...SELF })!.command_line, /test/);
+});
+
+Deno.test("ProcessTable keeps what it knows when a process describes itself at its exit, without names", () => {
+  const table = new ProcessTable([]);
+  table.add(GONE);
+  table.add({ ...GONE, executable_name: "", command_line: "" });
+  assert.equal(table.find({ ...GONE })!.command_line, GONE.command_line);
 });
 
 Deno.test("ProcessTable blots out secrets before it keeps a command line, and rules see what is left", () => {

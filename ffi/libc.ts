@@ -1,5 +1,6 @@
 /** The C library: files of the kernel, its monotonic clock, and a UDP socket that tells every failed send. */
 
+import { getUint64Le } from "../lib/u64.ts";
 import { openSystemLibrary } from "./system_library.ts";
 
 const SYMBOLS = {
@@ -11,6 +12,8 @@ const SYMBOLS = {
   close: { parameters: ["i32"], result: "i32" },
   // ssize_t readlink(const char *path, char *buf, size_t bufsiz)
   readlink: { parameters: ["buffer", "buffer", "usize"], result: "isize" },
+  // int statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *buf)
+  statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
   // int clock_gettime(clockid_t clockid, struct timespec *tp)
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   // int clock_getres(clockid_t clockid, struct timespec *res)
@@ -27,8 +30,9 @@ const SYMBOLS = {
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
 } as const;
 
+const AT_FDCWD = -100, STATX_INO = 0x100, STATX_BYTES = 256, STX_INO_AT = 32;
 const O_RDONLY = 0, O_CLOEXEC = 0o2000000, O_DIRECTORY = 0o200000;
-const CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_MONOTONIC_COARSE = 6;
+const CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_BOOTTIME = 7, CLOCK_MONOTONIC_COARSE = 6;
 const AF_INET = 2, AF_INET6 = 10, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0o2000000, MSG_DONTWAIT = 0x40;
 const ENOENT = 2, ESRCH = 3, EACCES = 13, ENOTDIR = 20;
 
@@ -109,6 +113,13 @@ export function readKernelLink(path: string): string | null {
   return bytes < 0 ? nullIfAbsent(`read link "${path}"`) : new TextDecoder().decode(buffer.subarray(0, bytes));
 }
 
+/** Inode number of a file (statx(2)), or null as in `readKernelFile()`. */
+export function inodeOf(path: string): number | null {
+  const buffer = new Uint8Array(STATX_BYTES);
+  if (libc().statx(AT_FDCWD, cString(path), 0, STATX_INO, buffer) !== 0) return nullIfAbsent(`look at "${path}"`);
+  return getUint64Le(new DataView(buffer.buffer), STX_INO_AT);
+}
+
 function nullIfAbsent(action: string): null {
   const errno = lastErrno();
   if (errno === ENOENT || errno === ESRCH || errno === EACCES || errno === ENOTDIR) return null;
@@ -126,6 +137,11 @@ export function unixOffsetNs(): number {
 /** The clock of bpf_ktime_get_ns(). */
 export function monotonicNs(): number {
   return Number(clockNs(CLOCK_MONOTONIC));
+}
+
+/** How long the host has been suspended since it was started. */
+export function suspendedNs(): number {
+  return Number(clockNs(CLOCK_BOOTTIME) - clockNs(CLOCK_MONOTONIC));
 }
 
 let tick: number | undefined;

@@ -1,0 +1,51 @@
+/** Control groups by id and path: the kernel programs tell the id, /proc the path (cgroups(7)). */
+
+import { inodeOf, readKernelFile } from "../ffi/libc.ts";
+
+const CGROUPS_MAX = 16_384;
+const MOUNTS_BYTES_MAX = 1 << 20;
+
+/** Paths by id; they outlive the processes they were read from, for processes that end too soon to be read. */
+export class CgroupPaths {
+  readonly #root = cgroupRoot();
+  readonly #paths = new Map<number, string>();
+
+  /**
+   * Path of the control group that a process was in when the kernel programs saw it.
+   *
+   * @param id Of the unified hierarchy.
+   * @param file Its /proc/PID/cgroup, read later; null where it is gone.
+   * @returns "" where it is unknown.
+   */
+  find(id: number, file: string | null): string {
+    const known = this.#paths.get(id) ?? "";
+    if (file === null) return known;
+    const { path, isUnified } = parseCgroupFile(file);
+    // The id is the unified hierarchy's, and tells nothing of a path in another.
+    if (!isUnified) return path;
+    const inode = this.#root === null ? null : inodeOf(this.#root + path);
+    if (inode !== null && inode !== id) return known; // another process by now, or in another control group
+    this.#paths.delete(id);
+    this.#paths.set(id, path);
+    const oldest = this.#paths.keys().next();
+    if (this.#paths.size > CGROUPS_MAX && !oldest.done) this.#paths.delete(oldest.value);
+    return path;
+  }
+}
+
+/** Path of the unified hierarchy in /proc/PID/cgroup, or systemd's own where that is all there is. */
+export function parseCgroupFile(text: string): { readonly path: string; readonly isUnified: boolean } {
+  const lines = text.split("\n").map((line) => /^\d+:([^:]*):(.*)$/.exec(line)).filter((match) => match !== null);
+  const unified = lines.find((match) => match[1] === "")?.[2] ?? "";
+  const systemd = lines.find((match) => match[1] === "name=systemd")?.[2] ?? "";
+  const path = unified !== "" && unified !== "/" ? unified : systemd !== "" ? systemd : unified;
+  return { path, isUnified: path === unified };
+}
+
+/** Where the version 2 hierarchy is mounted, on its own or beside version 1. */
+export function cgroupRoot(): string | null {
+  const mounts = readKernelFile("/proc/self/mounts", MOUNTS_BYTES_MAX);
+  if (mounts === null) return null;
+  const lines = new TextDecoder().decode(mounts).split("\n").map((line) => line.split(" "));
+  return lines.find(([, , type]) => type === "cgroup2")?.[1] ?? null;
+}
