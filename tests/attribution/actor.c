@@ -2,7 +2,7 @@
  * A process of the attribution suite: it serves or connects in one of many ways, and says for every connection who it is.
  *
  * Each line on stdout is one end of one connection as its process knows it: END LOCAL REMOTE PID CGROUP EXECUTABLE COMMAND,
- * separated by tabs, where END is "client", "server" or "held" (by a process that passed it on). Everything is read from
+ * separated by tabs, where END is "client", "server", "held" (by a process that passed it on) or "nobody" (nobody serves it). Everything is read from
  * /proc/self, hence, while /proc is the one of the initial namespaces, as the host sees it.
  */
 #define _GNU_SOURCE
@@ -173,14 +173,23 @@ static void serve_all(int listener)
 		serve(accept_one(listener));
 }
 
-/* A child for every connection, made after accept(2); the parent closes its copy. */
+/*
+ * A child for every connection, made after accept(2); the parent closes its copy. The child waits for that: who closes
+ * last has the connection, and else that would now and then be the parent.
+ */
 static void serve_by_fork(int listener, char *const handler[])
 {
 	for (;;) {
-		int fd = accept_one(listener);
+		int fd = accept_one(listener), closed[2];
 
+		check(pipe(closed) == 0, "make a pipe");
 		if (fork_child() == 0) {
+			char byte;
+
 			close(listener);
+			close(closed[1]);
+			check(read(closed[0], &byte, 1) == 0, "wait for the parent");
+			close(closed[0]);
 			if (handler == NULL) {
 				serve(fd);
 				_exit(0);
@@ -191,6 +200,8 @@ static void serve_by_fork(int listener, char *const handler[])
 			check(0, "exec");
 		}
 		close(fd);
+		close(closed[0]);
+		close(closed[1]);
 		while (waitpid(-1, NULL, WNOHANG) > 0) {}
 	}
 }
@@ -252,6 +263,23 @@ static void pass_all(int listener, const char *self)
 		tell("held", fd);
 		send_fd(channel[0], fd);
 		close(fd);
+		check(write(channel[0], "", 1) == 1, "say that the copy is closed");
+	}
+}
+
+/* Passes connections to sockets that hold only each other: the kernel's collector closes them, in no process's name. */
+static void abandon_all(int listener)
+{
+	for (;;) {
+		int channel[2], fd = accept_one(listener);
+
+		tell("nobody", fd);
+		check(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, channel) == 0, "make a channel");
+		send_fd(channel[0], fd);
+		send_fd(channel[0], channel[1]);
+		close(fd);
+		close(channel[0]);
+		close(channel[1]);
 	}
 }
 
@@ -306,6 +334,8 @@ static void serve_command(const char *kind, const char *host, int port, int coun
 		serve_by_fork(shared, handler);
 	if (!strcmp(kind, "pass"))
 		pass_all(shared, self);
+	if (!strcmp(kind, "abandon"))
+		abandon_all(shared);
 	if (!strcmp(kind, "threads"))
 		serve_by_threads(shared, count);
 	for (;;)
@@ -332,14 +362,25 @@ static void reset(int fd)
 	close(fd);
 }
 
+static void wait_for_end(int fd)
+{
+	char byte;
+
+	while (read(fd, &byte, 1) > 0) {}
+	close(fd);
+}
+
 static void connect_command(const char *kind, const char *host, int port, int count, char *self)
 {
 	for (int i = 0; i < count; i++) {
 		int fd = connect_to(host, port);
 
-		if (!strcmp(kind, "reset")) {
+		if (!strcmp(kind, "reset") || !strcmp(kind, "wait")) {
 			tell("client", fd);
-			reset(fd);
+			if (!strcmp(kind, "reset"))
+				reset(fd);
+			else
+				wait_for_end(fd);
 			continue;
 		}
 		ask(fd, !strcmp(kind, "close") ? i % 2 ? 's' : 'c' : 'x');
@@ -433,8 +474,12 @@ int main(int argc, char **argv)
 	} else if (argc > 4 && !strcmp(command, "repeat")) {
 		repeat(atoi(argv[2]), atoi(argv[3]), (argc - 4) / 2, argv + 4);
 	} else if (argc == 2 && !strcmp(command, "receive")) {
-		for (;;)
-			serve(receive_fd(STDIN_FILENO));
+		for (char byte;;) {
+			int fd = receive_fd(STDIN_FILENO);
+
+			check(read(STDIN_FILENO, &byte, 1) == 1, "wait for the other copy's end");
+			serve(fd);
+		}
 	} else if (argc == 2 && !strcmp(command, "handle")) {
 		handle();
 	} else if (argc == 2 && !strcmp(command, "idle")) {

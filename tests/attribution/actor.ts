@@ -4,8 +4,8 @@ import { TextLineStream } from "../../chain/text_line_stream.ts";
 
 /** One end of one connection, as its own process knows it. */
 export interface Truth {
-  /** "held": by a process that passed the connection on. */
-  readonly end: "client" | "server" | "held";
+  /** "held": by a process that passed the connection on; "nobody": no process may be named. */
+  readonly end: "client" | "server" | "held" | "nobody";
   /** ADDRESS:PORT of this end, and of the other. */
   readonly local: string;
   readonly remote: string;
@@ -48,7 +48,8 @@ export class Yard implements AsyncDisposable {
 
   /** Starts actor.c with its arguments; `prefix` is put before it, `program` in its place. */
   start(args: readonly (string | number)[], prefix: readonly string[] = [], program = this.#program): Actor {
-    const actor = new Actor([...prefix, program, ...args.map(String)], (truth) => this.truths.push(truth));
+    const truths = this.truths; // a scenario's, also for what is told after it
+    const actor = new Actor([...prefix, program, ...args.map(String)], (truth) => truths.push(truth));
     this.#running.add(actor);
     return actor;
   }

@@ -78,6 +78,7 @@ export function judge(truths: readonly Truth[], named: ReadonlyMap<string, reado
     });
     if (records.length === 0) verdict.missing++;
     else if (wrong.length > 0) verdict.wrong.push(`${truth.end} ${keyOf(truth)}: ${wrong[0]}`);
+    else if (truth.end === "nobody") verdict.right++;
     else if (records.some(({ process }) => process === null)) verdict.unknown++;
     else if (records.some(({ attribution_source }) => attribution_source === ATTRIBUTION_SOURCE.listener)) verdict.guessed++;
     else verdict.right++;
@@ -88,8 +89,9 @@ export function judge(truths: readonly Truth[], named: ReadonlyMap<string, reado
 /** What is wrong in a record's process; null where it is right, unknown, or a guess that says so. */
 function differenceOf(truth: Truth, { process, attribution_source }: Named): string | null {
   if (process === null || attribution_source === ATTRIBUTION_SOURCE.listener) return null;
-  const expected = { pid: truth.pid, executable_name: truth.executable_path.split("/").at(-1), command_line: truth.command_line };
   const { pid, executable_name, command_line, executable_path, cgroup_path } = process;
+  if (truth.end === "nobody") return `${executable_name} by source ${attribution_source}, needed nobody`;
+  const expected = { pid: truth.pid, executable_name: truth.executable_path.split("/").at(-1), command_line: truth.command_line };
   const actual = { pid, executable_name, command_line };
   if (JSON.stringify(actual) !== JSON.stringify(expected)) {
     return `${JSON.stringify(actual)} by source ${attribution_source}, needed ${JSON.stringify(expected)}`;

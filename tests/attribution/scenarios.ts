@@ -50,6 +50,10 @@ export const SCENARIOS: readonly Scenario[] = [
   served("pre-fork on one listening socket", "prefork"),
   served("pre-fork on SO_REUSEPORT", "reuseport"),
   served("accepted, passed by SCM_RIGHTS, served elsewhere", "pass"),
+  under("accepted, passed to nobody", async (yard) => {
+    const port = await yard.start(["serve", "abandon", HOST, 0, 1]).port;
+    await yard.finish(["connect", "wait", HOST, port, 10]);
+  }),
   served("inetd: socket on stdin, exit without close", "inetd"),
   served("threads, the leader gone", "threads"),
   {
