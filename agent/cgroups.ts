@@ -1,6 +1,7 @@
 /** Control groups by id and path: the kernel programs tell the id, /proc the path (cgroups(7)). */
 
 import { inodeOf, readKernelFile } from "../ffi/libc.ts";
+import { parseCgroupPath } from "./cgroup_path.ts";
 
 const CGROUPS_MAX = 16_384;
 const MOUNTS_BYTES_MAX = 1 << 20;
@@ -33,12 +34,16 @@ export class CgroupPaths {
   }
 }
 
-/** Path of the unified hierarchy in /proc/PID/cgroup, or systemd's own where that is all there is. */
+/**
+ * Path of the unified hierarchy in /proc/PID/cgroup; of systemd's own, or of a controller's that names a container, where the
+ * unified one says nothing.
+ */
 export function parseCgroupFile(text: string): { readonly path: string; readonly isUnified: boolean } {
   const lines = text.split("\n").map((line) => /^\d+:([^:]*):(.*)$/.exec(line)).filter((match) => match !== null);
   const unified = lines.find((match) => match[1] === "")?.[2] ?? "";
   const systemd = lines.find((match) => match[1] === "name=systemd")?.[2] ?? "";
-  const path = unified !== "" && unified !== "/" ? unified : systemd !== "" ? systemd : unified;
+  const container = lines.find((match) => parseCgroupPath(match[2]!).container_id !== "")?.[2] ?? "";
+  const path = [unified, systemd, container].find((path) => path !== "" && path !== "/") ?? (unified || systemd);
   return { path, isUnified: path === unified };
 }
 

@@ -9,6 +9,8 @@ Deno.test("parseCgroupFile() takes the unified hierarchy, and systemd's where th
   const hybrid = "9:name=systemd:/system.slice/a.service\n4:memory:/x\n0::/\n";
   assert.deepEqual(parseCgroupFile(hybrid), { path: "/system.slice/a.service", isUnified: false });
   assert.deepEqual(parseCgroupFile("0::/\n"), { path: "/", isUnified: true });
+  const id = "5f".repeat(32);
+  assert.deepEqual(parseCgroupFile(`7:pids:/docker/${id}\n1:name=systemd:/\n`), { path: `/docker/${id}`, isUnified: false });
 });
 
 Deno.test("CgroupPaths keeps the path of an id, for processes that are gone", () => {

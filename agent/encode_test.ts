@@ -63,6 +63,9 @@ function process(pid: number): ProcessDescription {
     command_line: "node server.js",
     cgroup_path: "/system.slice/web.service",
     container_id: "",
+    container_name: "",
+    k8s_namespace: "",
+    k8s_pod_name: "",
   };
 }
 
@@ -201,6 +204,18 @@ Deno.test("DatagramEncoder cuts texts at their bound, between characters", () =>
   const { values } = read(encode([flow({ process: long })])[0]!.datagram).samples[0]!.records[1]!;
   assert.equal(values["service_name"], "ä".repeat(32));
   assert.equal(values["command_line"], "x".repeat(255));
+});
+
+Deno.test("DatagramEncoder has room for a flow beside the longest descriptors, over IPv6", () => {
+  const text = "x".repeat(300),
+    names = STRUCTS.find(({ name }) => name === "skyfall_process")!.fields.filter(({ type }) => type === "string");
+  const longest: ProcessDescription = { ...process(1), ...Object.fromEntries(names.map(({ name }) => [name, text])) };
+  const datagrams: Uint8Array[] = [];
+  const source = { agentAddress: new Uint8Array(16).fill(1), host: { ...HOST, host_name: text }, enterprise: DEFAULT_ENTERPRISE };
+  const encoder = new DatagramEncoder({ ...source, interop: false });
+  encoder.add(flow({ process: longest }));
+  encoder.flush(1, 0, (datagram) => datagrams.push(datagram));
+  assert.deepEqual(datagrams.map((datagram) => datagram.length <= DATAGRAM_BYTES_MAX), [true]);
 });
 
 Deno.test("DatagramEncoder writes every counter of the agent where skyfall.x has it", () => {

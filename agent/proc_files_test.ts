@@ -29,7 +29,7 @@ Deno.test("readProcFiles() finds nothing of a process that waits for its parent"
 
 /** A shell whose child has ended, and that does not wait for it. */
 class ZombieParent implements Disposable {
-  readonly #shell = new Deno.Command("sh", { args: ["-c", "true & echo $!; exec sleep 60"], stdout: "piped" }).spawn();
+  readonly #shell = new Deno.Command("sh", { args: ["-c", "sleep 0.1 & echo $!; exec sleep 60"], stdout: "piped" }).spawn();
 
   async zombie(): Promise<number> {
     const reader = this.#shell.stdout.getReader();

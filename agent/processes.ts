@@ -1,7 +1,9 @@
 /** Knows the processes that own sockets, and the service that each belongs to. */
 
+import { parseCgroupPath } from "./cgroup_path.ts";
 import { CgroupPaths } from "./cgroups.ts";
 import type { ServiceRule } from "./config.ts";
+import { ContainerTable } from "./containers.ts";
 import type { ProcessEvent, ProcessKey, SocketOwner } from "./event.ts";
 import { type ProcFiles, readProcFiles } from "./proc_files.ts";
 import { printable, redactCommandLine } from "./redact.ts";
@@ -22,9 +24,14 @@ export interface ProcessDescription {
   readonly command_line: string;
   readonly cgroup_path: string;
   readonly container_id: string;
+  readonly container_name: string;
+  readonly k8s_namespace: string;
+  readonly k8s_pod_name: string;
 }
 
 const PROCESSES_MAX = 16_384;
+/** Digits of a container's id that tell it apart, as runtimes show it. */
+const CONTAINER_ID_SHOWN = 12;
 
 /** Processes by key, the least recently described forgotten first. */
 export class ProcessTable {
@@ -32,6 +39,7 @@ export class ProcessTable {
   #redact: readonly RegExp[];
   readonly #processes = new Map<string, ProcessDescription>();
   readonly #cgroups = new CgroupPaths();
+  readonly #containers = new ContainerTable("");
 
   /** @param redact What is blotted out of command lines, beyond the secrets that always are. */
   constructor(rules: readonly ServiceRule[], redact: readonly RegExp[] = []) {
@@ -45,7 +53,7 @@ export class ProcessTable {
     this.#redact = redact;
     for (const [key, process] of this.#processes) {
       const command_line = redactCommandLine(process.command_line, redact);
-      const service = this.#service(command_line, process.cgroup_path, process.container_id, process.executable_name);
+      const service = this.#service(command_line, process.cgroup_path, process.executable_name);
       this.#processes.set(key, { ...process, command_line, ...service });
     }
   }
@@ -81,32 +89,32 @@ export class ProcessTable {
   #describe(owner: SocketOwner, name: string, line: string, path: string, files: ProcFiles | null): ProcessDescription {
     const executable_name = printable(name), command_line = redactCommandLine(line, this.#redact);
     const cgroup_path = printable(this.#cgroups.find(owner.cgroup_id, files?.cgroup ?? null));
-    const container_id = containerOf(cgroup_path);
+    const { container_id } = parseCgroupPath(cgroup_path);
+    const { container_name, k8s_namespace, k8s_pod_name } = this.#containers.find(container_id);
     return {
       pid: owner.pid,
       user_id: owner.user_id,
       network_namespace: owner.network_namespace,
       cgroup_id: owner.cgroup_id,
-      ...this.#service(command_line, cgroup_path, container_id, executable_name),
+      ...this.#service(command_line, cgroup_path, executable_name),
       executable_name,
       executable_path: printable(path),
       command_line,
       cgroup_path,
       container_id,
+      container_name: printable(container_name),
+      k8s_namespace: printable(k8s_namespace),
+      k8s_pod_name: printable(k8s_pod_name),
     };
   }
 
-  #service(
-    commandLine: string,
-    cgroupPath: string,
-    containerId: string,
-    executableName: string,
-  ): { service_name: string; service_source: number } {
+  #service(commandLine: string, cgroupPath: string, executableName: string): { service_name: string; service_source: number } {
     const rule = this.#rules.find((r) => r.command_line.test(commandLine));
     if (rule !== undefined) return { service_name: rule.service_name, service_source: SERVICE_SOURCE.rule };
-    const unit = unitOf(cgroupPath);
+    const { unit, container_id } = parseCgroupPath(cgroupPath);
     if (unit !== "") return { service_name: unit, service_source: SERVICE_SOURCE.unit };
-    if (containerId !== "") return { service_name: containerId.slice(0, 12), service_source: SERVICE_SOURCE.container };
+    const container = printable(this.#containers.find(container_id).service_name) || container_id.slice(0, CONTAINER_ID_SHOWN);
+    if (container !== "") return { service_name: container, service_source: SERVICE_SOURCE.container };
     if (executableName !== "") return { service_name: executableName, service_source: SERVICE_SOURCE.executable };
     return { service_name: "", service_source: SERVICE_SOURCE.unknown };
   }
@@ -115,17 +123,6 @@ export class ProcessTable {
     keepNewest(this.#processes, keyOf(key), description, PROCESSES_MAX);
     return description;
   }
-}
-
-/** Name of the systemd service that a control group belongs to, "" if to none. */
-export function unitOf(cgroupPath: string): string {
-  const units = cgroupPath.split("/").filter((part) => part.endsWith(".service") && !part.startsWith("user@"));
-  return units.at(-1)?.slice(0, -".service".length) ?? "";
-}
-
-/** Id of the container that a control group belongs to (Docker, containerd, CRI-O, Podman), "" if to none. */
-export function containerOf(cgroupPath: string): string {
-  return /(?:^|[/-])([0-9a-f]{64})(?:\.scope)?(?:\/|$)/.exec(cgroupPath)?.[1] ?? "";
 }
 
 function keyOf(key: ProcessKey): string {

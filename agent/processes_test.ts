@@ -4,10 +4,9 @@ import assert from "node:assert/strict";
 import { SKYFALL_PROCESS } from "../lib/sflow/skyfall.gen.ts";
 import type { ProcessEvent } from "./event.ts";
 import { parseStat } from "./proc_files.ts";
-import { containerOf, ProcessTable, SERVICE_SOURCE, unitOf } from "./processes.ts";
+import { ProcessTable, SERVICE_SOURCE } from "./processes.ts";
 import { encodeStruct } from "./xdr_encode.ts";
 
-const CONTAINER = "4f".repeat(32);
 const GONE: ProcessEvent = {
   pid: 0x7fff_0001,
   process_start_ns: 1,
@@ -24,21 +23,6 @@ const SELF: ProcessEvent = {
   pid: Deno.pid,
   process_start_ns: parseStat(await Deno.readTextFile("/proc/self/stat"))!.startTicks * 1e7,
 };
-
-Deno.test("unitOf() takes the innermost service, and never a user manager", () => {
-  assert.equal(unitOf("/system.slice/nginx.service"), "nginx");
-  assert.equal(unitOf("/user.slice/user-1000.slice/user@1000.service/app.slice/code.service"), "code");
-  assert.equal(unitOf("/user.slice/user-1000.slice/user@1000.service/session.slice"), "");
-});
-
-Deno.test("containerOf() knows the paths of Docker, containerd, CRI-O and Podman", () => {
-  assert.equal(containerOf(`/docker/${CONTAINER}`), CONTAINER);
-  assert.equal(containerOf(`/system.slice/docker-${CONTAINER}.scope`), CONTAINER);
-  assert.equal(containerOf(`/kubepods.slice/kubepods-pod1.slice/cri-containerd-${CONTAINER}.scope`), CONTAINER);
-  assert.equal(containerOf(`/kubepods/besteffort/pod1/${CONTAINER}`), CONTAINER);
-  assert.equal(containerOf(`/machine.slice/libpod-${CONTAINER}.scope/container`), CONTAINER);
-  assert.equal(containerOf("/system.slice/nginx.service"), "");
-});
 
 Deno.test("ProcessTable keeps a process that is gone, as it described itself", () => {
   const table = new ProcessTable([]);

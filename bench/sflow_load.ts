@@ -54,6 +54,9 @@ function describeProcess(i: number): ProcessDescription {
     command_line: `/usr/lib/service/server --config /etc/service-${i}.conf`,
     cgroup_path: `/system.slice/service-${i}.service`,
     container_id: "",
+    container_name: "",
+    k8s_namespace: "",
+    k8s_pod_name: "",
   };
 }
 

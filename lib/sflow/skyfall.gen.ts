@@ -30,6 +30,9 @@ export const SKYFALL_PROCESS = {
     command_line: { type: "string", offset: null, size: 255 },
     cgroup_path: { type: "string", offset: null, size: 128 },
     container_id: { type: "string", offset: null, size: 64 },
+    container_name: { type: "string", offset: null, size: 64 },
+    k8s_namespace: { type: "string", offset: null, size: 64 },
+    k8s_pod_name: { type: "string", offset: null, size: 64 },
   },
 } as const;
 
