@@ -1,12 +1,13 @@
-/** Control groups by id and path: the kernel programs tell the id, /proc the path (cgroups(7)). */
+/** Control groups by id and path: the kernel programs tell the id, the file system the path (cgroups(7)). */
 
-import { inodeOf, readKernelFile } from "../ffi/libc.ts";
+import { readKernelFile } from "../ffi/libc.ts";
+import { cgroupPathOf } from "../ffi/libc_file_handle.ts";
 import { parseCgroupPath } from "./cgroup_path.ts";
 
 const CGROUPS_MAX = 16_384;
 const MOUNTS_BYTES_MAX = 1 << 20;
 
-/** Paths by id; they outlive the processes they were read from, for processes that end too soon to be read. */
+/** Paths by id; they outlive the control groups. */
 export class CgroupPaths {
   readonly #root = cgroupRoot();
   readonly #paths = new Map<number, string>();
@@ -19,14 +20,21 @@ export class CgroupPaths {
    * @returns "" where it is unknown.
    */
   find(id: number, file: string | null): string {
-    const known = this.#paths.get(id) ?? "";
-    if (file === null) return known;
-    const { path, isUnified } = parseCgroupFile(file);
-    // The id is the unified hierarchy's, and tells nothing of a path in another.
-    if (!isUnified) return path;
-    const inode = this.#root === null ? null : inodeOf(this.#root + path);
-    if (inode !== null && inode !== id) return known; // another process by now, or in another control group
-    this.#paths.delete(id);
+    const known = this.#paths.get(id) ?? this.#lookUp(id);
+    const parsed = file === null ? null : parseCgroupFile(file);
+    // Where another hierarchy is the one in use, every process is in the root of the unified one, and no id tells its group.
+    if (known === "/") return parsed === null ? "" : parsed.isUnified ? known : parsed.path;
+    if (known !== null || parsed === null) return known ?? "";
+    return parsed.isUnified ? this.#keep(id, parsed.path) : parsed.path;
+  }
+
+  /** Null where the group is gone, hidden from the agent by a namespace, or not the agent's to look up. */
+  #lookUp(id: number): string | null {
+    const path = this.#root === null ? null : cgroupPathOf(this.#root, id);
+    return path === null || !path.startsWith(this.#root!) ? null : this.#keep(id, path.slice(this.#root!.length) || "/");
+  }
+
+  #keep(id: number, path: string): string {
     this.#paths.set(id, path);
     const oldest = this.#paths.keys().next();
     if (this.#paths.size > CGROUPS_MAX && !oldest.done) this.#paths.delete(oldest.value);

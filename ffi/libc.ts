@@ -1,6 +1,5 @@
 /** The C library: files of the kernel, its monotonic clock, and a UDP socket that tells every failed send. */
 
-import { getUint64Le } from "../lib/u64.ts";
 import { openSystemLibrary } from "./system_library.ts";
 
 const SYMBOLS = {
@@ -12,8 +11,6 @@ const SYMBOLS = {
   close: { parameters: ["i32"], result: "i32" },
   // ssize_t readlink(const char *path, char *buf, size_t bufsiz)
   readlink: { parameters: ["buffer", "buffer", "usize"], result: "isize" },
-  // int statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *buf)
-  statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
   // int clock_gettime(clockid_t clockid, struct timespec *tp)
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   // int clock_getres(clockid_t clockid, struct timespec *res)
@@ -30,7 +27,6 @@ const SYMBOLS = {
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
 } as const;
 
-const AT_FDCWD = -100, STATX_INO = 0x100, STATX_BYTES = 256, STX_INO_AT = 32;
 const O_RDONLY = 0, O_CLOEXEC = 0o2000000, O_DIRECTORY = 0o200000;
 const CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_BOOTTIME = 7, CLOCK_MONOTONIC_COARSE = 6;
 const AF_INET = 2, AF_INET6 = 10, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0o2000000, MSG_DONTWAIT = 0x40;
@@ -111,13 +107,6 @@ export function readKernelLink(path: string): string | null {
   const buffer = new Uint8Array(4_096);
   const bytes = Number(libc().readlink(cString(path), buffer, BigInt(buffer.length)));
   return bytes < 0 ? nullIfAbsent(`read link "${path}"`) : new TextDecoder().decode(buffer.subarray(0, bytes));
-}
-
-/** Inode number of a file (statx(2)), or null as in `readKernelFile()`. */
-export function inodeOf(path: string): number | null {
-  const buffer = new Uint8Array(STATX_BYTES);
-  if (libc().statx(AT_FDCWD, cString(path), 0, STATX_INO, buffer) !== 0) return nullIfAbsent(`look at "${path}"`);
-  return getUint64Le(new DataView(buffer.buffer), STX_INO_AT);
 }
 
 function nullIfAbsent(action: string): null {

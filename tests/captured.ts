@@ -3,7 +3,7 @@
 import { DatagramSender } from "../ffi/libc.ts";
 import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_socket.ts";
 import { parseHostPort } from "../lib/ip_address.ts";
-import { type Ended, RunningTask } from "./command.ts";
+import { type Ended, type Prefix, RunningTask } from "./command.ts";
 
 const LOOPBACK = "127.0.0.1:0";
 
@@ -11,9 +11,10 @@ const LOOPBACK = "127.0.0.1:0";
 export async function captureAgent(
   traffic: () => Promise<unknown>,
   agentArguments: readonly string[],
+  prefix: Prefix = [],
 ): Promise<Uint8Array<ArrayBuffer>[]> {
   using socket = new UdpReceiver(parseHostPort(LOOPBACK).address, 0, true, LOOPBACK);
-  const agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${socket.port}`, ...agentArguments]);
+  const agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${socket.port}`, ...agentArguments], prefix);
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
   let quiet = false;
   const receiving = (async () => {

@@ -70,14 +70,14 @@ export class Yard implements AsyncDisposable {
     return this.#program;
   }
 
-  /** Runs `ending` after every process was killed. */
+  /** Runs `ending` after every process was killed, the last first. */
   onEnd(ending: () => Promise<void>): void {
     this.#endings.push(ending);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const actor of this.#running) await actor.kill("SIGKILL");
-    for (const ending of this.#endings) await ending();
+    for (const ending of this.#endings.reverse()) await ending();
   }
 }
 

@@ -4,15 +4,29 @@ import { type Actor, run, type Yard } from "./actor.ts";
 
 const ADDRESSES: Readonly<Record<string, string>> = { a: "10.213.77.1", b: "10.213.77.2" };
 
-/** Folder of a new control group, removed with the yard. */
+/** Folder of a control group; it, and those around it, are removed with the yard unless they were there before. */
 export async function cgroupFolder(yard: Yard, path: string): Promise<string> {
   const mounts = (await Deno.readTextFile("/proc/self/mounts")).split("\n").map((line) => line.split(" "));
   const root = mounts.find(([, , type]) => type === "cgroup2")?.[1];
   if (root === undefined) throw new Error("Cannot make a control group: no hierarchy of version 2 is mounted");
   const folder = `${root}/${path}`;
-  await Deno.mkdir(folder, { recursive: true });
-  yard.onEnd(() => removeEmptied(folder));
+  for (const [i, part] of folder.split("/").entries()) {
+    const made = folder.split("/").slice(0, i + 1).join("/");
+    if (part === "" || await exists(made)) continue;
+    await Deno.mkdir(made);
+    yard.onEnd(() => removeEmptied(made));
+  }
   return folder;
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 /** The last processes may still be on their way out. */

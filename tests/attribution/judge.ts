@@ -21,6 +21,9 @@ export interface NamedProcess {
   readonly command_line: string;
   readonly cgroup_path: string;
   readonly container_id: string;
+  readonly container_name: string;
+  readonly k8s_namespace: string;
+  readonly k8s_pod_name: string;
   readonly service_name: string;
 }
 

@@ -96,7 +96,7 @@ export const SCENARIOS: readonly Scenario[] = [
   under("one process id, two programs by turns", async (yard) => {
     const port = await yard.start(["serve", "loop", HOST, 0, 1]).port;
     const other = await yard.copyProgram("other");
-    const groups = await Promise.all(["one", "two"].map((name) => cgroupFolder(yard, `skyfall-test-${name}`)));
+    const groups = [await cgroupFolder(yard, "skyfall-test-one"), await cgroupFolder(yard, "skyfall-test-two")];
     const programs = [yard.program, other].map((program, i) => [program, "in", `${groups[i]}/cgroup.procs`, "flash", HOST, String(port)]);
     const pid = Number(await Deno.readTextFile("/proc/sys/kernel/pid_max")) - 7; // free, on all but the busiest hosts
     await yard.finish(["repeat", CONNECTIONS, pid, ...programs.flat()]);
