@@ -2,7 +2,7 @@
 
 import { describeDatagram } from "../../collector/describe_file.ts";
 import { DEFAULT_ENTERPRISE } from "../../lib/sflow/datagram.ts";
-import { ATTRIBUTION_SOURCE } from "../../agent/flow.ts";
+import { ATTRIBUTION_SOURCE, END_REASON } from "../../agent/flow.ts";
 import type { Truth } from "./actor.ts";
 
 /** What the agent says of one end in one period; without a process it says "unknown". */
@@ -60,12 +60,15 @@ export interface Verdict {
   /** The listener as a guess that is marked as one. */
   guessed: number;
   unknown: number;
-  /** Without a record. */
+  /** Without a record of their end. */
   missing: number;
   readonly wrong: string[];
 }
 
-/** Judges every end that a process served or opened, by all records that the agent made of it. */
+/**
+ * Judges every end that a process served or opened: no record may name another process, and that of the connection's end
+ * decides whether it was named at all, for before accept(2) there is nobody but the listener.
+ */
 export function judge(truths: readonly Truth[], named: ReadonlyMap<string, readonly Named[]>): Verdict {
   const verdict: Verdict = { ends: 0, right: 0, guessed: 0, unknown: 0, missing: 0, wrong: [] };
   const held = new Map(truths.filter(({ end }) => end === "held").map((truth) => [keyOf(truth), truth]));
@@ -73,17 +76,20 @@ export function judge(truths: readonly Truth[], named: ReadonlyMap<string, reado
     if (truth.end === "held") continue;
     verdict.ends++;
     const records = named.get(keyOf(truth)) ?? [];
+    const last = records.find(({ end_reason }) => end_reason !== END_REASON.open);
     const holder = held.get(keyOf(truth));
     // While a connection that is passed on is open, who held it before is right too.
     const wrong = records.flatMap((record) => {
       const difference = differenceOf(truth, record);
-      return difference !== null && holder !== undefined && record.end_reason === 0 ? differenceOf(holder, record) ?? [] : difference ?? [];
+      return difference !== null && holder !== undefined && record.end_reason === END_REASON.open
+        ? differenceOf(holder, record) ?? []
+        : difference ?? [];
     });
-    if (records.length === 0) verdict.missing++;
+    if (last === undefined) verdict.missing++;
     else if (wrong.length > 0) verdict.wrong.push(`${truth.end} ${keyOf(truth)}: ${wrong[0]}`);
     else if (truth.end === "nobody") verdict.right++;
-    else if (records.some(({ process }) => process === null)) verdict.unknown++;
-    else if (records.some(({ attribution_source }) => attribution_source === ATTRIBUTION_SOURCE.listener)) verdict.guessed++;
+    else if (last.process === null) verdict.unknown++;
+    else if (last.attribution_source === ATTRIBUTION_SOURCE.listener) verdict.guessed++;
     else verdict.right++;
   }
   return verdict;
