@@ -171,6 +171,8 @@ export class Observer implements Disposable {
       this.#nextHoldersMs = nowMs + HOLDERS_INTERVAL_MS;
     }
     for (const event of this.#kernel.walkOpen()) {
+      // Its owner's description may be in the ring still; /proc would tell of what the process runs by now.
+      if (!this.#processes.isDescribed(event)) this.#kernel.drain(this.#handlers);
       if (event.state === TCP_LISTEN) this.#listeners.add(event, this.#processes.find(event), this.#unixUs());
       else this.#conversations.reportOpen(event);
       if (this.#encoder.pendingFlowCount < PENDING_FLOWS_MAX) continue;

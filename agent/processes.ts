@@ -4,7 +4,7 @@ import { parseCgroupPath } from "./cgroup_path.ts";
 import { CgroupPaths } from "./cgroups.ts";
 import type { ServiceRule } from "./config.ts";
 import { ContainerTable } from "./containers.ts";
-import type { ProcessEvent, ProcessKey, SocketOwner } from "./event.ts";
+import { ATTRIBUTION, type ProcessEvent, type ProcessKey, type SocketOwner, type TcpEvent } from "./event.ts";
 import { type ProcFiles, readProcFiles } from "./proc_files.ts";
 import { printable, redactCommandLine } from "./redact.ts";
 
@@ -69,6 +69,11 @@ export class ProcessTable {
     const isSame = files !== null && executableName(files) === name && (event.command_line === "" || startsAlike(files, event));
     const commandLine = event.command_line || (isSame ? files.command_line : "");
     this.#keep(event, this.#describe(event, name, commandLine, isSame ? files.executable_path : "", files));
+  }
+
+  /** Whether a process that describes itself has done so, as far as the kernel's reports are read. */
+  isDescribed(owner: ProcessKey & Pick<TcpEvent, "attribution">): boolean {
+    return owner.pid === 0 || owner.attribution === ATTRIBUTION.ATTRIBUTION_TASK_FILE || this.#processes.has(keyOf(owner));
   }
 
   /**

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { SKYFALL_PROCESS } from "../lib/sflow/skyfall.gen.ts";
-import type { ProcessEvent } from "./event.ts";
+import { ATTRIBUTION, type ProcessEvent } from "./event.ts";
 import { parseStat } from "./proc_files.ts";
 import { ProcessTable, SERVICE_SOURCE } from "./processes.ts";
 import { encodeStruct } from "./xdr_encode.ts";
@@ -46,6 +46,15 @@ Deno.test("ProcessTable prefers the first rule that matches the command line", (
   table.add(GONE);
   const process = table.find(GONE)!;
   assert.deepEqual([process.service_name, process.service_source], ["shop", SERVICE_SOURCE.rule]);
+});
+
+Deno.test("ProcessTable says whether a process that describes itself has done so", () => {
+  const table = new ProcessTable([]);
+  assert.equal(table.isDescribed({ ...GONE, attribution: ATTRIBUTION.ATTRIBUTION_CONNECT }), false);
+  assert.equal(table.isDescribed({ ...GONE, attribution: ATTRIBUTION.ATTRIBUTION_TASK_FILE }), true); // it never does
+  assert.equal(table.isDescribed({ ...GONE, pid: 0, attribution: ATTRIBUTION.ATTRIBUTION_UNKNOWN }), true); // there is none
+  table.add(GONE);
+  assert.equal(table.isDescribed({ ...GONE, attribution: ATTRIBUTION.ATTRIBUTION_CONNECT }), true);
 });
 
 Deno.test("ProcessTable takes another program under the same pid for another process", () => {

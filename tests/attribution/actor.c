@@ -236,9 +236,11 @@ static int receive_fd(int channel)
 	char byte, control[CMSG_SPACE(sizeof(int))];
 	struct iovec data = { &byte, 1 };
 	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
-	int fd;
+	int fd, bytes = recvmsg(channel, &message, 0);
 
-	check(recvmsg(channel, &message, 0) == 1, "receive a file descriptor");
+	if (bytes == 0) /* the other process is gone */
+		exit(0);
+	check(bytes == 1, "receive a file descriptor");
 	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
 	return fd;
 }
