@@ -144,7 +144,7 @@ export class Conversations {
 
   #roleOf(event: TcpEvent): { role: number; role_source: number } {
     if (event.active_open) return { role: ROLE.client, role_source: ROLE_SOURCE.connect };
-    if (event.seen_from_start) return { role: ROLE.server, role_source: ROLE_SOURCE.accept };
+    if (event.seen_from_start || event.passive_open) return { role: ROLE.server, role_source: ROLE_SOURCE.accept };
     const { network_namespace: namespace, local_address, local_port, remote_address, remote_port } = event;
     if (this.#listeners.find(namespace, local_address, local_port) !== null) return { role: ROLE.server, role_source: ROLE_SOURCE.listen };
     if (this.#listeners.find(namespace, remote_address, remote_port) !== null) {

@@ -46,6 +46,7 @@ function event(values: Partial<TcpEvent> = {}): TcpEvent {
     kind: EVENT_KIND.EVENT_SOCKET_ENDED,
     state: 5,
     active_open: true,
+    passive_open: false,
     attribution: ATTRIBUTION.ATTRIBUTION_CONNECT,
     seen_from_start: true,
     first_fin: FIRST_FIN.FIRST_FIN_LOCAL,
@@ -158,6 +159,7 @@ Deno.test("Conversations decides the role: connect, accept, who listens, then th
   };
   assert.deepEqual(roleOf({}), [ROLE.client, ROLE_SOURCE.connect]);
   assert.deepEqual(roleOf({ active_open: false }), [ROLE.server, ROLE_SOURCE.accept]);
+  assert.deepEqual(roleOf({ ...old, passive_open: true, local_port: 50_000 }, 80), [ROLE.server, ROLE_SOURCE.accept]);
   assert.deepEqual(roleOf({ ...old, local_port: 50_000, remote_port: 40_000 }, 50_000), [ROLE.server, ROLE_SOURCE.listen]);
   assert.deepEqual(roleOf({ ...old, local_port: 40_000, remote_port: 50_000 }, 50_000), [ROLE.client, ROLE_SOURCE.listen]);
   assert.deepEqual(roleOf({ ...old, local_port: 40_000, remote_port: 80 }), [ROLE.client, ROLE_SOURCE.heuristic]);

@@ -48,6 +48,7 @@ export interface TcpEvent extends SocketOwner {
   readonly kind: number;
   readonly state: number;
   readonly active_open: boolean;
+  readonly passive_open: boolean;
   readonly attribution: number;
   readonly seen_from_start: boolean;
   readonly first_fin: number;
@@ -106,6 +107,7 @@ export function readTcpEvent(view: DataView, at: number): TcpEvent {
     kind: view.getUint8(at + T.kind.offset),
     state: view.getUint8(at + T.state.offset),
     active_open: view.getUint8(at + T.active_open.offset) === 1,
+    passive_open: view.getUint8(at + T.passive_open.offset) === 1,
     attribution: view.getUint8(at + T.attribution.offset),
     seen_from_start: view.getUint8(at + T.seen_from_start.offset) === 1,
     first_fin: view.getUint8(at + T.first_fin.offset),

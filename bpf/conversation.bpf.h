@@ -305,6 +305,7 @@ static __noinline int fill_tcp_event(struct tcp_event *event, const struct tcp_s
 	event->kind = kind;
 	event->state = state;
 	event->active_open = followed->active_open;
+	event->passive_open = followed->passive_open;
 	event->first_fin = followed->first_fin;
 	__builtin_memset(event->reserved, 0, sizeof(event->reserved));
 	event->srtt_us = followed->srtt_us;

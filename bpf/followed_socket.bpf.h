@@ -42,6 +42,8 @@ struct followed_socket {
 	__u8 found;              /* it was open before the programs were attached */
 	__u8 found_reported;
 	__u8 unowned;            /* counted as such */
+	__u8 passive_open; /* of a socket that was found */
+	__u8 reserved[3];
 	__u32 owner_walk;        /* the walk over open files that found the owner */
 	struct socket_totals reported;
 };

@@ -95,6 +95,9 @@ struct tcp_sock {
 	__u8 chrono_type;
 	__u32 chrono_start;
 	__u32 chrono_stat[3];
+	__u32 snd_una;
+	__u32 snd_nxt;
+	__u64 bytes_acked;
 	__u64 bytes_sent;
 	__u64 bytes_retrans;
 	__u64 bytes_received;

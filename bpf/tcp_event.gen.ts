@@ -40,7 +40,8 @@ export const TCP_EVENT = {
     seen_from_start: { offset: 176, size: 1 },
     first_fin: { offset: 177, size: 1 },
     opened: { offset: 178, size: 1 },
-    reserved: { offset: 179, size: 5 },
+    passive_open: { offset: 179, size: 1 },
+    reserved: { offset: 180, size: 4 },
   },
 } as const;
 

@@ -74,7 +74,8 @@ struct tcp_event {
 	__u8 seen_from_start;         /* the programs saw the connection begin */
 	__u8 first_fin;               /* enum first_fin */
 	__u8 opened;                  /* ESTABLISHED was reached in the period */
-	__u8 reserved[5];
+	__u8 passive_open;            /* the other end did; of sockets older than the programs either is found out, or neither */
+	__u8 reserved[4];
 };
 
 #define EXECUTABLE_NAME_BYTES 64

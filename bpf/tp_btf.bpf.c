@@ -23,6 +23,22 @@ int skyfall_exit(void *ctx)
 	return on_process_exit();
 }
 
+/*
+ * Which end connected: bytes_acked counts from the initial sequence number of the end that did, and so has its SYN; at the
+ * other end it counts from the number after. Else it is all that was sent, without what is not acknowledged yet. Before our
+ * FIN, which counts too. Left open where the sums disagree.
+ */
+static __always_inline void find_opener(struct followed_socket *followed, const struct tcp_sock *tp)
+{
+	__u8 state = tp->inet_conn.icsk_inet.sk.__sk_common.skc_state;
+	__u64 acked = tp->bytes_sent - tp->bytes_retrans - (__u32)(tp->snd_nxt - tp->snd_una);
+
+	if (state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT)
+		return;
+	followed->active_open = tp->bytes_acked == acked + 1;
+	followed->passive_open = tp->bytes_acked == acked;
+}
+
 /* Begins to follow a socket that was open before the programs were attached, with what it did until now left out. */
 static __always_inline struct followed_socket *follow_found(struct sock *sk, const struct tcp_sock *tp)
 {
@@ -32,6 +48,7 @@ static __always_inline struct followed_socket *follow_found(struct sock *sk, con
 		return 0;
 	read_totals(&followed->reported, tp);
 	followed->reported_ktime_ns = bpf_ktime_get_ns();
+	find_opener(followed, tp);
 	followed->found = 1;
 	followed->open_reported = 1;
 	followed->unowned = 1;
