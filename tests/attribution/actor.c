@@ -120,14 +120,31 @@ static void say_ready(int listener)
 	check(write(STDOUT_FILENO, line, bytes) == bytes, "write");
 }
 
-static int connect_to(const char *host, int port)
+static int bound_to(int port)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	check(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0, "bind");
+	return fd;
+}
+
+/* From a port of its own, or from any where that is 0. */
+static int connect_from(int local_port, const char *host, int port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+	int fd = local_port ? bound_to(local_port) : socket(AF_INET, SOCK_STREAM, 0);
 
 	inet_pton(AF_INET, host, &address.sin_addr);
 	check(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0, "connect");
 	return fd;
+}
+
+static int connect_to(const char *host, int port)
+{
+	return connect_from(0, host, port);
 }
 
 /* Forks a child that dies with its parent. */
@@ -301,6 +318,19 @@ static void serve_by_threads(int listener, int count)
 	pthread_exit(NULL); /* the leader is gone, the process is not */
 }
 
+/* Keeps every connection, but no longer listens. */
+static void serve_and_stop_listening(int listener, int count)
+{
+	while (count-- > 0) {
+		int fd = accept_one(listener);
+		char request;
+
+		tell("server", fd);
+		check(read(fd, &request, 1) == 1 && write(fd, &request, 1) == 1, "serve");
+	}
+	close(listener);
+}
+
 static void serve_command(const char *kind, const char *host, int port, int count, char *self)
 {
 	char *const handler[] = { self, "handle", NULL };
@@ -336,6 +366,8 @@ static void serve_command(const char *kind, const char *host, int port, int coun
 		serve_by_fork(shared, handler);
 	if (!strcmp(kind, "pass"))
 		pass_all(shared, self);
+	if (!strcmp(kind, "once"))
+		serve_and_stop_listening(shared, count);
 	if (!strcmp(kind, "abandon"))
 		abandon_all(shared);
 	if (!strcmp(kind, "threads"))
@@ -468,6 +500,11 @@ int main(int argc, char **argv)
 		serve_command(argv[2], argv[3], atoi(argv[4]), atoi(argv[5]), argv[0]);
 	} else if (argc == 6 && !strcmp(command, "connect")) {
 		connect_command(argv[2], argv[3], atoi(argv[4]), atoi(argv[5]), argv[0]);
+	} else if (argc == 6 && !strcmp(command, "from")) { /* from LOCAL_PORT LISTENS HOST PORT */
+		if (atoi(argv[3]))
+			check(listen(bound_to(atoi(argv[2])), BACKLOG) == 0, "listen");
+		ask(connect_from(atoi(argv[2]), argv[4], atoi(argv[5])), 'x');
+		pause();
 	} else if (argc == 5 && !strcmp(command, "threads")) {
 		pthread_create(&thread, NULL, thread_connects, argv);
 		pthread_exit(NULL); /* the leader is gone, the process is not */
