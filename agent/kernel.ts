@@ -1,8 +1,9 @@
 /** The ladder of hooks: chooses a rung that this kernel offers, and hands on what its programs report. */
 
-import { COUNTER } from "../bpf/tcp_event.gen.ts";
+import { COUNTER, SOCKET_ELSEWHERE } from "../bpf/tcp_event.gen.ts";
 import { BpfObject, type RingBuffer } from "../ffi/libbpf.ts";
 import { readKernelFile } from "../ffi/libc.ts";
+import { NetworkNamespace } from "../ffi/libc_namespace.ts";
 import { cgroupRoot } from "./cgroups.ts";
 import {
   EVENT_KIND,
@@ -72,6 +73,8 @@ export function chooseRung(): Rung {
 export class KernelPrograms implements Disposable {
   readonly #object: BpfObject;
   readonly #ring: RingBuffer;
+  /** Other network namespaces with TCP sockets, by inode number, each with a process in it. */
+  readonly #namespaces = new Map<number, number>();
   /** Why sockets that a reset closed may stay without an owner; null where the release hook is attached. */
   readonly releaseHookMissing: string | null;
 
@@ -111,20 +114,19 @@ export class KernelPrograms implements Disposable {
 
   /**
    * Hands on what each open TCP socket did since it was last handed on, where it did anything. Sockets that were open
-   * before the programs were attached come once at first, listening ones included, with nothing done.
+   * before the programs were attached come once at first, listening ones included, with nothing done. Other network
+   * namespaces are walked as far as `findOwners()` knows them.
    */
   *walkOpen(): Generator<TcpEvent> {
-    let rest = new Uint8Array(0);
-    for (const piece of this.#object.iterate("skyfall_live")) {
-      const bytes = rest.length === 0 ? piece : Uint8Array.from([...rest, ...piece]);
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      const whole = bytes.length - bytes.length % TCP_EVENT_BYTES;
-      for (let at = 0; at < whole; at += TCP_EVENT_BYTES) yield readTcpEvent(view, at);
-      rest = bytes.slice(whole);
+    yield* this.#walkNamespace(null);
+    for (const [inode, pid] of this.#namespaces) {
+      using namespace = NetworkNamespace.of(pid, inode);
+      if (namespace !== null) yield* this.#walkNamespace(namespace);
     }
-    if (rest.length > 0) {
-      throw new TypeError(`Cannot read open sockets: ${rest.length} bytes are left over, records have ${TCP_EVENT_BYTES}`);
-    }
+  }
+
+  *#walkNamespace(namespace: NetworkNamespace | null): Generator<TcpEvent> {
+    for (const { view, at } of records(this.#object.iterate("skyfall_live", namespace), TCP_EVENT_BYTES)) yield readTcpEvent(view, at);
   }
 
   /**
@@ -132,8 +134,10 @@ export class KernelPrograms implements Disposable {
    * what `walkOpen()` hands on next has it. Of connections that have ended, `drain()` hands it on.
    */
   findOwners(): void {
-    for (const { length } of this.#object.iterate("skyfall_owners")) {
-      throw new TypeError(`Cannot find owners: ${length} bytes, needed none`);
+    this.#namespaces.clear();
+    for (const { view, at } of records(this.#object.iterate("skyfall_owners", null), SOCKET_ELSEWHERE.size)) {
+      const { network_namespace, pid } = SOCKET_ELSEWHERE.fields;
+      this.#namespaces.set(view.getUint32(at + network_namespace.offset, true), view.getUint32(at + pid.offset, true));
     }
   }
 
@@ -158,6 +162,19 @@ export class KernelPrograms implements Disposable {
 }
 
 export { EVENT_KIND };
+
+/** Where each record of an iterator begins; its pieces end anywhere. */
+function* records(pieces: Iterable<Uint8Array>, recordBytes: number): Generator<{ readonly view: DataView; readonly at: number }> {
+  let rest = new Uint8Array(0);
+  for (const piece of pieces) {
+    const bytes = rest.length === 0 ? piece : Uint8Array.from([...rest, ...piece]);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const whole = bytes.length - bytes.length % recordBytes;
+    for (let at = 0; at < whole; at += recordBytes) yield { view, at };
+    rest = bytes.slice(whole);
+  }
+  if (rest.length > 0) throw new TypeError(`Cannot read iterator: ${rest.length} bytes are left over, records have ${recordBytes}`);
+}
 
 function missingForTpBtf(): string | null {
   return readKernelFile("/sys/kernel/btf/vmlinux", 4) === null

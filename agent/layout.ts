@@ -1,6 +1,6 @@
 /** Refuses an object whose events are laid out otherwise than this agent was built to read them. */
 
-import { PROCESS_EVENT, TCP_EVENT } from "../bpf/tcp_event.gen.ts";
+import { PROCESS_EVENT, SOCKET_ELSEWHERE, TCP_EVENT } from "../bpf/tcp_event.gen.ts";
 import { readBtf } from "../lib/btf.ts";
 
 interface Layout {
@@ -8,7 +8,11 @@ interface Layout {
   readonly fields: Readonly<Record<string, { readonly offset: number; readonly size: number }>>;
 }
 
-const LAYOUTS: Readonly<Record<string, Layout>> = { tcp_event: TCP_EVENT, process_event: PROCESS_EVENT };
+const LAYOUTS: Readonly<Record<string, Layout>> = {
+  tcp_event: TCP_EVENT,
+  process_event: PROCESS_EVENT,
+  socket_elsewhere: SOCKET_ELSEWHERE,
+};
 
 /** @throws {TypeError} If a structure of the object's BTF differs; the message names the field. */
 export function checkEventLayouts(elf: Uint8Array): void {

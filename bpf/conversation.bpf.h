@@ -91,7 +91,7 @@ static __noinline int take_owner(struct followed_socket *followed, enum attribut
 	return 0;
 }
 
-static __always_inline __u32 current_network_namespace(struct task_struct *task)
+static __always_inline __u32 network_namespace_of_task(struct task_struct *task)
 {
 	struct nsproxy *proxy = KERNEL_READ(task, nsproxy);
 	struct net *net = KERNEL_READ(proxy, net_ns);
@@ -124,7 +124,7 @@ static __noinline int fill_process_event(struct process_event *event)
 	event->exec_id = (__u32)KERNEL_READ(task, self_exec_id);
 	event->user_id = (__u32)bpf_get_current_uid_gid();
 	event->cgroup_id = bpf_get_current_cgroup_id();
-	event->network_namespace = current_network_namespace(task);
+	event->network_namespace = network_namespace_of_task(task);
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
 	event->executable_name[0] = 0;
 	event->command_line_bytes = 0;

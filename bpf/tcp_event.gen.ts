@@ -63,6 +63,14 @@ export const PROCESS_EVENT = {
   },
 } as const;
 
+export const SOCKET_ELSEWHERE = {
+  size: 8,
+  fields: {
+    network_namespace: { offset: 0, size: 4 },
+    pid: { offset: 4, size: 4 },
+  },
+} as const;
+
 export const EVENT_KIND = {
   EVENT_SOCKET_ENDED: 1,
   EVENT_SOCKET_OWNED: 2,

@@ -97,6 +97,12 @@ struct process_event {
 	__u8 command_line[COMMAND_LINE_BYTES];
 };
 
+/* A socket that is in another network namespace than the agent, from the walk over the files of all tasks. */
+struct socket_elsewhere {
+	__u32 network_namespace;
+	__u32 pid; /* a process in it, which holds the socket */
+};
+
 #pragma clang diagnostic pop
 
 /* Indexes of the per-CPU counters. */

@@ -107,6 +107,28 @@ int skyfall_live(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
+/* Not inlined: its parameter brings the structure into the object's BTF. */
+static __noinline int fill_elsewhere(struct socket_elsewhere *elsewhere, struct task_struct *task, __u32 network_namespace)
+{
+	if (!elsewhere || !task)
+		return 0;
+	elsewhere->network_namespace = network_namespace;
+	elsewhere->pid = task->tgid;
+	return 0;
+}
+
+/* iter/tcp walks the agent's network namespace alone: the others are told, to be walked from within. */
+static __always_inline void tell_elsewhere(struct seq_file *seq, struct task_struct *task, struct sock *sk)
+{
+	__u32 network_namespace = network_namespace_of(&sk->__sk_common);
+	struct socket_elsewhere elsewhere;
+
+	if (network_namespace == network_namespace_of_task(current_task()) || network_namespace != network_namespace_of_task(task))
+		return; /* the agent's own, or one that this task is no way into */
+	fill_elsewhere(&elsewhere, task, network_namespace);
+	bpf_seq_write(seq, &elsewhere, sizeof(elsewhere));
+}
+
 /*
  * Gives each socket that has no owner the process that holds it open, of several the first that the walk meets; another
  * walk may find that it was passed on.
@@ -131,6 +153,7 @@ int skyfall_owners(struct bpf_iter__task_file *ctx)
 	sk = socket->sk;
 	if (!sk || sk->sk_protocol != IPPROTO_TCP)
 		return 0;
+	tell_elsewhere(ctx->meta->seq, task, sk);
 	followed = bpf_sk_storage_get(&sockets, sk, 0, 0);
 	if (!followed) {
 		tp = bpf_skc_to_tcp_sock(sk);

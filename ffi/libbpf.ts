@@ -1,6 +1,7 @@
 /** libbpf: loads and attaches kernel programs, reads their ring buffer, iterators and counters. */
 
 import { FileDescriptor, lastErrno } from "./libc.ts";
+import type { NetworkNamespace } from "./libc_namespace.ts";
 import { openSystemLibrary } from "./system_library.ts";
 
 const LIBBPF_SYMBOLS = {
@@ -160,9 +161,10 @@ export class BpfObject implements Disposable {
 
   /**
    * Runs an iterator program once over everything that it walks, and gives what the program wrote, in order and in pieces
-   * that may end anywhere; a piece is valid until the next one is asked for.
+   * that may end anywhere; a piece is valid until the next one is asked for. An iterator over sockets walks those of `namespace`,
+   * or of the agent's own; none where the agent may not enter it.
    */
-  *iterate(program: string): Generator<Uint8Array> {
+  *iterate(program: string, namespace: NetworkNamespace | null): Generator<Uint8Array> {
     const { bpf } = open();
     let link = this.#iterators.get(program);
     if (link === undefined) {
@@ -170,7 +172,9 @@ export class BpfObject implements Disposable {
       if (link === null) throw failure(`attach iterator "${program}"`, lastErrno());
       this.#iterators.set(program, link);
     }
-    const fd = bpf.bpf_iter_create(bpf.bpf_link__fd(link));
+    const create = () => bpf.bpf_iter_create(bpf.bpf_link__fd(link));
+    const fd = namespace === null ? create() : namespace.within(create);
+    if (fd === null) return;
     if (fd < 0) throw failure(`start iterator "${program}"`, fd);
     using file = new FileDescriptor(fd);
     const buffer = new Uint8Array(ITERATOR_BUFFER_BYTES);

@@ -69,6 +69,12 @@ export class FileDescriptor implements Disposable {
     return new FileDescriptor(fd);
   }
 
+  /** Opens a file for reading; null as in `readKernelFile()`. */
+  static open(path: string): FileDescriptor | null {
+    const fd = libc().open(cString(path), O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? nullIfAbsent(`open "${path}"`) : new FileDescriptor(fd);
+  }
+
   /** Reads up to `buffer.length` bytes; 0 at the end. */
   read(buffer: Uint8Array<ArrayBuffer>): number {
     const bytes = Number(libc().read(this.fd, buffer, BigInt(buffer.length)));
@@ -88,9 +94,8 @@ export class FileDescriptor implements Disposable {
  * @throws {LibcError} If reading fails otherwise.
  */
 export function readKernelFile(path: string, bytesMax: number): Uint8Array | null {
-  const fd = libc().open(cString(path), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return nullIfAbsent(`open "${path}"`);
-  using file = new FileDescriptor(fd);
+  using file = FileDescriptor.open(path);
+  if (file === null) return null;
   const buffer = new Uint8Array(bytesMax);
   let length = 0;
   while (length < bytesMax) {

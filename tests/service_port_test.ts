@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { ROLE } from "../agent/flow.ts";
-import { type Actor, compileActor, run, type Truth, Yard } from "./attribution/actor.ts";
+import { type Actor, compileActor, type Truth, Yard } from "./attribution/actor.ts";
+import { NetworkNamespace } from "./attribution/network_namespace.ts";
 import { namedByEnds } from "./attribution/judge.ts";
 import { captureAgent } from "./captured.ts";
 import { firstMissing, missingCommand, missingKernel, testWith } from "./require.ts";
@@ -38,22 +39,6 @@ const CASES: readonly Case[] = [
     stopsListening: true,
   },
 ];
-
-/** A network namespace of its own, so that ports and their range are the case's. */
-class Namespace implements AsyncDisposable {
-  readonly #name = `skyfall-${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
-  readonly prefix = ["nsenter", `--net=/run/netns/${this.#name}`];
-
-  async create([first, last]: readonly [number, number]): Promise<void> {
-    await run(["ip", "netns", "add", this.#name]);
-    await run(["ip", "-n", this.#name, "link", "set", "lo", "up"]);
-    await run([...this.prefix, "sysctl", "-w", `net.ipv4.ip_local_port_range=${first} ${last}`]);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await run(["ip", "netns", "delete", this.#name]);
-  }
-}
 
 /** Opens one connection, and returns its processes once both ends have told of it. */
 async function open(
@@ -93,8 +78,7 @@ for (const isOld of [false, true]) {
     const program = await compileActor(await Deno.makeTempDir());
     for (const one of CASES) {
       await t.step(one.what, async () => {
-        await using namespace = new Namespace();
-        await namespace.create(one.ephemeral ?? [32_768, 60_999]);
+        await using namespace = await NetworkNamespace.create(one.ephemeral ?? [32_768, 60_999]);
         await using yard = new Yard(program);
         const before = isOld ? await open(yard, one, namespace.prefix) : [];
         const datagrams = await captureAgent(async () => end(isOld ? before : await open(yard, one, namespace.prefix)), []);

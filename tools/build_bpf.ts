@@ -3,7 +3,7 @@
 import { type BtfTypes, readBtf } from "../lib/btf.ts";
 
 const DIRECTORY = new URL("../bpf/", import.meta.url);
-const STRUCTS = ["tcp_event", "process_event"];
+const STRUCTS = ["tcp_event", "process_event", "socket_elsewhere"];
 const ENUMS = ["event_kind", "attribution", "first_fin", "counter"];
 
 /** Compiler whose output is committed; another version makes other bytes from the same source. */
