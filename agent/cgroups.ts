@@ -1,16 +1,22 @@
-/** Control groups by id and path: the kernel programs tell the id, the file system the path (cgroups(7)). */
+/** Control groups by id and path (cgroups(7)). */
 
 import { readKernelFile } from "../ffi/libc.ts";
-import { cgroupPathOf } from "../ffi/libc_file_handle.ts";
 import { parseCgroupPath } from "./cgroup_path.ts";
 
 const CGROUPS_MAX = 16_384;
 const MOUNTS_BYTES_MAX = 1 << 20;
 
-/** Paths by id; they outlive the control groups. */
+/** Paths by id, for processes that the kernel programs only gave an id of, and that are gone before they are read. */
 export class CgroupPaths {
-  readonly #root = cgroupRoot();
   readonly #paths = new Map<number, string>();
+
+  /** Takes in what the kernel told. */
+  keep(id: number, path: string): void {
+    this.#paths.delete(id);
+    this.#paths.set(id, path);
+    const oldest = this.#paths.keys().next();
+    if (this.#paths.size > CGROUPS_MAX && !oldest.done) this.#paths.delete(oldest.value);
+  }
 
   /**
    * Path of the control group that a process was in when the kernel programs saw it.
@@ -20,24 +26,12 @@ export class CgroupPaths {
    * @returns "" where it is unknown.
    */
   find(id: number, file: string | null): string {
-    const known = this.#paths.get(id) ?? this.#lookUp(id);
-    const parsed = file === null ? null : parseCgroupFile(file);
+    const known = this.#paths.get(id);
+    if (known !== undefined) return known;
+    if (file === null) return "";
+    const { path, isUnified } = parseCgroupFile(file);
     // Where another hierarchy is the one in use, every process is in the root of the unified one, and no id tells its group.
-    if (known === "/") return parsed === null ? "" : parsed.isUnified ? known : parsed.path;
-    if (known !== null || parsed === null) return known ?? "";
-    return parsed.isUnified ? this.#keep(id, parsed.path) : parsed.path;
-  }
-
-  /** Null where the group is gone, hidden from the agent by a namespace, or not the agent's to look up. */
-  #lookUp(id: number): string | null {
-    const path = this.#root === null ? null : cgroupPathOf(this.#root, id);
-    return path === null || !path.startsWith(this.#root!) ? null : this.#keep(id, path.slice(this.#root!.length) || "/");
-  }
-
-  #keep(id: number, path: string): string {
-    this.#paths.set(id, path);
-    const oldest = this.#paths.keys().next();
-    if (this.#paths.size > CGROUPS_MAX && !oldest.done) this.#paths.delete(oldest.value);
+    if (isUnified && path !== "/") this.keep(id, path);
     return path;
   }
 }

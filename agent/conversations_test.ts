@@ -63,6 +63,7 @@ const PROCESS: ProcessEvent = {
   user_id: 0,
   network_namespace: 1,
   comm: "curl",
+  cgroup_path: "",
   executable_name: "curl",
   command_line: "curl http://localhost",
 };

@@ -61,6 +61,8 @@ export interface ProcessEvent extends SocketOwner {
   readonly executable_name: string;
   /** Arguments separated by NUL, which holds secrets still. */
   readonly command_line: string;
+  /** Of the unified hierarchy; "" for the root, or where it is unknown. */
+  readonly cgroup_path: string;
 }
 
 export { ATTRIBUTION, EVENT_KIND, FIRST_FIN };
@@ -117,6 +119,7 @@ export function readTcpEvent(view: DataView, at: number): TcpEvent {
 
 /** Reads a `struct process_event` at `at`. */
 export function readProcessEvent(view: DataView, at: number): ProcessEvent {
+  const cgroupNamesBytes = Math.min(view.getUint32(at + P.cgroup_names_bytes.offset, true), P.cgroup_names.size);
   const commandLineBytes = Math.min(view.getUint32(at + P.command_line_bytes.offset, true), P.command_line.size);
   return {
     pid: view.getUint32(at + P.pid.offset, true),
@@ -128,7 +131,13 @@ export function readProcessEvent(view: DataView, at: number): ProcessEvent {
     comm: cString(copy(view, at + P.comm.offset, P.comm.size)),
     executable_name: cString(copy(view, at + P.executable_name.offset, P.executable_name.size)),
     command_line: readArguments(copy(view, at + P.command_line.offset, commandLineBytes)),
+    cgroup_path: readCgroupPath(copy(view, at + P.cgroup_names.offset, cgroupNamesBytes)),
   };
+}
+
+/** Names from the innermost outwards, each ended by a NUL, as a path. */
+function readCgroupPath(names: Uint8Array): string {
+  return decoder.decode(names).split("\0").slice(0, -1).map((name) => `/${name}`).reverse().join("");
 }
 
 /** Arguments as the kernel keeps them, each ended by a NUL, separated by NUL. */

@@ -63,6 +63,7 @@ export class ProcessTable {
     const known = this.#processes.get(keyOf(event));
     // It described itself at its exit, when the kernel had forgotten its names already: what is known says more.
     if (known !== undefined && event.executable_name === "") return;
+    if (event.cgroup_path !== "") this.#cgroups.keep(event.cgroup_id, event.cgroup_path);
     const files = readProcFiles(event);
     const name = event.executable_name || (files === null ? "" : executableName(files)) || event.comm;
     // After an exec, /proc tells of the next program under the same pid.

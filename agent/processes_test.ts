@@ -15,6 +15,7 @@ const GONE: ProcessEvent = {
   user_id: 0,
   network_namespace: 1,
   comm: "node",
+  cgroup_path: "",
   executable_name: "node",
   command_line: "node /srv/shop/server.js --port 80",
 };

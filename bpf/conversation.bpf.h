@@ -107,6 +107,8 @@ static __always_inline void fill_executable_name(struct process_event *event, st
 	bpf_probe_read_kernel_str(event->executable_name, sizeof(event->executable_name), KERNEL_READ(dentry, d_name.name));
 }
 
+#include "cgroup_names.bpf.h"
+
 /* Tells the agent about the current process, once per program that it runs. */
 static __noinline int fill_process_event(struct process_event *event)
 {
@@ -128,6 +130,7 @@ static __noinline int fill_process_event(struct process_event *event)
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
 	event->executable_name[0] = 0;
 	event->command_line_bytes = 0;
+	event->cgroup_names_bytes = read_cgroup_names(event->cgroup_names, task);
 	if (!mm) /* a kernel thread */
 		return 0;
 	fill_executable_name(event, mm);

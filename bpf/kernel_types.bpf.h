@@ -151,6 +151,13 @@ struct nsproxy {
 
 struct kernfs_node {
 	__u64 id;
+	const char *name;
+	struct kernfs_node *__parent;
+};
+
+/* Up to Linux 6.14. */
+struct kernfs_node___parent {
+	struct kernfs_node *parent;
 };
 
 struct cgroup {

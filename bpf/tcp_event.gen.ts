@@ -46,7 +46,7 @@ export const TCP_EVENT = {
 } as const;
 
 export const PROCESS_EVENT = {
-  size: 376,
+  size: 760,
   fields: {
     process_start_ns: { offset: 0, size: 8 },
     cgroup_id: { offset: 8, size: 8 },
@@ -54,12 +54,14 @@ export const PROCESS_EVENT = {
     exec_id: { offset: 20, size: 4 },
     user_id: { offset: 24, size: 4 },
     network_namespace: { offset: 28, size: 4 },
-    command_line_bytes: { offset: 32, size: 4 },
-    kind: { offset: 36, size: 1 },
-    reserved: { offset: 37, size: 3 },
-    comm: { offset: 40, size: 16 },
-    executable_name: { offset: 56, size: 64 },
-    command_line: { offset: 120, size: 256 },
+    cgroup_names_bytes: { offset: 32, size: 4 },
+    command_line_bytes: { offset: 36, size: 4 },
+    kind: { offset: 40, size: 1 },
+    reserved: { offset: 41, size: 3 },
+    comm: { offset: 44, size: 16 },
+    executable_name: { offset: 60, size: 64 },
+    command_line: { offset: 124, size: 256 },
+    cgroup_names: { offset: 380, size: 380 },
   },
 } as const;
 

@@ -80,6 +80,7 @@ struct tcp_event {
 
 #define EXECUTABLE_NAME_BYTES 64
 #define COMMAND_LINE_BYTES 256
+#define CGROUP_NAMES_BYTES 380
 
 /* A process, described in its own context, so that it is known even if it lives for a moment only. */
 struct process_event {
@@ -89,12 +90,14 @@ struct process_event {
 	__u32 exec_id;
 	__u32 user_id;
 	__u32 network_namespace;
+	__u32 cgroup_names_bytes;     /* names of the control group and those around it, each ended by a NUL; 0: the root, or unknown */
 	__u32 command_line_bytes;     /* arguments, each ended by a NUL; cut at COMMAND_LINE_BYTES */
 	__u8 kind;                    /* EVENT_PROCESS, at another offset than in tcp_event: records differ in size */
 	__u8 reserved[3];
 	__u8 comm[16];
 	__u8 executable_name[EXECUTABLE_NAME_BYTES];
 	__u8 command_line[COMMAND_LINE_BYTES];
+	__u8 cgroup_names[CGROUP_NAMES_BYTES];
 };
 
 /* A socket that is in another network namespace than the agent, from the walk over the files of all tasks. */
