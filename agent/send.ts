@@ -2,8 +2,8 @@
 
 import { DatagramSender, LibcError } from "../ffi/libc.ts";
 import { ResolveError, resolveHost } from "../ffi/libc_resolve.ts";
-import { isMappedIpv4 } from "../lib/ip_address.ts";
-import { describeError, log } from "../lib/log.ts";
+import { formatAddress, isMappedIpv4 } from "../lib/ip_address.ts";
+import { describeError, log, type LogLevel } from "../lib/log.ts";
 import { type CollectorAddress, formatCollectorAddress } from "./collector_address.ts";
 
 /** Datagrams sent in a row before the collector gets a moment to read them. */
@@ -15,8 +15,8 @@ const RETRIES_MAX = 100;
 const BACKOFF_MIN_MS = 1_000, BACKOFF_MAX_MS = 60_000;
 /** How often a name is looked up again while all is well, and how often while nobody answers there. */
 const LOOK_UP_AGAIN_MS = 300_000, LOOK_UP_REFUSED_MS = 30_000;
-/** Problems are logged once, then as often as this. */
-const LOG_INTERVAL_MS = 60_000;
+/** In this time a problem is logged once, and that it is over so many times. */
+const LOG_INTERVAL_MS = 60_000, FOUND_LOGS_MAX = 3;
 /** `::ffff:0.0.0.0`: not known yet. */
 const NO_ADDRESS = Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0]);
 
@@ -39,8 +39,10 @@ export class CollectorLink implements Disposable {
   #isLookingUp = false;
   #nextLookUpMs = 0;
   #backoffMs = BACKOFF_MIN_MS;
-  /** By message, when it may be logged again. */
-  readonly #nextLogMs = new Map<string, number>();
+  /** By message, when it was logged lately. */
+  readonly #logTimesMs = new Map<string, readonly number[]>();
+  /** Since it was last found. */
+  #wasGone = false;
   #isDisposed = false;
   #counts = { sentDatagrams: 0, lostDatagrams: 0, lostFlows: 0, refusals: 0, resolveFailures: 0 };
 
@@ -64,7 +66,7 @@ export class CollectorLink implements Disposable {
     this.#collector = collector;
     this.#disconnect();
     this.#nextLookUpMs = 0;
-    this.#nextLogMs.clear();
+    this.#logTimesMs.clear();
     this.#backoffMs = BACKOFF_MIN_MS;
   }
 
@@ -79,9 +81,10 @@ export class CollectorLink implements Disposable {
     } catch (error) {
       if (!(error instanceof ResolveError || error instanceof LibcError)) throw error;
       this.#counts.resolveFailures++;
+      this.#wasGone = true;
       this.#nextLookUpMs = nowMs + this.#backoffMs;
       this.#backoffMs = Math.min(2 * this.#backoffMs, BACKOFF_MAX_MS);
-      this.#logProblem("no collector", { error: describeError(error), collector: formatCollectorAddress(collector) }, nowMs);
+      this.#logSometimes("warn", "no collector", { error: describeError(error), collector: formatCollectorAddress(collector) }, 1);
     } finally {
       this.#isLookingUp = false;
     }
@@ -109,7 +112,6 @@ export class CollectorLink implements Disposable {
     const socket = new DatagramSender(address, this.#collector.port, isMappedIpv4(address));
     this.#disconnect();
     [this.#socket, this.#address] = [socket, address];
-    if (this.#backoffMs > BACKOFF_MIN_MS) log("info", "agent", "collector found", { collector: formatCollectorAddress(this.#collector) });
     this.#backoffMs = BACKOFF_MIN_MS;
   }
 
@@ -118,31 +120,43 @@ export class CollectorLink implements Disposable {
     this.#socket = this.#address = null;
   }
 
+  #onSent(): true {
+    if (!this.#wasGone || this.#socket === null || this.#address === null) return true;
+    this.#wasGone = false;
+    const [address, localAddress] = [this.#address, this.#socket.localAddress].map(formatAddress);
+    const fields = { collector: formatCollectorAddress(this.#collector), address: address!, local_address: localAddress! };
+    this.#logSometimes("info", "collector found", fields, FOUND_LOGS_MAX);
+    return true;
+  }
+
   #onRefused(nowMs: number): void {
     this.#nextLookUpMs = Math.min(this.#nextLookUpMs, nowMs + LOOK_UP_REFUSED_MS);
-    this.#logProblem("collector does not listen", { refused_datagrams: this.#counts.refusals }, nowMs);
+    this.#logSometimes("warn", "collector does not listen", { refused_datagrams: this.#counts.refusals }, 1);
   }
 
   /** The way to the collector, or the address that we had, is gone: another socket may find another way. */
   #onUnreachable(errno: number): false {
     const nowMs = performance.now();
     this.#address = null;
+    this.#wasGone = true;
     this.#nextLookUpMs = Math.min(this.#nextLookUpMs, nowMs + BACKOFF_MIN_MS);
-    this.#logProblem("collector cannot be reached", { errno, lost_datagrams: this.#counts.lostDatagrams + 1 }, nowMs);
+    this.#logSometimes("warn", "collector cannot be reached", { errno, lost_datagrams: this.#counts.lostDatagrams + 1 }, 1);
     return false;
   }
 
-  #logProblem(message: string, fields: Readonly<Record<string, string | number>>, nowMs: number): void {
-    if (nowMs < (this.#nextLogMs.get(message) ?? -Infinity)) return;
-    this.#nextLogMs.set(message, nowMs + LOG_INTERVAL_MS);
-    log("warn", "agent", message, fields);
+  #logSometimes(level: LogLevel, message: string, fields: Readonly<Record<string, string | number>>, timesMax: number): void {
+    const nowMs = performance.now();
+    const recent = (this.#logTimesMs.get(message) ?? []).filter((atMs) => nowMs - atMs < LOG_INTERVAL_MS);
+    if (recent.length >= timesMax) return;
+    this.#logTimesMs.set(message, [...recent, nowMs]);
+    log(level, "agent", message, fields);
   }
 
   async #sendOne(datagram: Uint8Array<ArrayBuffer>): Promise<boolean> {
     for (let attempt = 0; attempt < RETRIES_MAX; attempt++) {
       const errno = this.#socket?.send(datagram);
       if (errno === undefined) return false;
-      if (errno === 0) return true;
+      if (errno === 0) return this.#onSent();
       if (errno === ECONNREFUSED) this.#counts.refusals++; // the answer to an earlier datagram; this one was not sent yet
       else if (errno === EAGAIN) await pause();
       else return this.#onUnreachable(errno);
