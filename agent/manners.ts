@@ -6,8 +6,9 @@ import { confineAllThreads } from "../ffi/libc_seccomp.ts";
 import { describeError, log } from "../lib/log.ts";
 
 /** Bits of capability.h; docs/reference/agent_rights.md says what each is for. */
-const CAPABILITIES = { CAP_SYS_PTRACE: 19n, CAP_PERFMON: 38n, CAP_BPF: 39n } as const;
+const CAPABILITIES = { CAP_SYS_PTRACE: 19n, CAP_SYS_ADMIN: 21n, CAP_PERFMON: 38n, CAP_BPF: 39n } as const;
 type Capability = keyof typeof CAPABILITIES;
+const NEEDED = ["CAP_SYS_PTRACE", "CAP_SYS_ADMIN"] as const satisfies readonly Capability[];
 
 /**
  * Capabilities that the agent needs after its programs are attached. Up to Linux 5.18 every bpf(2) call of a host with
@@ -18,7 +19,7 @@ type Capability = keyof typeof CAPABILITIES;
 export function neededCapabilities(release: string): Capability[] {
   const [major, minor] = release.split(/[.-]/).map(Number);
   const isOld = major === undefined || minor === undefined || !(major > 5 || major === 5 && minor >= 19);
-  return isOld ? ["CAP_SYS_PTRACE", "CAP_PERFMON", "CAP_BPF"] : ["CAP_SYS_PTRACE"];
+  return isOld ? [...NEEDED, "CAP_PERFMON", "CAP_BPF"] : [...NEEDED];
 }
 
 /** Lowers the priority of every thread; where the host refuses, that is logged and the agent goes on. */

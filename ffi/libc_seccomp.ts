@@ -12,6 +12,8 @@ const SYMBOLS = {
 interface Architecture {
   readonly audit: number;
   readonly seccomp: bigint;
+  /** Refused but for network namespaces. */
+  readonly setns: number;
   readonly refused: Readonly<Record<string, number>>;
 }
 
@@ -23,10 +25,11 @@ const ARCHITECTURES: Readonly<Record<typeof Deno.build.arch, Architecture>> = {
   x86_64: {
     audit: 0xc000_003e,
     seccomp: 317n,
+    setns: 308,
     // deno-fmt-ignore
     refused: {
       execve: 59, execveat: 322, ptrace: 101, process_vm_readv: 310, process_vm_writev: 311, mount: 165, umount2: 166,
-      pivot_root: 155, chroot: 161, unshare: 272, setns: 308, init_module: 175, finit_module: 313, delete_module: 176,
+      pivot_root: 155, chroot: 161, unshare: 272, init_module: 175, finit_module: 313, delete_module: 176,
       kexec_load: 246, kexec_file_load: 320, reboot: 169, swapon: 167, swapoff: 168, acct: 163, settimeofday: 164,
       clock_settime: 227, clock_adjtime: 305, adjtimex: 159, sethostname: 170, setdomainname: 171, iopl: 172, ioperm: 173,
       open_by_handle_at: 304, add_key: 248, request_key: 249, keyctl: 250, userfaultfd: 323, setuid: 105, setgid: 106,
@@ -36,10 +39,11 @@ const ARCHITECTURES: Readonly<Record<typeof Deno.build.arch, Architecture>> = {
   aarch64: {
     audit: 0xc000_00b7,
     seccomp: 277n,
+    setns: 268,
     // deno-fmt-ignore
     refused: {
       execve: 221, execveat: 281, ptrace: 117, process_vm_readv: 270, process_vm_writev: 271, mount: 40, umount2: 39,
-      pivot_root: 41, chroot: 51, unshare: 97, setns: 268, init_module: 105, finit_module: 273, delete_module: 106,
+      pivot_root: 41, chroot: 51, unshare: 97, init_module: 105, finit_module: 273, delete_module: 106,
       kexec_load: 104, kexec_file_load: 294, reboot: 142, swapon: 224, swapoff: 225, acct: 89, settimeofday: 170,
       clock_settime: 112, clock_adjtime: 266, adjtimex: 171, sethostname: 161, setdomainname: 162,
       open_by_handle_at: 265, add_key: 217, request_key: 218, keyctl: 219, userfaultfd: 282, setuid: 146, setgid: 144,
@@ -52,10 +56,12 @@ const SECCOMP_SET_MODE_FILTER = 1n, SECCOMP_FILTER_FLAG_TSYNC = 1n;
 const RET_ALLOW = 0x7fff_0000, RET_EPERM = 0x0005_0001;
 /** Classic BPF: load a word of `struct seccomp_data`, compare, return. */
 const LOAD = 0x20, JUMP_EQUAL = 0x15, JUMP_GREATER_EQUAL = 0x35, RETURN = 0x06;
-const DATA_NUMBER = 0, DATA_ARCHITECTURE = 4;
+const DATA_NUMBER = 0, DATA_ARCHITECTURE = 4, DATA_ARGUMENT_1 = 24;
+const CLONE_NEWNET = 0x4000_0000;
 /** Calls from here on are of x32, which is x86-64 under other numbers. */
 const X32_FIRST = 0x4000_0000;
 const INSTRUCTION_BYTES = 8;
+const SETNS_INSTRUCTIONS = 5;
 
 let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
 
@@ -82,7 +88,7 @@ export function confineAllThreads(): void {
 }
 
 /** `struct sock_filter[]`. */
-function filterOf({ audit, refused }: Architecture): Uint8Array<ArrayBuffer> {
+function filterOf({ audit, setns, refused }: Architecture): Uint8Array<ArrayBuffer> {
   const numbers = Object.values(refused);
   const isRefused = (index: number) => numbers.length - index; // instructions from the comparison to the refusal
   const instructions: readonly (readonly [code: number, ifTrue: number, ifFalse: number, value: number])[] = [
@@ -90,7 +96,12 @@ function filterOf({ audit, refused }: Architecture): Uint8Array<ArrayBuffer> {
     [JUMP_EQUAL, 1, 0, audit],
     [RETURN, 0, 0, RET_EPERM],
     [LOAD, 0, 0, DATA_NUMBER],
-    [JUMP_GREATER_EQUAL, numbers.length + 1, 0, X32_FIRST],
+    [JUMP_GREATER_EQUAL, SETNS_INSTRUCTIONS + numbers.length + 1, 0, X32_FIRST],
+    [JUMP_EQUAL, 0, SETNS_INSTRUCTIONS - 1, setns],
+    [LOAD, 0, 0, DATA_ARGUMENT_1],
+    [JUMP_EQUAL, 0, 1, CLONE_NEWNET],
+    [RETURN, 0, 0, RET_ALLOW],
+    [RETURN, 0, 0, RET_EPERM],
     ...numbers.map((number, index) => [JUMP_EQUAL, isRefused(index), 0, number] as const),
     [RETURN, 0, 0, RET_ALLOW],
     [RETURN, 0, 0, RET_EPERM],

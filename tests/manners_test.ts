@@ -8,14 +8,17 @@ import { LOOPBACK, NO_METRICS, openCollector, parseLine, receiveSoon, talk, with
 
 const missing = await missingKernel();
 
+/** CAP_SYS_PTRACE and CAP_SYS_ADMIN of capability.h. */
+const CAPABILITIES_KEPT = 1n << 19n | 1n << 21n;
+
 function statusField(status: string, name: string): string {
   return new RegExp(`^${name}:\\s*(\\S+)$`, "m").exec(status)![1]!;
 }
 
-testWith(missing, "agent run keeps CAP_SYS_PTRACE alone once it observes, and refuses calls on every thread", async () => {
+testWith(missing, "agent run keeps two capabilities once it observes, and refuses calls on every thread", async () => {
   await withAgent(["--collector", "127.0.0.1:6343", ...NO_METRICS], async ({ pid }) => {
     const status = await Deno.readTextFile(`/proc/${pid}/status`);
-    for (const set of ["CapEff", "CapPrm", "CapBnd"]) assert.equal(BigInt(`0x${statusField(status, set)}`), 1n << 19n, set);
+    for (const set of ["CapEff", "CapPrm", "CapBnd"]) assert.equal(BigInt(`0x${statusField(status, set)}`), CAPABILITIES_KEPT, set);
     for (const set of ["CapInh", "CapAmb"]) assert.equal(BigInt(`0x${statusField(status, set)}`), 0n, set);
     for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
       const thread = await Deno.readTextFile(`/proc/${pid}/task/${name}/status`);

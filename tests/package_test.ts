@@ -61,7 +61,7 @@ testWith(missing, "the package installs, works offline, upgrades with its settin
     for (const message of ["attached", "serving metrics", "rights dropped", "observing", "stopped"]) {
       assert.ok(messages.includes(message), stderr);
     }
-    assert.deepEqual(lines.find(({ message }) => message === "rights dropped")?.capabilities, ["CAP_SYS_PTRACE"]);
+    assert.deepEqual(lines.find(({ message }) => message === "rights dropped")?.capabilities, ["CAP_SYS_PTRACE", "CAP_SYS_ADMIN"]);
   });
 
   await t.step("an upgrade keeps the settings and restarts the service", async () => {
