@@ -16,6 +16,8 @@ import {
   type TcpEvent,
 } from "./event.ts";
 import { checkEventLayouts } from "./layout.ts";
+import { attachUdp, type UdpPrograms } from "./udp_kernel.ts";
+import { walkRecords } from "./walk_records.ts";
 
 /** A way to observe conversations. The rungs above a chosen one are those that were found wanting. */
 export interface Rung {
@@ -73,6 +75,9 @@ export class KernelPrograms implements Disposable {
   readonly #ring: RingBuffer;
   /** Why sockets that a reset closed may stay without an owner; null where the release hook is attached. */
   readonly releaseHookMissing: string | null;
+  /** What counts UDP, or null where `udpMissing` says why not. */
+  readonly udp: UdpPrograms | null;
+  readonly udpMissing: string | null;
 
   /**
    * Loads and attaches the programs of a rung.
@@ -88,6 +93,7 @@ export class KernelPrograms implements Disposable {
     this.#object.attach("skyfall_state");
     this.releaseHookMissing = this.#attachRelease();
     this.#ring = stack.use(this.#object.ringBuffer("events", RING_BYTES));
+    ({ udp: this.udp, missing: this.udpMissing } = attachUdp(this.#object, cgroupRoot()));
     stack.move();
   }
 
@@ -110,14 +116,14 @@ export class KernelPrograms implements Disposable {
   /** Every TCP socket as it is now, listening ones included. */
   liveSockets(): TcpEvent[] {
     const events: TcpEvent[] = [];
-    this.#walk("skyfall_live", TCP_EVENT_BYTES, (view, at) => events.push(readTcpEvent(view, at)));
+    walkRecords(this.#object, "skyfall_live", TCP_EVENT_BYTES, (view, at) => events.push(readTcpEvent(view, at)));
     return events;
   }
 
   /** By socket cookie, who holds each TCP socket open; of several processes the first that the walk met. */
   socketOwners(): Map<number, SocketOwner> {
     const owners = new Map<number, SocketOwner>();
-    this.#walk("skyfall_owners", SOCKET_OWNER_BYTES, (view, at) => {
+    walkRecords(this.#object, "skyfall_owners", SOCKET_OWNER_BYTES, (view, at) => {
       const owner = readSocketOwner(view, at);
       if (!owners.has(owner.socket_cookie)) owners.set(owner.socket_cookie, owner);
     });
@@ -136,21 +142,8 @@ export class KernelPrograms implements Disposable {
     };
   }
 
-  #walk(program: string, recordBytes: number, onRecord: (view: DataView, at: number) => void): void {
-    let rest = new Uint8Array(0);
-    this.#object.iterate(program, (piece) => {
-      const bytes = rest.length === 0 ? piece : Uint8Array.from([...rest, ...piece]);
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      const whole = bytes.length - bytes.length % recordBytes;
-      for (let at = 0; at < whole; at += recordBytes) onRecord(view, at);
-      rest = bytes.slice(whole);
-    });
-    if (rest.length > 0) {
-      throw new TypeError(`Cannot read iterator "${program}": ${rest.length} bytes are left over, records have ${recordBytes}`);
-    }
-  }
-
   [Symbol.dispose](): void {
+    this.udp?.[Symbol.dispose]();
     this.#ring[Symbol.dispose]();
     this.#object[Symbol.dispose]();
   }

@@ -11,6 +11,8 @@ import type { EventHandlers, KernelPrograms } from "./kernel.ts";
 import { ListenerTable } from "./listeners.ts";
 import { ProcessTable } from "./processes.ts";
 import { CollectorLink } from "./send.ts";
+import { UdpConversations } from "./udp_conversations.ts";
+import type { UdpCounters } from "./udp_kernel.ts";
 
 /** How often the ring buffer is read: it has room for far more events than a host makes in that time. */
 const POLL_INTERVAL_MS = 50;
@@ -25,7 +27,7 @@ export type AgentLedger = AgentCounters & {
   readonly sent_datagrams: number;
   readonly lost_datagrams: number;
   readonly refused_datagrams: number;
-};
+} & Partial<UdpCounters>; // absent where UDP is not observed
 
 export class Observer implements Disposable {
   readonly #kernel: KernelPrograms;
@@ -35,6 +37,7 @@ export class Observer implements Disposable {
   readonly #processes: ProcessTable;
   readonly #listeners = new ListenerTable();
   readonly #conversations: Conversations;
+  readonly #udpConversations: UdpConversations;
   readonly #startedMs = performance.now();
   readonly #handlers: EventHandlers;
   #pending: Flow[] = [];
@@ -54,6 +57,12 @@ export class Observer implements Disposable {
     });
     this.#processes = new ProcessTable(config.serviceRules);
     this.#conversations = new Conversations(this.#processes, this.#listeners, () => this.#unixOffsetNs, (flow) => this.#pending.push(flow));
+    this.#udpConversations = new UdpConversations(
+      this.#processes,
+      () => this.#unixOffsetNs,
+      (flow) => this.#pending.push(flow),
+      this.#link.socketCookie,
+    );
     this.#handlers = { onTcpEvent: (event) => this.#onTcpEvent(event), onProcess: (event) => this.#processes.add(event) };
   }
 
@@ -63,6 +72,7 @@ export class Observer implements Disposable {
     log("info", "agent", "observing", {
       live_sockets: this.#conversations.liveCount,
       release_hook_missing: this.#kernel.releaseHookMissing,
+      udp_missing: this.#kernel.udpMissing,
     });
     let nextSendMs = 0, nextInterimMs = performance.now() + this.#config.interimIntervalMs, nextCountersMs = 0;
     while (!signal.aborted) {
@@ -71,9 +81,11 @@ export class Observer implements Disposable {
       const nowMs = performance.now();
       if (nowMs >= nextInterimMs) {
         this.#reportOpen();
+        this.#reportUdp();
         nextInterimMs = nowMs + this.#config.interimIntervalMs;
       }
       if (nowMs >= nextSendMs) {
+        if (this.#kernel.udp?.isFilling) this.#reportUdp();
         await this.#send();
         nextSendMs = nowMs + SEND_INTERVAL_MS;
       }
@@ -88,6 +100,7 @@ export class Observer implements Disposable {
 
   /** Finds the sockets that were open before the programs were attached, their owners and what listens. */
   #seed(): void {
+    if (this.#kernel.udp !== null) this.#udpConversations.seed(this.#kernel.udp.sockets());
     const sockets = this.#kernel.liveSockets();
     const owners = this.#kernel.socketOwners();
     for (const socket of sockets) {
@@ -124,6 +137,15 @@ export class Observer implements Disposable {
     for (const socket of sockets) this.#conversations.reportOpen(socket, owners.get(socket.socket_cookie) ?? null);
   }
 
+  /** Processes first: they described themselves before their flows began. */
+  #reportUdp(): void {
+    const { udp } = this.#kernel;
+    if (udp === null) return;
+    const records = udp.take();
+    this.#drain();
+    this.#udpConversations.report(records, udp.sockets());
+  }
+
   async #send(): Promise<void> {
     this.#unixOffsetNs = unixOffsetNs();
     const flows = this.#pending;
@@ -152,6 +174,7 @@ export class Observer implements Disposable {
   async #finish(): Promise<void> {
     this.#drain();
     this.#reportOpen();
+    this.#reportUdp();
     this.#drain();
     this.#conversations.expire(Infinity);
     await this.#send();
@@ -174,7 +197,8 @@ export class Observer implements Disposable {
 
   #ledger(): AgentLedger {
     const { sentDatagrams, lostDatagrams, refusals } = this.#link.counts;
-    return { ...this.#counters(), sent_datagrams: sentDatagrams, lost_datagrams: lostDatagrams, refused_datagrams: refusals };
+    const udp = this.#kernel.udp?.counters() ?? {};
+    return { ...this.#counters(), sent_datagrams: sentDatagrams, lost_datagrams: lostDatagrams, refused_datagrams: refusals, ...udp };
   }
 
   #uptimeMs(): number {

@@ -25,6 +25,11 @@ export class CollectorLink implements Disposable {
     return this.#socket.localAddress;
   }
 
+  /** Cookie of the socket that the datagrams leave by. */
+  get socketCookie(): number {
+    return this.#socket.cookie;
+  }
+
   /** `lostFlows` are the flow records in the `lostDatagrams`; `refusals` are datagrams that found nobody listening. */
   get counts(): { readonly sentDatagrams: number; readonly lostDatagrams: number; readonly lostFlows: number; readonly refusals: number } {
     return { sentDatagrams: this.#sentDatagrams, lostDatagrams: this.#lostDatagrams, lostFlows: this.#lostFlows, refusals: this.#refusals };

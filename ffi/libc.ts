@@ -25,11 +25,14 @@ const SYMBOLS = {
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
   // int getsockname(int sockfd, struct sockaddr *addr, socklen_t *addrlen)
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int getsockopt(int sockfd, int level, int optname, void *optval, socklen_t *optlen)
+  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
 } as const;
 
 const O_RDONLY = 0, O_CLOEXEC = 0o2000000, O_DIRECTORY = 0o200000;
 const CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_MONOTONIC_COARSE = 6;
 const AF_INET = 2, AF_INET6 = 10, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0o2000000, MSG_DONTWAIT = 0x40;
+const SOL_SOCKET = 1, SO_COOKIE = 57;
 const ENOENT = 2, ESRCH = 3, EACCES = 13, ENOTDIR = 20;
 
 let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
@@ -149,6 +152,8 @@ export class DatagramSender implements Disposable {
   readonly #fd: number;
   /** The address that the datagrams come from: 16 bytes, IPv4 mapped. */
   readonly localAddress: Uint8Array;
+  /** The kernel's number for the socket, unique per boot. */
+  readonly cookie: number;
 
   /** @param address 16 bytes, IPv4 mapped. */
   constructor(address: Uint8Array, port: number, isIpv4: boolean) {
@@ -162,6 +167,11 @@ export class DatagramSender implements Disposable {
     if (libc().connect(this.#fd, socketAddress, socketAddress.length) !== 0) throw new LibcError("connect a UDP socket", lastErrno());
     const local = new Uint8Array(28);
     if (libc().getsockname(this.#fd, local, new Uint32Array([local.length])) !== 0) throw new LibcError("name a UDP socket", lastErrno());
+    const cookie = new BigUint64Array(1);
+    if (libc().getsockopt(this.#fd, SOL_SOCKET, SO_COOKIE, cookie, new Uint32Array([8])) !== 0) {
+      throw new LibcError("identify a UDP socket", lastErrno());
+    }
+    this.cookie = Number(cookie[0]);
     this.localAddress = isIpv4 ? Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...local.subarray(4, 8)]) : local.slice(8, 24);
   }
 

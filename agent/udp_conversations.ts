@@ -1,0 +1,189 @@
+/** Turns what the kernel programs counted of UDP into flows, with their roles and owners. */
+
+import { readKernelLink } from "../ffi/libc.ts";
+import { sourceAddressTowards } from "../ffi/libc_route.ts";
+import { isMappedIpv4 } from "../lib/ip_address.ts";
+import { AMOUNTS_KNOWN, ATTRIBUTION_SOURCE, END_REASON, type Flow, ROLE, ROLE_SOURCE, TRANSPORT_UDP } from "./flow.ts";
+import type { ProcessTable } from "./processes.ts";
+import type { UdpRecord, UdpSocket } from "./udp_record.ts";
+
+/** Which end a socket is to a peer, and what says so. */
+interface Role {
+  readonly role: number;
+  readonly role_source: number;
+}
+
+/** Peers whose roles are remembered, and peers whose route is; the longest unused is forgotten first. */
+const ROLES_MAX = 65_536, ROUTES_MAX = 16_384;
+const ROUTES_KEPT_MS = 60_000;
+/** TCP_* states, which the kernel gives UDP sockets too. */
+const STATE_CONNECTED = 1, STATE_NOT_CONNECTED = 7;
+
+/** What UDP flows have nothing of. */
+const NONE_OF_TCP = {
+  retrans_bytes: 0,
+  retrans_segments: 0,
+  lost_segments: 0,
+  reordering_count: 0,
+  busy_us: 0,
+  rwnd_limited_us: 0,
+  sndbuf_limited_us: 0,
+  srtt_us: 0,
+  rttvar_us: 0,
+  min_rtt_us: 0,
+  snd_cwnd_segments: 0,
+  connect_us: 0,
+} as const satisfies Partial<Flow>;
+
+/**
+ * What every UDP socket of the host said to whom. Every delta leaves through `onFlow`, once. The agent's own datagrams
+ * are left out: each report of them would be another one to report.
+ */
+export class UdpConversations {
+  readonly #processes: ProcessTable;
+  readonly #unixOffsetNs: () => number;
+  readonly #onFlow: (flow: Flow) => void;
+  readonly #ownCookie: number;
+  readonly #networkNamespace = ownNetworkNamespace();
+  /** Sockets that were open before the programs: who spoke first was not seen. */
+  #older: ReadonlySet<number> = new Set();
+  /** Sockets that are not connected, by network namespace and port: the listening table. */
+  #byPort: ReadonlyMap<string, UdpSocket[]> = new Map();
+  readonly #roles = new Map<string, Role>();
+  readonly #routes = new Map<string, Uint8Array | null>();
+  #routesSinceMs = 0;
+
+  /**
+   * @param unixOffsetNs What to add to a time of the kernel's monotonic clock to get one since 1970 UTC.
+   * @param ownCookie The socket that the agent sends by.
+   */
+  constructor(processes: ProcessTable, unixOffsetNs: () => number, onFlow: (flow: Flow) => void, ownCookie: number) {
+    this.#processes = processes;
+    this.#unixOffsetNs = unixOffsetNs;
+    this.#onFlow = onFlow;
+    this.#ownCookie = ownCookie;
+  }
+
+  /** Takes in the sockets that were open before the agent. */
+  seed(sockets: readonly UdpSocket[]): void {
+    this.#older = new Set(sockets.map(({ socket_cookie }) => socket_cookie));
+    this.#listen(sockets);
+  }
+
+  /** Reports what was counted since the last time; `sockets` are those that are open now. */
+  report(records: readonly UdpRecord[], sockets: readonly UdpSocket[]): void {
+    this.#listen(sockets);
+    const nowMs = performance.now();
+    if (nowMs - this.#routesSinceMs > ROUTES_KEPT_MS) {
+      this.#routes.clear();
+      this.#routesSinceMs = nowMs;
+    }
+    for (const record of records) if (record.socket_cookie !== this.#ownCookie) this.#report(record);
+  }
+
+  #listen(sockets: readonly UdpSocket[]): void {
+    this.#byPort = Map.groupBy(sockets.filter(({ remote_port }) => remote_port === 0), (s) => portKey(s.network_namespace, s.local_port));
+  }
+
+  #report(record: UdpRecord): void {
+    const process = this.#processes.find(record);
+    this.#onFlow({
+      flow_id: record.socket_cookie,
+      period_start_unix_us: this.#unixUs(record.first_ktime_ns),
+      period_end_unix_us: this.#unixUs(record.last_ktime_ns),
+      local_address: this.#localAddress(record),
+      remote_address: record.remote_address,
+      local_port: record.local_port,
+      remote_port: record.remote_port,
+      transport_protocol: TRANSPORT_UDP,
+      process,
+      attribution_source: process === null ? ATTRIBUTION_SOURCE.unknown : ATTRIBUTION_SOURCE.connect,
+      ...this.#roleOf(record),
+      state: record.connected ? STATE_CONNECTED : STATE_NOT_CONNECTED,
+      end_reason: END_REASON.open,
+      opened_count: 0,
+      amounts_known: record.amounts_known ? AMOUNTS_KNOWN.both : AMOUNTS_KNOWN.none,
+      tx_bytes: record.tx_bytes,
+      rx_bytes: record.rx_bytes,
+      tx_segments: record.tx_datagrams,
+      rx_segments: record.rx_datagrams,
+      ...NONE_OF_TCP,
+    });
+  }
+
+  /** A role once found stays: later periods may begin with either end's datagram. */
+  #roleOf(record: UdpRecord): Role {
+    const key = `${record.socket_cookie}:${record.remote_port}:${record.remote_address}`;
+    const role = this.#roles.get(key) ?? this.#decideRole(record);
+    keepNewest(this.#roles, key, role, ROLES_MAX);
+    return role;
+  }
+
+  #decideRole(record: UdpRecord): Role {
+    const { network_namespace, local_address, local_port, remote_address, remote_port, sent_first } = record;
+    if (record.connected) {
+      // A server may give a peer a connected socket of its own on the port where it listens.
+      if (record.port_bound && this.#listens(network_namespace, local_address, local_port)) return SERVER_BY_LISTENING;
+      return { role: ROLE.client, role_source: ROLE_SOURCE.connect };
+    }
+    const seenFromStart = !this.#older.has(record.socket_cookie);
+    if (seenFromStart && !sent_first || !seenFromStart && record.port_bound) return SERVER_BY_LISTENING;
+    if (remote_port === 0) return { role: ROLE.unknown, role_source: ROLE_SOURCE.none };
+    if (seenFromStart && !record.bound) return { role: ROLE.client, role_source: ROLE_SOURCE.connect };
+    if (this.#listens(network_namespace, remote_address, remote_port)) return { role: ROLE.client, role_source: ROLE_SOURCE.listen };
+    const isClient = seenFromStart ? sent_first : local_port > remote_port;
+    return { role: isClient ? ROLE.client : ROLE.server, role_source: ROLE_SOURCE.heuristic };
+  }
+
+  /** Whether a socket that is not connected was bound by number to a port of this host. */
+  #listens(networkNamespace: number, address: Uint8Array, port: number): boolean {
+    return this.#byPort.get(portKey(networkNamespace, port))?.some((socket) =>
+      socket.port_bound && (isUnspecified(socket.local_address) || sameBytes(socket.local_address, address))
+    ) ?? false;
+  }
+
+  /** The packet's own address where it is known, else the one that the routes say is used with this peer. */
+  #localAddress({ local_address, remote_address, network_namespace }: UdpRecord): Uint8Array {
+    if (!isUnspecified(local_address) || isUnspecified(remote_address) || network_namespace !== this.#networkNamespace) {
+      return local_address;
+    }
+    const key = remote_address.join();
+    let route = this.#routes.get(key);
+    if (route === undefined) {
+      route = sourceAddressTowards(remote_address, isMappedIpv4(remote_address));
+      keepNewest(this.#routes, key, route, ROUTES_MAX);
+    }
+    return route ?? local_address;
+  }
+
+  #unixUs(ktimeNs: number): number {
+    return Math.round((ktimeNs + this.#unixOffsetNs()) / 1_000);
+  }
+}
+
+const SERVER_BY_LISTENING: Role = { role: ROLE.server, role_source: ROLE_SOURCE.listen };
+
+function portKey(networkNamespace: number, port: number): string {
+  return `${networkNamespace}:${port}`;
+}
+
+/** `::` or `0.0.0.0`, the latter mapped. */
+function isUnspecified(address: Uint8Array): boolean {
+  return (isMappedIpv4(address) ? address.subarray(12) : address).every((byte) => byte === 0);
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.every((byte, i) => byte === b[i]);
+}
+
+/** Inode number of /proc/self/ns/net; 0 where it cannot be read. */
+function ownNetworkNamespace(): number {
+  return Number(/^net:\[(\d+)\]$/.exec(readKernelLink("/proc/self/ns/net") ?? "")?.[1] ?? 0);
+}
+
+function keepNewest<K, V>(map: Map<K, V>, key: K, value: V, entriesMax: number): void {
+  map.delete(key);
+  map.set(key, value);
+  const oldest = map.keys().next();
+  if (map.size > entriesMax && !oldest.done) map.delete(oldest.value);
+}
