@@ -126,9 +126,9 @@ export class UdpConversations {
       if (record.port_bound && this.#listens(network_namespace, local_address, local_port)) return SERVER_BY_LISTENING;
       return { role: ROLE.client, role_source: ROLE_SOURCE.connect };
     }
+    if (remote_port === 0) return record.port_bound ? SERVER_BY_LISTENING : { role: ROLE.unknown, role_source: ROLE_SOURCE.none };
     const seenFromStart = !this.#older.has(record.socket_cookie);
     if (seenFromStart && !sent_first || !seenFromStart && record.port_bound) return SERVER_BY_LISTENING;
-    if (remote_port === 0) return { role: ROLE.unknown, role_source: ROLE_SOURCE.none };
     if (seenFromStart && !record.bound) return { role: ROLE.client, role_source: ROLE_SOURCE.connect };
     if (this.#listens(network_namespace, remote_address, remote_port)) return { role: ROLE.client, role_source: ROLE_SOURCE.listen };
     const isClient = seenFromStart ? sent_first : local_port > remote_port;
@@ -144,16 +144,16 @@ export class UdpConversations {
 
   /** The packet's own address where it is known, else the one that the routes say is used with this peer. */
   #localAddress({ local_address, remote_address, network_namespace }: UdpRecord): Uint8Array {
-    if (!isUnspecified(local_address) || isUnspecified(remote_address) || network_namespace !== this.#networkNamespace) {
-      return local_address;
-    }
+    if (!isUnspecified(local_address) || isUnspecified(remote_address)) return local_address;
+    const unknown = isMappedIpv4(remote_address) ? ANY_IPV4 : local_address; // an IPv6 socket may speak IPv4
+    if (network_namespace !== this.#networkNamespace) return unknown;
     const key = remote_address.join();
     let route = this.#routes.get(key);
     if (route === undefined) {
       route = sourceAddressTowards(remote_address, isMappedIpv4(remote_address));
       keepNewest(this.#routes, key, route, ROUTES_MAX);
     }
-    return route ?? local_address;
+    return route ?? unknown;
   }
 
   #unixUs(ktimeNs: number): number {
@@ -161,6 +161,7 @@ export class UdpConversations {
   }
 }
 
+const ANY_IPV4 = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0);
 const SERVER_BY_LISTENING: Role = { role: ROLE.server, role_source: ROLE_SOURCE.listen };
 
 function portKey(networkNamespace: number, port: number): string {
