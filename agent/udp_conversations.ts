@@ -13,6 +13,8 @@ interface Role {
   readonly role_source: number;
 }
 
+type PortTable = ReadonlyMap<string, readonly UdpSocket[]>;
+
 /** Peers whose roles are remembered, and peers whose route is; the longest unused is forgotten first. */
 const ROLES_MAX = 65_536, ROUTES_MAX = 16_384;
 const ROUTES_KEPT_MS = 60_000;
@@ -47,8 +49,9 @@ export class UdpConversations {
   readonly #networkNamespace = ownNetworkNamespace();
   /** Sockets that were open before the programs: who spoke first was not seen. */
   #older: ReadonlySet<number> = new Set();
-  /** Sockets that are not connected, by network namespace and port: the listening table. */
-  #byPort: ReadonlyMap<string, UdpSocket[]> = new Map();
+  /** Sockets that are not connected, by network namespace and port: the listening table of now, and the one before it. */
+  #byPort: PortTable = new Map();
+  #byPortBefore: PortTable = new Map();
   readonly #roles = new Map<string, Role>();
   readonly #routes = new Map<string, Uint8Array | null>();
   #routesSinceMs = 0;
@@ -81,18 +84,22 @@ export class UdpConversations {
     for (const record of records) if (record.socket_cookie !== this.#ownCookie) this.#report(record);
   }
 
+  /** What was closed since the last report is still needed for it. */
   #listen(sockets: readonly UdpSocket[]): void {
+    this.#byPortBefore = this.#byPort;
     this.#byPort = Map.groupBy(sockets.filter(({ remote_port }) => remote_port === 0), (s) => portKey(s.network_namespace, s.local_port));
   }
 
   #report(record: UdpRecord): void {
     const process = this.#processes.find(record);
+    const local_address = this.#localAddress(record);
+    const isPeerUnknown = record.remote_port === 0 && isUnspecified(record.remote_address);
     this.#onFlow({
       flow_id: record.socket_cookie,
       period_start_unix_us: this.#unixUs(record.first_ktime_ns),
       period_end_unix_us: this.#unixUs(record.last_ktime_ns),
-      local_address: this.#localAddress(record),
-      remote_address: record.remote_address,
+      local_address,
+      remote_address: isPeerUnknown && isMappedIpv4(local_address) ? ANY_IPV4 : record.remote_address,
       local_port: record.local_port,
       remote_port: record.remote_port,
       transport_protocol: TRANSPORT_UDP,
@@ -137,9 +144,10 @@ export class UdpConversations {
 
   /** Whether a socket that is not connected was bound by number to a port of this host. */
   #listens(networkNamespace: number, address: Uint8Array, port: number): boolean {
-    return this.#byPort.get(portKey(networkNamespace, port))?.some((socket) =>
+    const key = portKey(networkNamespace, port);
+    return [...this.#byPort.get(key) ?? [], ...this.#byPortBefore.get(key) ?? []].some((socket) =>
       socket.port_bound && (isUnspecified(socket.local_address) || sameBytes(socket.local_address, address))
-    ) ?? false;
+    );
   }
 
   /** The packet's own address where it is known, else the one that the routes say is used with this peer. */

@@ -9,7 +9,12 @@ import { runTraffic, type TrafficOrder } from "./traffic/run.ts";
 const LOOPBACK = "127.0.0.1:0";
 
 /** Runs an agent and the traffic, and returns every datagram that the agent sent until it had stopped. */
-export async function captureAgent(order: TrafficOrder, agentArguments: readonly string[]): Promise<Uint8Array<ArrayBuffer>[]> {
+export function captureAgent(order: TrafficOrder, agentArguments: readonly string[]): Promise<Uint8Array<ArrayBuffer>[]> {
+  return captureWhile(() => runTraffic(order), agentArguments);
+}
+
+/** Runs an agent, `act` once it observes, and returns every datagram that the agent sent until it had stopped. */
+export async function captureWhile(act: () => Promise<unknown>, agentArguments: readonly string[]): Promise<Uint8Array<ArrayBuffer>[]> {
   using socket = new UdpReceiver(parseHostPort(LOOPBACK).address, 0, true, LOOPBACK);
   const agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${socket.port}`, ...agentArguments]);
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
@@ -23,17 +28,19 @@ export async function captureAgent(order: TrafficOrder, agentArguments: readonly
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
   })();
-  const { code, stderr } = await runTrafficUnder(agent, order).finally(() => (quiet = true));
-  await receiving;
+  const { code, stderr } = await runUnder(agent, act).finally(async () => {
+    quiet = true;
+    await receiving;
+  });
   if (code !== 0) throw new Error(`Cannot capture: the agent ended with ${code}: ${stderr}`);
   if (socket.droppedDatagrams > 0) throw new Error(`Cannot capture: ${socket.droppedDatagrams} datagrams were dropped`);
   return datagrams;
 }
 
-async function runTrafficUnder(agent: RunningTask, order: TrafficOrder): Promise<Ended> {
+async function runUnder(agent: RunningTask, act: () => Promise<unknown>): Promise<Ended> {
   try {
     await agent.line("observing");
-    await runTraffic(order);
+    await act();
   } finally {
     agent.kill("SIGTERM");
   }
