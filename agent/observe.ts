@@ -9,6 +9,7 @@ import { EVENT_KIND, type SocketOwner, type TcpEvent } from "./event.ts";
 import type { Flow } from "./flow.ts";
 import type { EventHandlers, KernelPrograms } from "./kernel.ts";
 import { ListenerTable } from "./listeners.ts";
+import { OwnTraffic } from "./own_traffic.ts";
 import { ProcessTable } from "./processes.ts";
 import { CollectorLink } from "./send.ts";
 import { UdpConversations } from "./udp_conversations.ts";
@@ -61,7 +62,7 @@ export class Observer implements Disposable {
       this.#processes,
       () => this.#unixOffsetNs,
       (flow) => this.#pending.push(flow),
-      this.#link.socketCookie,
+      new OwnTraffic(this.#link.socket, config.collector),
     );
     this.#handlers = { onTcpEvent: (event) => this.#onTcpEvent(event), onProcess: (event) => this.#processes.add(event) };
   }

@@ -1,6 +1,7 @@
 /** Sends datagrams to the collector, and counts those that it could not send. */
 
 import { DatagramSender } from "../ffi/libc.ts";
+import type { OwnSocket } from "./own_traffic.ts";
 import { type HostPort, isMappedIpv4 } from "../lib/ip_address.ts";
 
 /** Datagrams sent in a row before the collector gets a moment to read them. */
@@ -25,9 +26,9 @@ export class CollectorLink implements Disposable {
     return this.#socket.localAddress;
   }
 
-  /** Cookie of the socket that the datagrams leave by. */
-  get socketCookie(): number {
-    return this.#socket.cookie;
+  /** What the datagrams leave by. */
+  get socket(): OwnSocket {
+    return this.#socket;
   }
 
   /** `lostFlows` are the flow records in the `lostDatagrams`; `refusals` are datagrams that found nobody listening. */

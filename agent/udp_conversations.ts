@@ -1,9 +1,10 @@
 /** Turns what the kernel programs counted of UDP into flows, with their roles and owners. */
 
-import { readKernelLink } from "../ffi/libc.ts";
 import { sourceAddressTowards } from "../ffi/libc_route.ts";
 import { isMappedIpv4 } from "../lib/ip_address.ts";
+import { isUnspecified, sameBytes } from "./addresses.ts";
 import { AMOUNTS_KNOWN, ATTRIBUTION_SOURCE, END_REASON, type Flow, ROLE, ROLE_SOURCE, TRANSPORT_UDP } from "./flow.ts";
+import { ownNetworkNamespace, type OwnTraffic } from "./own_traffic.ts";
 import type { ProcessTable } from "./processes.ts";
 import type { UdpRecord, UdpSocket } from "./udp_record.ts";
 
@@ -38,14 +39,14 @@ const NONE_OF_TCP = {
 } as const satisfies Partial<Flow>;
 
 /**
- * What every UDP socket of the host said to whom. Every delta leaves through `onFlow`, once. The agent's own datagrams
- * are left out: each report of them would be another one to report.
+ * What every UDP socket of the host said to whom. Every delta leaves through `onFlow`, once; only the agent's own
+ * datagrams are left out.
  */
 export class UdpConversations {
   readonly #processes: ProcessTable;
   readonly #unixOffsetNs: () => number;
   readonly #onFlow: (flow: Flow) => void;
-  readonly #ownCookie: number;
+  readonly #own: OwnTraffic;
   readonly #networkNamespace = ownNetworkNamespace();
   /** Sockets that were open before the programs: who spoke first was not seen. */
   #older: ReadonlySet<number> = new Set();
@@ -56,15 +57,12 @@ export class UdpConversations {
   readonly #routes = new Map<string, Uint8Array | null>();
   #routesSinceMs = 0;
 
-  /**
-   * @param unixOffsetNs What to add to a time of the kernel's monotonic clock to get one since 1970 UTC.
-   * @param ownCookie The socket that the agent sends by.
-   */
-  constructor(processes: ProcessTable, unixOffsetNs: () => number, onFlow: (flow: Flow) => void, ownCookie: number) {
+  /** @param unixOffsetNs What to add to a time of the kernel's monotonic clock to get one since 1970 UTC. */
+  constructor(processes: ProcessTable, unixOffsetNs: () => number, onFlow: (flow: Flow) => void, own: OwnTraffic) {
     this.#processes = processes;
     this.#unixOffsetNs = unixOffsetNs;
     this.#onFlow = onFlow;
-    this.#ownCookie = ownCookie;
+    this.#own = own;
   }
 
   /** Takes in the sockets that were open before the agent. */
@@ -81,7 +79,7 @@ export class UdpConversations {
       this.#routes.clear();
       this.#routesSinceMs = nowMs;
     }
-    for (const record of records) if (record.socket_cookie !== this.#ownCookie) this.#report(record);
+    for (const record of records) if (!this.#own.includes(record)) this.#report(record);
   }
 
   /** What was closed since the last report is still needed for it. */
@@ -174,20 +172,6 @@ const SERVER_BY_LISTENING: Role = { role: ROLE.server, role_source: ROLE_SOURCE.
 
 function portKey(networkNamespace: number, port: number): string {
   return `${networkNamespace}:${port}`;
-}
-
-/** `::` or `0.0.0.0`, the latter mapped. */
-function isUnspecified(address: Uint8Array): boolean {
-  return (isMappedIpv4(address) ? address.subarray(12) : address).every((byte) => byte === 0);
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.every((byte, i) => byte === b[i]);
-}
-
-/** Inode number of /proc/self/ns/net; 0 where it cannot be read. */
-function ownNetworkNamespace(): number {
-  return Number(/^net:\[(\d+)\]$/.exec(readKernelLink("/proc/self/ns/net") ?? "")?.[1] ?? 0);
 }
 
 function keepNewest<K, V>(map: Map<K, V>, key: K, value: V, entriesMax: number): void {

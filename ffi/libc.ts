@@ -152,6 +152,7 @@ export class DatagramSender implements Disposable {
   readonly #fd: number;
   /** The address that the datagrams come from: 16 bytes, IPv4 mapped. */
   readonly localAddress: Uint8Array;
+  readonly localPort: number;
   /** The kernel's number for the socket, unique per boot. */
   readonly cookie: number;
 
@@ -172,6 +173,7 @@ export class DatagramSender implements Disposable {
       throw new LibcError("identify a UDP socket", lastErrno());
     }
     this.cookie = Number(cookie[0]);
+    this.localPort = new DataView(local.buffer).getUint16(2);
     this.localAddress = isIpv4 ? Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...local.subarray(4, 8)]) : local.slice(8, 24);
   }
 
