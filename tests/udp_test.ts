@@ -1,8 +1,9 @@
 /** UDP on this kernel: real programs count their datagrams, and the agent's flows are compared with them, peer by peer. */
 
 import assert from "node:assert/strict";
+import { Chain, lakePath, runJob } from "../chain/chain.ts";
 import { firstMissing, missingCommand, missingKernel, testWith } from "./require.ts";
-import { observeUdp } from "./udp/observed.ts";
+import { observeUdp, runActor, type UdpTalk } from "./udp/observed.ts";
 
 const missing = firstMissing(await missingKernel(), await missingCommand("python3", "--version"));
 
@@ -31,7 +32,64 @@ testWith(missing, "UDP: the deltas of a conversation of several intervals add up
   assert.ok(flows.length >= 2 * 3, `${flows.length} flows`);
 });
 
+testWith(missing, "UDP: nothing is lost or told twice while datagrams flow and flows are taken 20 times a second", async () => {
+  const { counted, reported, flows } = await observeUdp("busy", ["--interim-interval-ms", "50"], false);
+  assert.equal(counted.reduce((sum, { tx_datagrams }) => sum + tx_datagrams, 0), 160_000);
+  assert.deepEqual(reported, counted);
+  assert.ok(flows.length > 5 * counted.length, `${flows.length} flows`);
+});
+
+testWith(missing, "UDP: where there are too many peers at once every byte is still counted, some under no peer", async () => {
+  const { counted, reported } = await observeUdp("crowd", [], false);
+  const sent = (talks: typeof reported) => [0, 0].map((_, i) => talks.reduce((sum, t) => sum + (i === 0 ? t.tx_bytes : t.tx_datagrams), 0));
+  assert.deepEqual(sent(reported), sent(counted));
+  assert.ok(reported.length > 60_000, `${reported.length} peers`);
+});
+
 testWith(missing, "UDP: sockets that were open before the agent have their owner and their role", async () => {
   const { counted, reported } = await observeUdp("older", [], true);
   assert.deepEqual(reported, counted);
+});
+
+/** What the lake should say of a process that talked to or from one service. */
+function rowOf(talks: readonly UdpTalk[], role: string): Record<string, string | number> {
+  const own = talks.filter((talk) => talk.role === role);
+  const sum = (field: "tx_bytes" | "rx_bytes" | "tx_datagrams" | "rx_datagrams") => own.reduce((total, talk) => total + talk[field], 0);
+  const isClient = role === "client";
+  const [, server_port] = (isClient ? own[0]!.remote : own[0]!.local).split(":");
+  return {
+    network_transport: "udp",
+    observer_role: role,
+    direction_source: isClient ? "connect" : "listen",
+    client_address: "127.0.0.1",
+    server_address: "127.0.0.1",
+    server_port: Number(server_port),
+    process_pid: own[0]!.pid,
+    bytes_sent: sum(isClient ? "tx_bytes" : "rx_bytes"),
+    bytes_received: sum(isClient ? "rx_bytes" : "tx_bytes"),
+    datagrams_sent: sum(isClient ? "tx_datagrams" : "rx_datagrams"),
+    datagrams_received: sum(isClient ? "rx_datagrams" : "tx_datagrams"),
+    amounts_unknown: 0,
+  };
+}
+
+testWith(missing, "UDP: the lake has a DNS server's and its clients' rows with the service port and what both counted", async () => {
+  const dataDirectory = await Deno.makeTempDir(), problems: string[] = [];
+  const chain = await Chain.start({ dataDirectory, windowS: 2, agentArguments: [], onProblem: (line) => problems.push(line) });
+  let talks: readonly UdpTalk[] = [];
+  try {
+    talks = await runActor("dns");
+  } finally {
+    await chain.stop();
+  }
+  assert.deepEqual(problems, []);
+  const sql = `select network_transport, observer_role, direction_source, client_address,
+    server_address, server_port, process_pid,
+    sum(bytes_sent)::bigint as bytes_sent, sum(bytes_received)::bigint as bytes_received,
+    sum(segments_sent)::bigint as datagrams_sent, sum(segments_received)::bigint as datagrams_received,
+    sum(amounts_unknown)::bigint as amounts_unknown
+    from flow where process_pid in (${[...new Set(talks.map(({ pid }) => pid))].join()}) group by all order by observer_role`;
+  const { success, stdout, stderr } = await runJob(["sql", sql, "--lake", lakePath({ dataDirectory }), "--format", "json"]);
+  assert.ok(success, stderr);
+  assert.deepEqual(JSON.parse(stdout), [rowOf(talks, "client"), rowOf(talks, "server")]);
 });

@@ -277,5 +277,31 @@ def older():
         note(server, peer, "server", rx=len(data))
 
 
+def crowd():
+    """More peers at once than the kernel's map of flows has room for; every datagram is counted under one of them, or under none."""
+    sender, total = udp(), 0
+    for i in range(120000):
+        to = (f"127.{1 + i % 200}.{1 + i // 40000}.{1 + i // 200 % 200}", 20000 + i % 7)
+        sender.sendto(b"0123456789", to)
+        total += 10
+    note(sender, ("127.0.0.1", 1), "client", tx=total, datagrams=120000)
+
+
+def busy():
+    """Several processes that ask one server, which two processes serve, while the agent takes what was counted again and again."""
+    server = udp(bind=("127.0.0.1", free_port()))
+    to, clients, questions = server.getsockname(), 4, 20000
+
+    def speak():
+        client = udp(connect=to)
+        for i in range(questions):
+            ask(client, to, i % 700, True)
+
+    children = [in_child(speak) for _ in range(clients)]
+    servers = [in_child(lambda: answer(server, clients * questions // 2)) for _ in range(2)]
+    for child in children + servers:
+        assert os.waitpid(child, 0)[1] == 0
+
+
 globals()[sys.argv[1]]()
 tell()

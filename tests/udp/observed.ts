@@ -44,6 +44,11 @@ export async function observeUdp(scenario: string, agentArguments: readonly stri
   return { counted: summed(counted), reported: summed(flows), flows };
 }
 
+/** Runs a scenario; what its processes counted. */
+export async function runActor(scenario: string): Promise<readonly UdpTalk[]> {
+  return await startActor(scenario).finish();
+}
+
 function startActor(scenario: string) {
   const child = new Deno.Command("python3", { args: [ACTOR, scenario], stdin: "piped", stdout: "piped", stderr: "inherit" }).spawn();
   const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream()).getReader();
