@@ -152,7 +152,7 @@ export class KernelPrograms implements Disposable {
 export { EVENT_KIND };
 
 /** Where the version 2 hierarchy is mounted, on its own or beside version 1. */
-function cgroupRoot(): string | null {
+export function cgroupRoot(): string | null {
   const mounts = readKernelFile("/proc/self/mounts", MOUNTS_BYTES_MAX);
   if (mounts === null) return null;
   const lines = new TextDecoder().decode(mounts).split("\n").map((line) => line.split(" "));

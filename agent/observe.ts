@@ -74,6 +74,7 @@ export class Observer implements Disposable {
       live_sockets: this.#conversations.liveCount,
       release_hook_missing: this.#kernel.releaseHookMissing,
       udp_missing: this.#kernel.udpMissing,
+      udp_amounts_known: this.#kernel.udp?.amountsKnown ?? false,
     });
     let nextSendMs = 0, nextInterimMs = performance.now() + this.#config.interimIntervalMs, nextCountersMs = 0;
     while (!signal.aborted) {

@@ -79,7 +79,7 @@ export class UdpConversations {
       this.#routes.clear();
       this.#routesSinceMs = nowMs;
     }
-    for (const record of records) if (!this.#own.includes(record)) this.#report(record);
+    for (const record of withPorts(records, sockets)) if (!this.#own.includes(record)) this.#report(record);
   }
 
   /** What was closed since the last report is still needed for it. */
@@ -169,6 +169,13 @@ export class UdpConversations {
 
 const ANY_IPV4 = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0);
 const SERVER_BY_LISTENING: Role = { role: ROLE.server, role_source: ROLE_SOURCE.listen };
+
+/** A socket that was seen in connect(2) alone had no port yet. */
+function withPorts(records: readonly UdpRecord[], sockets: readonly UdpSocket[]): readonly UdpRecord[] {
+  if (records.every(({ local_port }) => local_port !== 0)) return records;
+  const ports = new Map(sockets.map(({ socket_cookie, local_port }) => [socket_cookie, local_port]));
+  return records.map((record) => record.local_port === 0 ? { ...record, local_port: ports.get(record.socket_cookie) ?? 0 } : record);
+}
 
 function portKey(networkNamespace: number, port: number): string {
   return `${networkNamespace}:${port}`;

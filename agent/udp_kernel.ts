@@ -2,7 +2,7 @@
 
 import { UDP_COUNTER, UDP_FLOW, UDP_KEY, UDP_SOCKET } from "../bpf/udp_flow.gen.ts";
 import { BpfObject, LibbpfError } from "../ffi/libbpf.ts";
-import { setInnerMap, takeEntries } from "../ffi/libbpf_maps.ts";
+import { hasTracepoint, setInnerMap, takeEntries } from "../ffi/libbpf_maps.ts";
 import { checkLayouts } from "./layout.ts";
 import {
   readUdpRecord,
@@ -30,8 +30,24 @@ export interface UdpCounters {
 
 /** Maps that both objects use, so that processes describe themselves once and in one ring. */
 const SHARED_MAPS = ["events", "described", "counters"] as const;
-const ATTACHED = ["skyfall_udp_sent", "skyfall_udp_received"] as const;
-const CGROUP_ATTACHED = ["skyfall_udp_to_ipv4", "skyfall_udp_to_ipv6", "skyfall_udp_from_ipv4", "skyfall_udp_from_ipv6"] as const;
+/** Since 6.3: calls of send and receive with their lengths, and the peers that calls name on the way. */
+const TRACEPOINTS = ["sock_send_length", "sock_recv_length"] as const;
+const COUNTING = {
+  tracing: ["skyfall_udp_sent", "skyfall_udp_received"],
+  cgroup: ["skyfall_udp_to_ipv4", "skyfall_udp_to_ipv6", "skyfall_udp_from_ipv4", "skyfall_udp_from_ipv6"],
+} as const;
+/** Older kernels: peers alone. */
+const SEEING = {
+  tracing: [],
+  cgroup: [
+    "skyfall_udp_seen_connect4",
+    "skyfall_udp_seen_connect6",
+    "skyfall_udp_seen_to_ipv4",
+    "skyfall_udp_seen_to_ipv6",
+    "skyfall_udp_seen_from_ipv4",
+    "skyfall_udp_seen_from_ipv6",
+  ],
+} as const;
 const OBJECT = new URL("../bpf/udp.bpf.o", import.meta.url);
 /** UDP_FLOWS_MAX of bpf/udp.bpf.h, and how full a map may be before it is taken early. */
 const FLOWS_MAX = 65_536, FLOWS_EARLY = FLOWS_MAX / 2;
@@ -67,20 +83,22 @@ export class UdpPrograms implements Disposable {
 
   /**
    * @param rung The object whose ring buffer tells of the processes.
+   * @param amountsKnown Whether the kernel has the tracepoints; without them only peers are learned.
    * @throws {LibbpfError} If the kernel refuses.
    * @throws {TypeError} If the object's structures are laid out otherwise than this agent reads them.
    */
-  constructor(rung: BpfObject, cgroupRoot: string) {
+  constructor(rung: BpfObject, cgroupRoot: string, readonly amountsKnown: boolean) {
     const elf = Deno.readFileSync(OBJECT);
     checkLayouts(elf, { udp_key: UDP_KEY, udp_flow: UDP_FLOW, udp_socket: UDP_SOCKET });
+    const [wanted, unwanted] = amountsKnown ? [COUNTING, SEEING] : [SEEING, COUNTING];
     using stack = new DisposableStack();
     const shared = new Map(SHARED_MAPS.map((name) => [name, rung.mapFd(name)]));
-    this.#object = stack.use(BpfObject.load(elf, { without: [], shared }));
+    this.#object = stack.use(BpfObject.load(elf, { without: [...unwanted.tracing, ...unwanted.cgroup], shared }));
     this.#flows = new TwoGenerations(this.#object, "udp_flows");
     this.#rest = new TwoGenerations(this.#object, "udp_rest");
     // Peers first: a call that ends before they are told would have none.
-    for (const program of CGROUP_ATTACHED) this.#object.attachCgroup(program, cgroupRoot);
-    for (const program of ATTACHED) this.#object.attach(program);
+    for (const program of wanted.cgroup) this.#object.attachCgroup(program, cgroupRoot);
+    for (const program of wanted.tracing) this.#object.attach(program);
     stack.move();
   }
 
@@ -129,7 +147,7 @@ export function attachUdp(
 ): { readonly udp: UdpPrograms | null; readonly missing: string | null } {
   if (cgroupRoot === null) return { udp: null, missing: "no control group hierarchy of version 2 is mounted" };
   try {
-    return { udp: new UdpPrograms(rung, cgroupRoot), missing: null };
+    return { udp: new UdpPrograms(rung, cgroupRoot, TRACEPOINTS.every(hasTracepoint)), missing: null };
   } catch (error) {
     if (!(error instanceof LibbpfError)) throw error;
     return { udp: null, missing: error.message };

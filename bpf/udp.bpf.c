@@ -79,6 +79,44 @@ int skyfall_udp_from_ipv6(struct bpf_sock_addr *ctx)
 	return 1;
 }
 
+/* Kernels without the tracepoints: who speaks to whom, without amounts, in place of the four programs above. */
+
+SEC("cgroup/connect4")
+int skyfall_udp_seen_connect4(struct bpf_sock_addr *ctx)
+{
+	return ctx->protocol == IPPROTO_UDP ? on_udp_seen_ipv4(ctx, UDP_FLAG_CONNECTED | UDP_FLAG_SENT_FIRST) : 1;
+}
+
+SEC("cgroup/connect6")
+int skyfall_udp_seen_connect6(struct bpf_sock_addr *ctx)
+{
+	return ctx->protocol == IPPROTO_UDP ? on_udp_seen_ipv6(ctx, UDP_FLAG_CONNECTED | UDP_FLAG_SENT_FIRST) : 1;
+}
+
+SEC("cgroup/sendmsg4")
+int skyfall_udp_seen_to_ipv4(struct bpf_sock_addr *ctx)
+{
+	return on_udp_seen_ipv4(ctx, UDP_FLAG_SENT_FIRST);
+}
+
+SEC("cgroup/sendmsg6")
+int skyfall_udp_seen_to_ipv6(struct bpf_sock_addr *ctx)
+{
+	return on_udp_seen_ipv6(ctx, UDP_FLAG_SENT_FIRST);
+}
+
+SEC("cgroup/recvmsg4")
+int skyfall_udp_seen_from_ipv4(struct bpf_sock_addr *ctx)
+{
+	return is_connected(ctx) ? 1 : on_udp_seen_ipv4(ctx, 0);
+}
+
+SEC("cgroup/recvmsg6")
+int skyfall_udp_seen_from_ipv6(struct bpf_sock_addr *ctx)
+{
+	return is_connected(ctx) ? 1 : on_udp_seen_ipv6(ctx, 0);
+}
+
 /* Not inlined: its parameter brings the structure into the object's BTF. */
 static __noinline int fill_udp_socket(struct udp_socket *socket, const struct udp_sock *up)
 {

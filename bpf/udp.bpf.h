@@ -316,4 +316,71 @@ static __always_inline void fill_peer_ipv6(struct udp_peer *peer, struct bpf_soc
 	peer->socket_cookie = bpf_get_socket_cookie(ctx);
 }
 
+/* A peer was named on a kernel that tells no amounts. The local address is filled in by whoever calls; the port may come later. */
+static __noinline int on_udp_seen(const struct udp_peer *peer, struct udp_flow *fresh, __u8 flags)
+{
+	struct udp_key key = {};
+	struct udp_flow *flow;
+	__u32 zero = 0;
+	void *map;
+
+	if (!peer || !fresh)
+		return 1;
+	key.socket_cookie = peer->socket_cookie;
+	copy_words(key.remote_address, peer->remote_address);
+	key.remote_port = peer->remote_port;
+	key.pid = current_owner_pid();
+	map = bpf_map_lookup_elem(&udp_flows, &zero);
+	if (!map)
+		return 1;
+	flow = bpf_map_lookup_elem(map, &key);
+	if (!flow) {
+		fresh->flags = flags;
+		fresh->network_namespace = current_network_namespace(current_task());
+		fresh->first_ktime_ns = bpf_ktime_get_ns();
+		fresh->first_ticks = bpf_jiffies64();
+		if (key.pid != 0)
+			fill_udp_owner(fresh);
+		count_udp(UDP_COUNTER_FLOWS, 1);
+		flow = begin_udp_flow(map, &key, fresh);
+	}
+	if (flow)
+		flow->last_ticks = bpf_jiffies64();
+	else
+		count_udp(UDP_COUNTER_LOST_DATAGRAMS, 1);
+	return 1;
+}
+
+static __always_inline int on_udp_seen_ipv4(struct bpf_sock_addr *ctx, __u8 flags)
+{
+	struct udp_peer peer = {};
+	struct udp_flow fresh = {};
+	struct bpf_sock *sk = ctx->sk;
+
+	fill_peer_ipv4(&peer, ctx);
+	if (sk) {
+		fill_mapped(fresh.local_address, sk->src_ip4);
+		fresh.local_port = sk->src_port;
+	}
+	return on_udp_seen(&peer, &fresh, flags);
+}
+
+static __always_inline int on_udp_seen_ipv6(struct bpf_sock_addr *ctx, __u8 flags)
+{
+	struct udp_peer peer = {};
+	struct udp_flow fresh = {};
+	struct bpf_sock *sk = ctx->sk;
+	__u32 *words = (__u32 *)fresh.local_address;
+
+	fill_peer_ipv6(&peer, ctx);
+	if (sk) {
+		words[0] = sk->src_ip6[0];
+		words[1] = sk->src_ip6[1];
+		words[2] = sk->src_ip6[2];
+		words[3] = sk->src_ip6[3];
+		fresh.local_port = sk->src_port;
+	}
+	return on_udp_seen(&peer, &fresh, flags);
+}
+
 #endif

@@ -1,10 +1,19 @@
 /** UDP on this kernel: real programs count their datagrams, and the agent's flows are compared with them, peer by peer. */
 
 import assert from "node:assert/strict";
+import { type Flow } from "../agent/flow.ts";
+import { cgroupRoot } from "../agent/kernel.ts";
+import { OwnTraffic } from "../agent/own_traffic.ts";
+import { ProcessTable } from "../agent/processes.ts";
+import { UdpConversations } from "../agent/udp_conversations.ts";
+import { UdpPrograms } from "../agent/udp_kernel.ts";
+import { BpfObject } from "../ffi/libbpf.ts";
+import { formatAddress, parseAddress } from "../lib/ip_address.ts";
 import { Chain, lakePath, runJob } from "../chain/chain.ts";
 import { firstMissing, missingCommand, missingKernel, testWith } from "./require.ts";
 import { observeUdp, runActor, type UdpTalk } from "./udp/observed.ts";
 
+const ROLES = ["unknown", "client", "server"] as const;
 const missing = firstMissing(await missingKernel(), await missingCommand("python3", "--version"));
 
 /** Scenarios of udp/actor.py, and how many peers, of all its processes' sockets, each is about at least. */
@@ -49,6 +58,23 @@ testWith(missing, "UDP: where there are too many peers at once every byte is sti
 testWith(missing, "UDP: sockets that were open before the agent have their owner and their role", async () => {
   const { counted, reported } = await observeUdp("older", [], true);
   assert.deepEqual(reported, counted);
+});
+
+testWith(missing, "UDP: on a kernel without the tracepoints peers, roles and processes are told, and amounts as unknown", async () => {
+  using rung = BpfObject.load(Deno.readFileSync(new URL("../bpf/tp_btf.bpf.o", import.meta.url)));
+  using udp = new UdpPrograms(rung, cgroupRoot()!, false);
+  const flows: Flow[] = [], nowhere = parseAddress("192.0.2.1");
+  const own = new OwnTraffic({ cookie: 0, localAddress: nowhere, localPort: 1 }, { address: nowhere, port: 6_343 });
+  const conversations = new UdpConversations(new ProcessTable([]), () => 0, (flow) => flows.push(flow), own);
+  conversations.seed(udp.sockets());
+  const counted = await runActor("dns"), pids = new Set(counted.map(({ pid }) => pid));
+  const records = udp.take().filter(({ pid }) => pids.has(pid));
+  conversations.report(records, udp.sockets());
+  assert.equal(new Set(flows.map(({ amounts_known, tx_bytes, rx_bytes }) => amounts_known + tx_bytes + rx_bytes)).size, 1);
+  const peers = flows.map(({ role, remote_address, remote_port }, i) =>
+    `${records[i]!.pid} ${ROLES[role]} ${formatAddress(remote_address)}:${remote_port}`
+  );
+  assert.deepEqual(new Set(peers), new Set(counted.map(({ pid, role, remote }) => `${pid} ${role} ${remote}`)));
 });
 
 /** What the lake should say of a process that talked to or from one service. */
