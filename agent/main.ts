@@ -15,7 +15,7 @@ const ENTERPRISE_MAX = 2 ** 20 - 1;
 const INTERIM_INTERVAL_MS_MAX = 3_600_000;
 
 const program = new Command("agent").description(
-  "Observes the TCP conversations of this host from inside the kernel and reports them as sFlow.",
+  "Observes the TCP and UDP conversations of this host from inside the kernel and reports them as sFlow.",
 )
   .exitOverride();
 
