@@ -2,10 +2,11 @@
 
 import { sourceAddressTowards } from "../ffi/libc_route.ts";
 import { isMappedIpv4 } from "../lib/ip_address.ts";
-import { isUnspecified, sameBytes } from "./addresses.ts";
+import { addressKey, isUnspecified, sameBytes } from "./addresses.ts";
 import { AMOUNTS_KNOWN, ATTRIBUTION_SOURCE, END_REASON, type Flow, ROLE, ROLE_SOURCE, TRANSPORT_UDP } from "./flow.ts";
 import { ownNetworkNamespace, type OwnTraffic } from "./own_traffic.ts";
 import type { ProcessTable } from "./processes.ts";
+import { RecentMap } from "./recent_map.ts";
 import type { UdpRecord, UdpSocket } from "./udp_record.ts";
 
 /** Which end a socket is to a peer, and what says so. */
@@ -16,7 +17,7 @@ interface Role {
 
 type PortTable = ReadonlyMap<string, readonly UdpSocket[]>;
 
-/** Peers whose roles are remembered, and peers whose route is; the longest unused is forgotten first. */
+/** Peers whose roles are remembered, and peers whose route is. */
 const ROLES_MAX = 65_536, ROUTES_MAX = 16_384;
 const ROUTES_KEPT_MS = 60_000;
 /** TCP_* states, which the kernel gives UDP sockets too. */
@@ -53,8 +54,9 @@ export class UdpConversations {
   /** Sockets that are not connected, by network namespace and port: the listening table of now, and the one before it. */
   #byPort: PortTable = new Map();
   #byPortBefore: PortTable = new Map();
-  readonly #roles = new Map<string, Role>();
-  readonly #routes = new Map<string, Uint8Array | null>();
+  readonly #roles = new RecentMap<string, Role>(ROLES_MAX);
+  /** A packet's own address by peer; null where there is no route. */
+  readonly #routes = new RecentMap<string, { readonly source: Uint8Array | null }>(ROUTES_MAX);
   #routesSinceMs = 0;
 
   /** @param unixOffsetNs What to add to a time of the kernel's monotonic clock to get one since 1970 UTC. */
@@ -118,10 +120,8 @@ export class UdpConversations {
 
   /** A role once found stays: later periods may begin with either end's datagram. */
   #roleOf(record: UdpRecord): Role {
-    const key = `${record.socket_cookie}:${record.remote_port}:${record.remote_address}`;
-    const role = this.#roles.get(key) ?? this.#decideRole(record);
-    keepNewest(this.#roles, key, role, ROLES_MAX);
-    return role;
+    const key = `${record.socket_cookie}:${record.remote_port}:${addressKey(record.remote_address)}`;
+    return this.#roles.getOrMake(key, () => this.#decideRole(record));
   }
 
   #decideRole(record: UdpRecord): Role {
@@ -153,13 +153,8 @@ export class UdpConversations {
     if (!isUnspecified(local_address) || isUnspecified(remote_address)) return local_address;
     const unknown = isMappedIpv4(remote_address) ? ANY_IPV4 : local_address; // an IPv6 socket may speak IPv4
     if (network_namespace !== this.#networkNamespace) return unknown;
-    const key = remote_address.join();
-    let route = this.#routes.get(key);
-    if (route === undefined) {
-      route = sourceAddressTowards(remote_address, isMappedIpv4(remote_address));
-      keepNewest(this.#routes, key, route, ROUTES_MAX);
-    }
-    return route ?? unknown;
+    const ask = () => ({ source: sourceAddressTowards(remote_address, isMappedIpv4(remote_address)) });
+    return this.#routes.getOrMake(addressKey(remote_address), ask).source ?? unknown;
   }
 
   #unixUs(ktimeNs: number): number {
@@ -179,11 +174,4 @@ function withPorts(records: readonly UdpRecord[], sockets: readonly UdpSocket[])
 
 function portKey(networkNamespace: number, port: number): string {
   return `${networkNamespace}:${port}`;
-}
-
-function keepNewest<K, V>(map: Map<K, V>, key: K, value: V, entriesMax: number): void {
-  map.delete(key);
-  map.set(key, value);
-  const oldest = map.keys().next();
-  if (map.size > entriesMax && !oldest.done) map.delete(oldest.value);
 }

@@ -1,4 +1,5 @@
-"""Traffic of the UDP bench: `udp RATE SECONDS CONNECTED` asks and answers, `tcp COUNT` does requests over one connection."""
+"""Traffic of the UDP bench: `udp RATE SECONDS CONNECTED` asks and answers, `dns COUNT` with a new socket for each question;
+`tcp COUNT` does requests over one connection."""
 
 import os
 import socket
@@ -28,6 +29,21 @@ def udp(rate, seconds, connected):
     os.wait()
 
 
+def dns(count):
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    if not os.fork():
+        for _ in range(count):
+            data, peer = server.recvfrom(2000)
+            server.sendto(data, peer)
+        os._exit(0)
+    for _ in range(count):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(b"x" * 50, server.getsockname())
+            client.recvfrom(2000)
+    os.wait()
+
+
 def tcp(count):
     listener = socket.create_server(("127.0.0.1", 0))
     if not os.fork():
@@ -43,7 +59,4 @@ def tcp(count):
     os.wait()
 
 
-if sys.argv[1] == "udp":
-    udp(*map(int, sys.argv[2:]))
-else:
-    tcp(int(sys.argv[2]))
+{"udp": udp, "dns": dns, "tcp": tcp}[sys.argv[1]](*map(int, sys.argv[2:]))

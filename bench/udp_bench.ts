@@ -23,10 +23,11 @@ interface Load {
   readonly count: number;
 }
 
-const RATE = 20_000, SECONDS = 10, REQUESTS = 100_000;
+const RATE = 20_000, SECONDS = 10, REQUESTS = 100_000, QUESTIONS = 20_000;
 const LOADS: readonly Load[] = [
   { name: "UDP, connected client", args: ["udp", `${RATE}`, `${SECONDS}`, "1"], count: RATE * SECONDS },
   { name: "UDP, client not connected", args: ["udp", `${RATE}`, `${SECONDS}`, "0"], count: RATE * SECONDS },
+  { name: "UDP, a new client for each question", args: ["dns", `${QUESTIONS}`], count: 2 * QUESTIONS },
   { name: "TCP, request and reply", args: ["tcp", `${REQUESTS}`], count: REQUESTS },
 ];
 const ACTOR = new URL("udp_actor.py", import.meta.url).pathname;
