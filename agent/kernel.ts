@@ -75,7 +75,7 @@ export class KernelPrograms implements Disposable {
   readonly #ring: RingBuffer;
   /** Why sockets that a reset closed may stay without an owner; null where the release hook is attached. */
   readonly releaseHookMissing: string | null;
-  /** What counts UDP, or null where `udpMissing` says why not. */
+  /** What counts UDP, or null; `udpMissing` says what of it cannot be had. */
   readonly udp: UdpPrograms | null;
   readonly udpMissing: string | null;
 

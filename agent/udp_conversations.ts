@@ -8,17 +8,14 @@ import { ownNetworkNamespace, type OwnTraffic } from "./own_traffic.ts";
 import type { ProcessTable } from "./processes.ts";
 import { RecentMap } from "./recent_map.ts";
 import type { UdpRecord, UdpSocket } from "./udp_record.ts";
-
-/** Which end a socket is to a peer, and what says so. */
-interface Role {
-  readonly role: number;
-  readonly role_source: number;
-}
+import { type Role, rollUp } from "./udp_roll_up.ts";
 
 type PortTable = ReadonlyMap<string, readonly UdpSocket[]>;
 
 /** Peers whose roles are remembered, and peers whose route is. */
 const ROLES_MAX = 65_536, ROUTES_MAX = 16_384;
+/** Beyond so many flows at once a server's are told by the peer's address alone. */
+const APART_MAX = 16_384;
 const ROUTES_KEPT_MS = 60_000;
 /** TCP_* states, which the kernel gives UDP sockets too. */
 const STATE_CONNECTED = 1, STATE_NOT_CONNECTED = 7;
@@ -81,7 +78,9 @@ export class UdpConversations {
       this.#routes.clear();
       this.#routesSinceMs = nowMs;
     }
-    for (const record of withPorts(records, sockets)) if (!this.#own.includes(record)) this.#report(record);
+    const others = withPorts(records, sockets).filter((record) => !this.#own.includes(record));
+    const told = others.map((record) => ({ record, role: this.#roleOf(record) }));
+    for (const { record, role } of told.length > APART_MAX ? rollUp(told) : told) this.#report(record, role);
   }
 
   /** What was closed since the last report is still needed for it. */
@@ -90,7 +89,7 @@ export class UdpConversations {
     this.#byPort = Map.groupBy(sockets.filter(({ remote_port }) => remote_port === 0), (s) => portKey(s.network_namespace, s.local_port));
   }
 
-  #report(record: UdpRecord): void {
+  #report(record: UdpRecord, role: Role): void {
     const process = this.#processes.find(record);
     const local_address = this.#localAddress(record);
     const isPeerUnknown = record.remote_port === 0 && isUnspecified(record.remote_address);
@@ -105,7 +104,7 @@ export class UdpConversations {
       transport_protocol: TRANSPORT_UDP,
       process,
       attribution_source: process === null ? ATTRIBUTION_SOURCE.unknown : ATTRIBUTION_SOURCE.connect,
-      ...this.#roleOf(record),
+      ...role,
       state: record.connected ? STATE_CONNECTED : STATE_NOT_CONNECTED,
       end_reason: END_REASON.open,
       opened_count: 0,

@@ -152,6 +152,25 @@ Deno.test("UdpConversations finds the address that a socket of every address spe
   assert.deepEqual(flows.map(({ local_address }) => local_address), [LOOPBACK, LOOPBACK, ANY]);
 });
 
+Deno.test("UdpConversations tells a server's peers by address where there are too many flows, and loses nothing", () => {
+  const { udp, flows } = make();
+  const many = Array.from({ length: 20_000 }, (_, i) => record({ local_port: 53, remote_port: 10_000 + i, sent_first: false }));
+  const few = Array.from(
+    { length: 3 },
+    (_, i) => record({ local_port: 53, remote_port: 10_000 + i, sent_first: false, remote_address: HERE }),
+  );
+  const client = record({ socket_cookie: 5 });
+  udp.report([...many, ...few, client], []);
+  assert.deepEqual(flows.map(({ remote_port, rx_bytes, rx_segments }) => [remote_port, rx_bytes, rx_segments]), [
+    [53, 20, 2],
+    [0, 20 * 20_000, 2 * 20_000],
+    [10_000, 20, 2],
+    [10_001, 20, 2],
+    [10_002, 20, 2],
+  ]);
+  assert.deepEqual(flows[1]!.remote_address, THERE);
+});
+
 Deno.test("UdpConversations leaves the agent's own datagrams out, at both ends", () => {
   const { udp, flows } = make();
   const collector = record({ local_address: LOOPBACK, local_port: COLLECTOR_PORT, remote_address: LOOPBACK, remote_port: OWN_PORT });

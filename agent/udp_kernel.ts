@@ -83,11 +83,12 @@ export class UdpPrograms implements Disposable {
 
   /**
    * @param rung The object whose ring buffer tells of the processes.
+   * @param cgroupRoot Where the peers of sockets that are not connected are learned; null where that cannot be.
    * @param amountsKnown Whether the kernel has the tracepoints; without them only peers are learned.
    * @throws {LibbpfError} If the kernel refuses.
    * @throws {TypeError} If the object's structures are laid out otherwise than this agent reads them.
    */
-  constructor(rung: BpfObject, cgroupRoot: string, readonly amountsKnown: boolean) {
+  constructor(rung: BpfObject, cgroupRoot: string | null, readonly amountsKnown: boolean) {
     const elf = Deno.readFileSync(OBJECT);
     checkLayouts(elf, { udp_key: UDP_KEY, udp_flow: UDP_FLOW, udp_socket: UDP_SOCKET });
     const [wanted, unwanted] = amountsKnown ? [COUNTING, SEEING] : [SEEING, COUNTING];
@@ -97,7 +98,7 @@ export class UdpPrograms implements Disposable {
     this.#flows = new TwoGenerations(this.#object, "udp_flows");
     this.#rest = new TwoGenerations(this.#object, "udp_rest");
     // Peers first: a call that ends before they are told would have none.
-    for (const program of wanted.cgroup) this.#object.attachCgroup(program, cgroupRoot);
+    if (cgroupRoot !== null) { for (const program of wanted.cgroup) this.#object.attachCgroup(program, cgroupRoot); }
     for (const program of wanted.tracing) this.#object.attach(program);
     stack.move();
   }
@@ -140,14 +141,17 @@ export class UdpPrograms implements Disposable {
   }
 }
 
-/** The programs, or why this host cannot have them: its kernel is too old, or refuses. */
+/** The programs, and what of UDP this host cannot have: its kernel is too old, or refuses. */
 export function attachUdp(
   rung: BpfObject,
   cgroupRoot: string | null,
 ): { readonly udp: UdpPrograms | null; readonly missing: string | null } {
-  if (cgroupRoot === null) return { udp: null, missing: "no control group hierarchy of version 2 is mounted" };
+  const amountsKnown = TRACEPOINTS.every(hasTracepoint);
+  const missing = cgroupRoot === null ? "no control group hierarchy of version 2 is mounted" : null;
+  if (missing !== null && !amountsKnown) return { udp: null, missing };
   try {
-    return { udp: new UdpPrograms(rung, cgroupRoot, TRACEPOINTS.every(hasTracepoint)), missing: null };
+    const udp = new UdpPrograms(rung, cgroupRoot, amountsKnown);
+    return { udp, missing: missing === null ? null : `peers of sockets that are not connected are unknown: ${missing}` };
   } catch (error) {
     if (!(error instanceof LibbpfError)) throw error;
     return { udp: null, missing: error.message };
