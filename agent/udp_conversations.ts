@@ -4,6 +4,7 @@ import { sourceAddressTowards } from "../ffi/libc_route.ts";
 import { isMappedIpv4 } from "../lib/ip_address.ts";
 import { addressKey, isUnspecified, sameBytes } from "./addresses.ts";
 import { AMOUNTS_KNOWN, ATTRIBUTION_SOURCE, END_REASON, type Flow, ROLE, ROLE_SOURCE, TRANSPORT_UDP } from "./flow.ts";
+import { NamespaceAddresses, sourceAmong } from "./namespace_addresses.ts";
 import { ownNetworkNamespace, type OwnTraffic } from "./own_traffic.ts";
 import type { ProcessTable } from "./processes.ts";
 import { RecentMap } from "./recent_map.ts";
@@ -13,7 +14,7 @@ import { type Role, rollUp } from "./udp_roll_up.ts";
 type PortTable = ReadonlyMap<string, readonly UdpSocket[]>;
 
 /** Peers whose roles are remembered, and peers whose route is. */
-const ROLES_MAX = 65_536, ROUTES_MAX = 16_384;
+const ROLES_MAX = 65_536, ROUTES_MAX = 16_384, NAMESPACES_MAX = 4_096;
 /** Beyond so many flows at once a server's are told by the peer's address alone. */
 const APART_MAX = 16_384;
 const ROUTES_KEPT_MS = 60_000;
@@ -54,6 +55,8 @@ export class UdpConversations {
   readonly #roles = new RecentMap<string, Role>(ROLES_MAX);
   /** A packet's own address by peer; null where there is no route. */
   readonly #routes = new RecentMap<string, { readonly source: Uint8Array | null }>(ROUTES_MAX);
+  /** Other network namespaces, forgotten with the routes. */
+  readonly #namespaces = new RecentMap<number, NamespaceAddresses>(NAMESPACES_MAX);
   #routesSinceMs = 0;
 
   /** @param unixOffsetNs What to add to a time of the kernel's monotonic clock to get one since 1970 UTC. */
@@ -76,6 +79,7 @@ export class UdpConversations {
     const nowMs = performance.now();
     if (nowMs - this.#routesSinceMs > ROUTES_KEPT_MS) {
       this.#routes.clear();
+      this.#namespaces.clear();
       this.#routesSinceMs = nowMs;
     }
     const others = withPorts(records, sockets).filter((record) => !this.#own.includes(record));
@@ -147,13 +151,17 @@ export class UdpConversations {
     );
   }
 
-  /** The packet's own address where it is known, else the one that the routes say is used with this peer. */
-  #localAddress({ local_address, remote_address, network_namespace }: UdpRecord): Uint8Array {
+  /** The packet's own address where it is known, else the one that is used with this peer as far as that can be told. */
+  #localAddress({ local_address, remote_address, network_namespace, pid }: UdpRecord): Uint8Array {
     if (!isUnspecified(local_address) || isUnspecified(remote_address)) return local_address;
-    const unknown = isMappedIpv4(remote_address) ? ANY_IPV4 : local_address; // an IPv6 socket may speak IPv4
-    if (network_namespace !== this.#networkNamespace) return unknown;
-    const ask = () => ({ source: sourceAddressTowards(remote_address, isMappedIpv4(remote_address)) });
-    return this.#routes.getOrMake(addressKey(remote_address), ask).source ?? unknown;
+    const isIpv4 = isMappedIpv4(remote_address), unknown = isIpv4 ? ANY_IPV4 : local_address; // an IPv6 socket may speak IPv4
+    if (network_namespace === this.#networkNamespace) {
+      const ask = () => ({ source: sourceAddressTowards(remote_address, isIpv4) });
+      return this.#routes.getOrMake(addressKey(remote_address), ask).source ?? unknown;
+    }
+    const namespace = this.#namespaces.getOrMake(network_namespace, () => new NamespaceAddresses());
+    const addresses = namespace.read(pid);
+    return sourceAmong(addresses, remote_address) ?? unknown;
   }
 
   #unixUs(ktimeNs: number): number {

@@ -148,8 +148,9 @@ Deno.test("UdpConversations finds the address that a socket of every address spe
     record({ local_address: ANY, remote_address: LOOPBACK }),
     record({ local_address: UNKNOWN, remote_address: LOOPBACK }),
     record({ local_address: UNKNOWN, remote_address: LOOPBACK, network_namespace: NETWORK_NAMESPACE + 1 }),
+    record({ local_address: UNKNOWN, remote_address: THERE, network_namespace: NETWORK_NAMESPACE + 1 }),
   ], []);
-  assert.deepEqual(flows.map(({ local_address }) => local_address), [LOOPBACK, LOOPBACK, ANY]);
+  assert.deepEqual(flows.map(({ local_address }) => local_address), [LOOPBACK, LOOPBACK, LOOPBACK, ANY]);
 });
 
 Deno.test("UdpConversations tells a server's peers by address where there are too many flows, and loses nothing", () => {

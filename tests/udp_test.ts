@@ -35,6 +35,14 @@ for (const [scenario, { about, talks }] of Object.entries(SCENARIOS)) {
   });
 }
 
+const missingNamespaces = firstMissing(missing, await missingCommand("ip", "-V"));
+
+testWith(missingNamespaces, "UDP: sockets of every address in other network namespaces have their only address there", async () => {
+  const { counted, reported } = await observeUdp("namespaces", ["--interim-interval-ms", "100"], false);
+  assert.deepEqual(reported, counted);
+  assert.deepEqual(counted.map(({ local }) => local.split(":")[0]).sort(), ["10.77.0.1", "10.77.0.2"]);
+});
+
 testWith(missing, "UDP: the deltas of a conversation of several intervals add up to its total", async () => {
   const { counted, reported, flows } = await observeUdp("long", ["--interim-interval-ms", "1000"], false);
   assert.deepEqual(reported, counted);

@@ -5,12 +5,14 @@ import errno
 import json
 import os
 import socket
+import subprocess
 import sys
 import time
 
 UDP_SEGMENT, MSG_TRUNC, UNKNOWN = 103, 0x20, ("", 0)
 counts = {}
 role_of = {}
+own_address = ["127.0.0.1"]
 
 
 def text(address, port):
@@ -21,8 +23,8 @@ def note(sock, remote, role, tx=None, rx=None, datagrams=1):
     """Counts datagrams of one call under this process, socket and peer."""
     address, port = sock.getsockname()[:2]
     peer_address = remote[0] or ("::" if address == "::" else "0.0.0.0")
-    if address in ("0.0.0.0", "::") and remote[0]:  # bound to every address: this host speaks to itself from the peer's
-        address = "::1" if peer_address == "::1" else "127.0.0.1"
+    if address in ("0.0.0.0", "::") and remote[0]:  # bound to every address
+        address = "::1" if peer_address == "::1" else own_address[0]
     key = (text(address, port), text(peer_address, remote[1]))
     count = counts.setdefault(key, [0, 0, 0, 0])
     role_of[key] = role
@@ -275,6 +277,38 @@ def older():
         note(fixed, server.getsockname(), "client", tx=size)
         data, peer = server.recvfrom(1000)
         note(server, peer, "server", rx=len(data))
+
+
+def join(name, address):
+    """Enters a network namespace of its own; the returned function gives it its one address."""
+    assert ctypes.CDLL(None).unshare(0x40000000) == 0  # CLONE_NEWNET
+    own_address[0] = address
+    return lambda: subprocess.run(f"ip addr add {address}/24 dev {name} && ip link set {name} up", shell=True, check=True)
+
+
+def namespaces():
+    """Two network namespaces with an address each, and sockets that are bound to every address, as in containers."""
+    (there_read, there), (go_read, go) = os.pipe(), os.pipe()
+
+    def far():
+        set_up = join("v1", "10.77.0.2")
+        os.write(there, b"1")
+        os.read(go_read, 1)
+        set_up()
+        client = udp()
+        for size in range(20):
+            ask(client, ("10.77.0.1", 5300), size, False)
+        time.sleep(0.5)  # there when the agent asks for its addresses
+
+    child = in_child(far)
+    os.read(there_read, 1)
+    set_up = join("v0", "10.77.0.1")
+    subprocess.run(f"ip link add v0 type veth peer name v1 netns {child}", shell=True, check=True)
+    set_up()
+    server = udp(bind=("0.0.0.0", 5300))
+    os.write(go, b"1")
+    answer(server, 20)
+    os.waitpid(child, 0)
 
 
 def crowd():
