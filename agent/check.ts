@@ -2,6 +2,7 @@
 
 import { chooseRung, KernelPrograms, RUNGS } from "./kernel.ts";
 import { selfTest } from "./known_answer.ts";
+import { selfTestUdp } from "./known_answer_udp.ts";
 
 /**
  * Prints the ladder and the outcome of the self-test on stdout.
@@ -13,7 +14,14 @@ export function check(): void {
   const rung = chooseRung();
   using kernel = new KernelPrograms(rung);
   console.log(`attached: rung ${rung.name}, release hook ${kernel.releaseHookMissing ?? "attached"}`);
-  const comparisons = selfTest(kernel);
+  const udp = kernel.udp?.amountsKnown
+    ? "attached"
+    : "attached, without amounts: the kernel has no tracepoint sock_send_length (since 6.3)";
+  console.log(`udp: ${kernel.udpMissing ?? udp}`);
+  const comparisons = [
+    ...selfTest(kernel),
+    ...(kernel.udp?.amountsKnown && kernel.udpMissing === null ? selfTestUdp(kernel.udp, () => {}) : []),
+  ];
   const wrong = comparisons.filter(({ expected, actual }) => expected !== actual);
   for (const { field, expected, actual } of wrong) console.log(`wrong: ${field}: ${actual ?? "not reported"}, needed ${expected}`);
   if (wrong.length > 0) throw new Error(`Cannot trust rung "${rung.name}": ${wrong.length} of ${comparisons.length} fields are wrong`);

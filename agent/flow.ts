@@ -20,7 +20,7 @@ export const END_REASON = {
 } as const;
 /** Bits of `amounts_known`. */
 export const AMOUNTS_KNOWN = { none: 0, sent: 1, received: 2, both: 3 } as const;
-export const TRANSPORT_TCP = 6;
+export const TRANSPORT_TCP = 6, TRANSPORT_UDP = 17;
 
 /** Fields of `skyfall_flow`, with the process itself in place of its index. */
 export interface Flow {

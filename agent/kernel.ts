@@ -15,6 +15,8 @@ import {
   type TcpEvent,
 } from "./event.ts";
 import { checkEventLayouts } from "./layout.ts";
+import { attachUdp, type UdpPrograms } from "./udp_kernel.ts";
+import { walkRecords } from "./walk_records.ts";
 
 /** A way to observe conversations. The rungs above a chosen one are those that were found wanting. */
 export interface Rung {
@@ -77,6 +79,9 @@ export class KernelPrograms implements Disposable {
   readonly #namespaces = new Map<number, number>();
   /** Why sockets that a reset closed may stay without an owner; null where the release hook is attached. */
   readonly releaseHookMissing: string | null;
+  /** What counts UDP, or null; `udpMissing` says what of it cannot be had. */
+  readonly udp: UdpPrograms | null;
+  readonly udpMissing: string | null;
 
   /**
    * Loads and attaches the programs of a rung.
@@ -93,6 +98,7 @@ export class KernelPrograms implements Disposable {
     this.#object.attach("skyfall_exit");
     this.releaseHookMissing = this.#attachRelease();
     this.#ring = stack.use(this.#object.ringBuffer("events", RING_BYTES));
+    ({ udp: this.udp, missing: this.udpMissing } = attachUdp(this.#object, cgroupRoot()));
     stack.move();
   }
 
@@ -126,7 +132,7 @@ export class KernelPrograms implements Disposable {
   }
 
   *#walkNamespace(namespace: NetworkNamespace | null): Generator<TcpEvent> {
-    for (const { view, at } of records(this.#object.iterate("skyfall_live", namespace), TCP_EVENT_BYTES)) yield readTcpEvent(view, at);
+    for (const { view, at } of walkRecords(this.#object.iterate("skyfall_live", namespace), TCP_EVENT_BYTES)) yield readTcpEvent(view, at);
   }
 
   /**
@@ -135,7 +141,7 @@ export class KernelPrograms implements Disposable {
    */
   findOwners(): void {
     this.#namespaces.clear();
-    for (const { view, at } of records(this.#object.iterate("skyfall_owners", null), SOCKET_ELSEWHERE.size)) {
+    for (const { view, at } of walkRecords(this.#object.iterate("skyfall_owners", null), SOCKET_ELSEWHERE.size)) {
       const { network_namespace, pid } = SOCKET_ELSEWHERE.fields;
       this.#namespaces.set(view.getUint32(at + network_namespace.offset, true), view.getUint32(at + pid.offset, true));
     }
@@ -156,25 +162,13 @@ export class KernelPrograms implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.udp?.[Symbol.dispose]();
     this.#ring[Symbol.dispose]();
     this.#object[Symbol.dispose]();
   }
 }
 
 export { EVENT_KIND };
-
-/** Where each record of an iterator begins; its pieces end anywhere. */
-function* records(pieces: Iterable<Uint8Array>, recordBytes: number): Generator<{ readonly view: DataView; readonly at: number }> {
-  let rest = new Uint8Array(0);
-  for (const piece of pieces) {
-    const bytes = rest.length === 0 ? piece : Uint8Array.from([...rest, ...piece]);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const whole = bytes.length - bytes.length % recordBytes;
-    for (let at = 0; at < whole; at += recordBytes) yield { view, at };
-    rest = bytes.slice(whole);
-  }
-  if (rest.length > 0) throw new TypeError(`Cannot read iterator: ${rest.length} bytes are left over, records have ${recordBytes}`);
-}
 
 function missingForTpBtf(): string | null {
   return readKernelFile("/sys/kernel/btf/vmlinux", 4) === null

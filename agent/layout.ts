@@ -3,21 +3,27 @@
 import { PROCESS_EVENT, SOCKET_ELSEWHERE, TCP_EVENT } from "../bpf/tcp_event.gen.ts";
 import { readBtf } from "../lib/btf.ts";
 
-interface Layout {
+/** Bytes of a structure, and where its fields are. */
+export interface Layout {
   readonly size: number;
   readonly fields: Readonly<Record<string, { readonly offset: number; readonly size: number }>>;
 }
 
-const LAYOUTS: Readonly<Record<string, Layout>> = {
+const EVENT_LAYOUTS: Readonly<Record<string, Layout>> = {
   tcp_event: TCP_EVENT,
   process_event: PROCESS_EVENT,
   socket_elsewhere: SOCKET_ELSEWHERE,
 };
 
-/** @throws {TypeError} If a structure of the object's BTF differs; the message names the field. */
+/** @throws {TypeError} If an event's structure in the object's BTF differs; the message names the field. */
 export function checkEventLayouts(elf: Uint8Array): void {
+  checkLayouts(elf, EVENT_LAYOUTS);
+}
+
+/** @throws {TypeError} If a structure of the object's BTF differs; the message names the field. */
+export function checkLayouts(elf: Uint8Array, layouts: Readonly<Record<string, Layout>>): void {
   const { structs } = readBtf(elf);
-  for (const [name, layout] of Object.entries(LAYOUTS)) {
+  for (const [name, layout] of Object.entries(layouts)) {
     const struct = structs.get(name);
     if (struct?.size !== layout.size) {
       throw new TypeError(`Cannot use BPF object: struct "${name}" has ${struct?.size ?? "no"} bytes, needed ${layout.size}`);

@@ -1,6 +1,6 @@
 /** What listens on this host: it decides which port is the service, names owners of last resort, and is itself reported. */
 
-import { isMappedIpv4 } from "../lib/ip_address.ts";
+import { isUnspecified, sameBytes } from "./addresses.ts";
 import type { TcpEvent } from "./event.ts";
 import { TRANSPORT_TCP } from "./flow.ts";
 import type { ProcessDescription } from "./processes.ts";
@@ -80,13 +80,4 @@ export class ListenerTable {
 
 function portKey(networkNamespace: number, port: number): string {
   return `${networkNamespace}:${port}`;
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.every((byte, i) => byte === b[i]);
-}
-
-/** `::` or `0.0.0.0`, the latter mapped. */
-function isUnspecified(address: Uint8Array): boolean {
-  return (isMappedIpv4(address) ? address.subarray(12) : address).every((byte) => byte === 0);
 }

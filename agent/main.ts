@@ -9,7 +9,7 @@ import { CONFIG_KEYS } from "./config.ts";
 import { run } from "./run.ts";
 
 const program = new Command("agent").description(
-  "Observes the TCP conversations of this host from inside the kernel and reports them as sFlow.",
+  "Observes the TCP and UDP conversations of this host from inside the kernel and reports them as sFlow.",
 )
   .exitOverride();
 

@@ -27,6 +27,11 @@ const COUNTER_HELP: Readonly<Record<keyof AgentLedger, string>> = {
   resolve_failures: "Attempts to find the collector that failed",
   governor_dropped_flows: "Flows left out by the governor, counted in the datagrams as drops",
   governor_step_changes: "Times that the governor changed its step",
+  udp_flows: "UDP flows begun: a socket, a peer and a process in one period",
+  udp_map_full_datagrams: "UDP datagrams counted without their peer, because the map of flows was full",
+  udp_lost_datagrams: "UDP datagrams not counted, because there was no room for their socket either",
+  udp_lost_bytes: "Bytes of those datagrams",
+  udp_peer_unknown_datagrams: "UDP datagrams whose peer no program could see",
 };
 
 const GAUGE_HELP: Readonly<Record<keyof AgentGauges, string>> = {

@@ -12,7 +12,7 @@ import {
   SAMPLED_IPV6,
 } from "../lib/sflow/datagram.ts";
 import { SKYFALL_MIRROR } from "../lib/sflow/skyfall.gen.ts";
-import type { Flow } from "./flow.ts";
+import { type Flow, TRANSPORT_TCP } from "./flow.ts";
 
 /** `extended_tcp_info.dirn`. */
 const DIRECTION = { received: 1, sent: 2 } as const;
@@ -52,7 +52,7 @@ export class MirrorSamples {
       packetRecord(flow, direction, length),
       record(dataFormat(enterprise, SKYFALL_MIRROR.format), [Math.floor(flow.flow_id / 4_294_967_296), flow.flow_id]),
       socketRecord(flow),
-      tcpInfoRecord(flow, direction),
+      ...(flow.transport_protocol === TRANSPORT_TCP ? [tcpInfoRecord(flow, direction)] : []),
     ];
     const head = [++this.#sequence, DATA_SOURCE_MIRROR, rate, this.#samplePool, drops, 0, 0, records.length];
     return record(FLOW_SAMPLE, head, ...records);

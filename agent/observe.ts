@@ -7,11 +7,15 @@ import type { AgentConfig } from "./config.ts";
 import { Conversations } from "./conversations.ts";
 import { type AgentCounters, DatagramEncoder, type HostDescription } from "./encode.ts";
 import { EVENT_KIND, type TcpEvent } from "./event.ts";
+import type { Flow } from "./flow.ts";
 import { Governor } from "./governor.ts";
 import type { EventHandlers, KernelPrograms } from "./kernel.ts";
 import { ListenerTable } from "./listeners.ts";
+import { OwnTraffic } from "./own_traffic.ts";
 import { ProcessTable } from "./processes.ts";
 import { CollectorLink } from "./send.ts";
+import { UdpConversations } from "./udp_conversations.ts";
+import type { UdpCounters } from "./udp_kernel.ts";
 
 /** How often the ring buffer is read: it has room for far more events than a host makes in that time. */
 const POLL_INTERVAL_MS = 50;
@@ -39,7 +43,7 @@ export type AgentLedger = AgentCounters & {
   readonly resolve_failures: number;
   readonly governor_dropped_flows: number;
   readonly governor_step_changes: number;
-};
+} & Partial<UdpCounters>; // absent where UDP is not observed
 
 /** The agent at this moment. */
 export interface AgentGauges {
@@ -57,6 +61,7 @@ export class Observer implements Disposable {
   readonly #processes: ProcessTable;
   readonly #listeners = new ListenerTable();
   readonly #conversations: Conversations;
+  readonly #udpConversations: UdpConversations;
   readonly #startedMs = performance.now();
   readonly #handlers: EventHandlers;
   #unixOffsetNs = unixOffsetNs();
@@ -78,9 +83,11 @@ export class Observer implements Disposable {
       interop: config.interop,
     });
     this.#processes = new ProcessTable(config.serviceRules, config.redact);
-    this.#conversations = new Conversations(this.#processes, this.#listeners, () => this.#unixOffsetNs, (flow) => {
+    const onFlow = (flow: Flow) => {
       if (this.#governor.keeps(flow)) this.#encoder.add(flow);
-    });
+    };
+    this.#conversations = new Conversations(this.#processes, this.#listeners, () => this.#unixOffsetNs, onFlow);
+    this.#udpConversations = new UdpConversations(this.#processes, () => this.#unixOffsetNs, onFlow, new OwnTraffic(() => link.ownEnd));
     this.#handlers = { onTcpEvent: (event) => this.#onTcpEvent(event), onProcess: (event) => this.#processes.add(event) };
   }
 
@@ -99,11 +106,14 @@ export class Observer implements Disposable {
    */
   async run(signal: AbortSignal, onObserving: () => void): Promise<AgentLedger> {
     await Promise.race([this.#link.find(performance.now()), untilAborted(FIND_COLLECTOR_MS, signal)]);
+    if (this.#kernel.udp !== null) this.#udpConversations.seed(this.#kernel.udp.sockets());
     await this.#reportOpen();
     onObserving();
     log("info", "agent", "observing", {
       found_sockets: this.#kernel.counters().found,
       release_hook_missing: this.#kernel.releaseHookMissing,
+      udp_missing: this.#kernel.udpMissing,
+      udp_amounts_known: this.#kernel.udp?.amountsKnown ?? false,
     });
     let nextSendMs = 0, lastInterimMs = performance.now(), nextCountersMs = 0, nextListenersMs = 0;
     while (!signal.aborted) {
@@ -114,9 +124,11 @@ export class Observer implements Disposable {
       const { interimIntervalMs } = this.#governor.step;
       if (interimIntervalMs !== null && nowMs - lastInterimMs >= interimIntervalMs) {
         await this.#reportOpen();
+        this.#reportUdp();
         lastInterimMs = nowMs;
       }
       if (nowMs >= nextSendMs) {
+        if (this.#kernel.udp?.isFilling) this.#reportUdp();
         await Promise.race([this.#link.find(nowMs), untilAborted(FIND_COLLECTOR_MS, signal)]);
         await this.#send();
         await this.#sendListeners(nowMs >= nextListenersMs);
@@ -181,6 +193,15 @@ export class Observer implements Disposable {
     }
   }
 
+  /** Processes first: they described themselves before their flows began. */
+  #reportUdp(): void {
+    const { udp } = this.#kernel;
+    if (udp === null) return;
+    const records = udp.take();
+    this.#drain();
+    this.#udpConversations.report(records, udp.sockets());
+  }
+
   async #send(): Promise<void> {
     this.#unixOffsetNs = unixOffsetNs();
     if (this.#encoder.pendingFlowCount === 0) return;
@@ -211,6 +232,7 @@ export class Observer implements Disposable {
   async #finish(): Promise<void> {
     this.#drain();
     await this.#reportOpen();
+    this.#reportUdp();
     this.#drain();
     this.#expire(Infinity);
     await this.#send();
@@ -251,6 +273,7 @@ export class Observer implements Disposable {
       resolve_failures: resolveFailures,
       governor_dropped_flows: this.#governor.droppedFlows,
       governor_step_changes: this.#governor.stepChanges,
+      ...this.#kernel.udp?.counters(),
     };
   }
 

@@ -5,6 +5,7 @@ import { ResolveError, resolveHost } from "../ffi/libc_resolve.ts";
 import { formatAddress, isMappedIpv4 } from "../lib/ip_address.ts";
 import { describeError, log, type LogLevel } from "../lib/log.ts";
 import { type CollectorAddress, formatCollectorAddress } from "./collector_address.ts";
+import type { OwnEnd } from "./own_traffic.ts";
 
 /** Datagrams sent in a row before the collector gets a moment to read them. */
 const BURST_DATAGRAMS = 64;
@@ -54,6 +55,12 @@ export class CollectorLink implements Disposable {
   /** The address that the collector sees: 16 bytes; zero as long as there is no collector. */
   get localAddress(): Uint8Array {
     return this.#socket?.localAddress ?? NO_ADDRESS;
+  }
+
+  /** What the datagrams leave by, and where they go; null as long as there is no collector. */
+  get ownEnd(): OwnEnd | null {
+    if (this.#socket === null || this.#address === null) return null;
+    return { socket: this.#socket, collector: { address: this.#address, port: this.#collector.port } };
   }
 
   get counts(): LinkCounts {

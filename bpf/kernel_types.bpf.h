@@ -14,6 +14,13 @@
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define SOCK_DGRAM 2
+#define SOCK_BINDADDR_LOCK 4
+#define SOCK_BINDPORT_LOCK 8
+#define RCV_SHUTDOWN 1
+#define MSG_PEEK 0x2
+#define MSG_ERRQUEUE 0x2000
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
 #define TCP_SYN_RECV 3
@@ -69,11 +76,20 @@ struct sock {
 	struct sock_common __sk_common;
 	int sk_err;
 	__u16 sk_protocol;
+	__u16 sk_type;
+	__u8 sk_userlocks;
+	__u8 sk_shutdown;
 };
 
 struct inet_sock {
 	struct sock sk;
 	__be16 inet_sport;
+};
+
+struct udp_sock {
+	struct inet_sock inet;
+	int pending;
+	__u16 gso_size;
 };
 
 struct inet_connection_sock {
@@ -203,6 +219,13 @@ struct bpf_iter__tcp {
 	struct bpf_iter_meta *meta;
 	struct sock_common *sk_common;
 	unsigned int uid;
+};
+
+struct bpf_iter__udp {
+	struct bpf_iter_meta *meta;
+	struct udp_sock *udp_sk;
+	unsigned int uid;
+	int bucket;
 };
 
 struct bpf_iter__task_file {

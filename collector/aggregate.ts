@@ -168,7 +168,7 @@ export class FlowTable {
   add(view: DataView, at: number, group: number, identity: number): void {
     const localPort = view.getUint32(at + F.local_port.offset), remotePort = view.getUint32(at + F.remote_port.offset);
     const role = view.getUint32(at + F.role.offset);
-    const isClient = role === ROLE_CLIENT || role !== ROLE_SERVER && remotePort < localPort;
+    const isClient = role === ROLE_CLIENT || role !== ROLE_SERVER && isServicePort(remotePort, localPort);
     const local = at + F.local_address.offset, remote = at + F.remote_address.offset;
     this.#fillKey(
       view,
@@ -338,6 +338,11 @@ function strongest(a: number, b: number): number {
 
 function getUint64(view: DataView, at: number): number {
   return view.getUint32(at) * 4_294_967_296 + view.getUint32(at + 4);
+}
+
+/** Where nothing else tells, the lower port is the service; 0 is no port, but one that is not known. */
+function isServicePort(port: number, other: number): boolean {
+  return port !== 0 && (other === 0 || port < other);
 }
 
 function mix(hash: number, word: number): number {

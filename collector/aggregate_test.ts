@@ -57,6 +57,19 @@ Deno.test("FlowTable keeps other ports, addresses and processes apart", () => {
   assert.equal(table.rowCount, 5);
 });
 
+Deno.test("FlowTable takes the lower port for the service where the role is unknown, and port 0 for none", () => {
+  const { table, receive } = testReceiver();
+  const udp = { role: 0, transport_protocol: 17, opened_count: 0, end_reason: 0 };
+  receive(
+    flows(
+      { ...udp, local_port: 40_000, remote_port: 53 },
+      { ...udp, local_port: 8_125, remote_port: 0, remote_address: mapped(0, 0, 0, 0), rx_bytes: 70, tx_bytes: 0 },
+    ),
+  );
+  assert.deepEqual([0, 1].map((row) => [table.transport(row), table.serverPort(row)]), [[17, 53], [17, 8_125]]);
+  assert.deepEqual([VALUE.bytes_sent, VALUE.bytes_received].map((place) => table.value(1, place)), [70, 0]);
+});
+
 Deno.test("FlowTable counts each way to end", () => {
   const { table, receive } = testReceiver();
   receive(flows(...Array.from({ length: 11 }, (_, end_reason) => ({ end_reason, opened_count: 0 }))));

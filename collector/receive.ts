@@ -208,7 +208,7 @@ function findWrongField(view: DataView, at: number): string | null {
   if (view.getUint32(at + F.process_index.offset) > PROCESS_INDEX_MAX) return "process_index";
   const role = view.getUint32(at + F.role.offset);
   if (role > ROLE_MAX) return "role";
-  if (view.getUint32(at + (role === 2 ? F.local_port.offset : F.remote_port.offset)) === 0) return "service_port";
+  if (servicePort(view, at, role) === 0) return "service_port";
   if (view.getUint32(at + F.role_source.offset) > ROLE_SOURCE_MAX) return "role_source";
   if (view.getUint32(at + F.attribution_source.offset) > ATTRIBUTION_SOURCE_MAX) return "attribution_source";
   if (view.getUint32(at + F.end_reason.offset) > END_REASON_MAX) return "end_reason";
@@ -220,4 +220,10 @@ function findWrongField(view: DataView, at: number): string | null {
   if (view.getUint32(at + F.rx_bytes.offset) > UPPER_WORD_MAX) return "rx_bytes";
   if (view.getUint32(at + F.retrans_bytes.offset) > UPPER_WORD_MAX) return "retrans_bytes";
   return null;
+}
+
+/** Of a flow of unknown role one port may be unknown too, and then is 0. */
+function servicePort(view: DataView, at: number, role: number): number {
+  const localPort = view.getUint32(at + F.local_port.offset), remotePort = view.getUint32(at + F.remote_port.offset);
+  return role === 2 ? localPort : role === 1 ? remotePort : localPort | remotePort;
 }

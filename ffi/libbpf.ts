@@ -17,6 +17,12 @@ const LIBBPF_SYMBOLS = {
   bpf_object__close: { parameters: ["pointer"], result: "void" },
   // struct bpf_program *bpf_object__find_program_by_name(const struct bpf_object *obj, const char *name)
   bpf_object__find_program_by_name: { parameters: ["pointer", "buffer"], result: "pointer" },
+  // struct bpf_map *bpf_object__find_map_by_name(const struct bpf_object *obj, const char *name)
+  bpf_object__find_map_by_name: { parameters: ["pointer", "buffer"], result: "pointer" },
+  // int bpf_map__reuse_fd(struct bpf_map *map, int fd)
+  bpf_map__reuse_fd: { parameters: ["pointer", "i32"], result: "i32" },
+  // int bpf_program__set_autoload(struct bpf_program *prog, bool autoload)
+  bpf_program__set_autoload: { parameters: ["pointer", "bool"], result: "i32" },
   // int bpf_object__find_map_fd_by_name(const struct bpf_object *obj, const char *name)
   bpf_object__find_map_fd_by_name: { parameters: ["pointer", "buffer"], result: "i32" },
   // struct bpf_link *bpf_program__attach(const struct bpf_program *prog)
@@ -116,6 +122,14 @@ function cString(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text + "\0");
 }
 
+/** What is done otherwise than the ELF object says. */
+export interface LoadOptions {
+  /** Programs that are left out. */
+  readonly without: readonly string[];
+  /** Maps of another object, by their name in both, in place of new ones. */
+  readonly shared: ReadonlyMap<string, number>;
+}
+
 /** A BPF object in the kernel. Disposing of it detaches and unloads everything. */
 export class BpfObject implements Disposable {
   readonly #object: Deno.PointerValue;
@@ -131,10 +145,12 @@ export class BpfObject implements Disposable {
    *
    * @throws {LibbpfError} If the kernel refuses; `log` holds the verifier's words.
    */
-  static load(elf: Uint8Array<ArrayBuffer>): BpfObject {
+  static load(elf: Uint8Array<ArrayBuffer>, { without, shared }: LoadOptions = { without: [], shared: new Map() }): BpfObject {
     const { bpf } = open();
     const object = bpf.bpf_object__open_mem(elf, BigInt(elf.length), null);
     if (object === null) throw failure("open the BPF object", lastErrno());
+    for (const name of without) bpf.bpf_program__set_autoload(bpf.bpf_object__find_program_by_name(object, cString(name)), false);
+    for (const [name, fd] of shared) bpf.bpf_map__reuse_fd(bpf.bpf_object__find_map_by_name(object, cString(name)), fd);
     const result = bpf.bpf_object__load(object);
     if (result < 0) {
       const error = failure("load the BPF programs", result);
@@ -187,13 +203,13 @@ export class BpfObject implements Disposable {
 
   /** Maps a ring buffer of `ringBytes` for reading. */
   ringBuffer(map: string, ringBytes: number): RingBuffer {
-    return new RingBuffer(this.#mapFd(map), ringBytes);
+    return new RingBuffer(this.mapFd(map), ringBytes);
   }
 
   /** Sums of a per-CPU array of `count` 64-bit counters. */
   perCpuCounters(map: string, count: number): bigint[] {
     const { bpf } = open();
-    const fd = this.#mapFd(map);
+    const fd = this.mapFd(map);
     const values = new BigUint64Array(bpf.libbpf_num_possible_cpus());
     return Array.from({ length: count }, (_, index) => {
       const result = bpf.bpf_map_lookup_elem(fd, new Uint32Array([index]), values);
@@ -214,7 +230,8 @@ export class BpfObject implements Disposable {
     return program;
   }
 
-  #mapFd(name: string): number {
+  /** File descriptor of a map, for as long as the object is there. */
+  mapFd(name: string): number {
     const fd = open().bpf.bpf_object__find_map_fd_by_name(this.#object, cString(name));
     if (fd < 0) throw failure(`find map "${name}"`, fd);
     return fd;

@@ -25,11 +25,14 @@ const SYMBOLS = {
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
   // int getsockname(int sockfd, struct sockaddr *addr, socklen_t *addrlen)
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int getsockopt(int sockfd, int level, int optname, void *optval, socklen_t *optlen)
+  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
 } as const;
 
 const O_RDONLY = 0, O_CLOEXEC = 0o2000000, O_DIRECTORY = 0o200000;
 const CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_BOOTTIME = 7, CLOCK_MONOTONIC_COARSE = 6;
 const AF_INET = 2, AF_INET6 = 10, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0o2000000, MSG_DONTWAIT = 0x40;
+const SOL_SOCKET = 1, SO_COOKIE = 57;
 const ENOENT = 2, ESRCH = 3, EACCES = 13, ENOTDIR = 20;
 
 let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
@@ -159,20 +162,23 @@ export class DatagramSender implements Disposable {
   readonly #fd: number;
   /** The address that the datagrams come from: 16 bytes, IPv4 mapped. */
   readonly localAddress: Uint8Array;
+  readonly localPort: number;
+  /** The kernel's number for the socket, unique per boot. */
+  readonly cookie: number;
 
   /** @param address 16 bytes, IPv4 mapped. */
   constructor(address: Uint8Array, port: number, isIpv4: boolean) {
     this.#fd = libc().socket(isIpv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (this.#fd < 0) throw new LibcError("open a UDP socket", lastErrno());
     try {
-      this.localAddress = this.#connect(address, port, isIpv4);
+      ({ localAddress: this.localAddress, localPort: this.localPort, cookie: this.cookie } = this.#connect(address, port, isIpv4));
     } catch (error) {
       libc().close(this.#fd);
       throw error;
     }
   }
 
-  #connect(address: Uint8Array, port: number, isIpv4: boolean): Uint8Array {
+  #connect(address: Uint8Array, port: number, isIpv4: boolean): { localAddress: Uint8Array; localPort: number; cookie: number } {
     const socketAddress = new Uint8Array(isIpv4 ? 16 : 28);
     const view = new DataView(socketAddress.buffer);
     view.setUint16(0, isIpv4 ? AF_INET : AF_INET6, true);
@@ -181,7 +187,19 @@ export class DatagramSender implements Disposable {
     if (libc().connect(this.#fd, socketAddress, socketAddress.length) !== 0) throw new LibcError("connect a UDP socket", lastErrno());
     const local = new Uint8Array(28);
     if (libc().getsockname(this.#fd, local, new Uint32Array([local.length])) !== 0) throw new LibcError("name a UDP socket", lastErrno());
-    return isIpv4 ? Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...local.subarray(4, 8)]) : local.slice(8, 24);
+    return {
+      localAddress: isIpv4 ? Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...local.subarray(4, 8)]) : local.slice(8, 24),
+      localPort: new DataView(local.buffer).getUint16(2),
+      cookie: this.#readCookie(),
+    };
+  }
+
+  #readCookie(): number {
+    const cookie = new BigUint64Array(1);
+    if (libc().getsockopt(this.#fd, SOL_SOCKET, SO_COOKIE, cookie, new Uint32Array([8])) !== 0) {
+      throw new LibcError("identify a UDP socket", lastErrno());
+    }
+    return Number(cookie[0]);
   }
 
   /**

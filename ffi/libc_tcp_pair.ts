@@ -81,8 +81,8 @@ export class TcpPair implements Disposable {
       must("listen", libc().listen(listener, 1));
       const peer = socketAddress(kind, false, localPort(listener));
       must("connect", libc().connect(clientFd, peer, peer.length));
-      this.client = describe(clientFd);
-      this.server = describe(must("accept", libc().accept4(listener, null, null, SOCK_CLOEXEC)));
+      this.client = describeEnd(clientFd);
+      this.server = describeEnd(must("accept", libc().accept4(listener, null, null, SOCK_CLOEXEC)));
     } finally {
       libc().close(listener);
     }
@@ -124,12 +124,14 @@ export class TcpPair implements Disposable {
   }
 }
 
-function must(action: string, result: number): number {
+/** @throws {LibcError} If the call's result is negative. */
+export function must(action: string, result: number): number {
   if (result < 0) throw new LibcError(`${action} for the self-test`, 0);
   return result;
 }
 
-function describe(fd: number): PairEnd {
+/** A socket as the comparison names it. */
+export function describeEnd(fd: number): PairEnd {
   return { fd, cookie: Number(new BigUint64Array(option(fd, SOL_SOCKET, SO_COOKIE, 8).buffer)[0]!), port: localPort(fd) };
 }
 
@@ -145,7 +147,8 @@ function option(fd: number, level: number, name: number, bytes: number): Uint8Ar
   return value;
 }
 
-function socketAddress(kind: PairKind, any: boolean, port: number): Uint8Array<ArrayBuffer> {
+/** `struct sockaddr_in` or `sockaddr_in6` of loopback, or of every address. */
+export function socketAddress(kind: PairKind, any: boolean, port: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(kind === "ipv4" ? 16 : 28);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, kind === "ipv4" ? AF_INET : AF_INET6, true);

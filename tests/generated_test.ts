@@ -1,7 +1,7 @@
 /** Every generated file is what its generator makes today. */
 
 import assert from "node:assert/strict";
-import { CLANG_MAJOR, compileObject, generateEventLayouts, OBJECTS } from "../tools/build_bpf.ts";
+import { CLANG_MAJOR, compileObject, generateLayouts, LAYOUT_FILES, OBJECTS } from "../tools/build_bpf.ts";
 import { GENERATED } from "../tools/generate.ts";
 import { missingCommand, testWith } from "./require.ts";
 import { PROJECT, readSource } from "./sources.ts";
@@ -13,10 +13,12 @@ for (const { path, make } of GENERATED) {
   });
 }
 
-Deno.test("bpf/tcp_event.gen.ts is fresh; else run deno task bpf", async () => {
-  const object = await Deno.readFile(new URL(`bpf/${OBJECTS[0]}.bpf.o`, PROJECT));
-  assert.equal(await readSource("bpf/tcp_event.gen.ts"), generateEventLayouts(object));
-});
+for (const file of LAYOUT_FILES) {
+  Deno.test(`${file.path} is fresh; else run deno task bpf`, async () => {
+    const object = await Deno.readFile(new URL(`bpf/${file.object}.bpf.o`, PROJECT));
+    assert.equal(await readSource(file.path), generateLayouts(file, object));
+  });
+}
 
 for (const name of OBJECTS) {
   testWith(await missingCommand(`clang-${CLANG_MAJOR}`, "--version"), `bpf/${name}.bpf.o is fresh; else run deno task bpf`, async () => {

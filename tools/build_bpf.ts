@@ -3,14 +3,38 @@
 import { type BtfTypes, readBtf } from "../lib/btf.ts";
 
 const DIRECTORY = new URL("../bpf/", import.meta.url);
-const STRUCTS = ["tcp_event", "process_event", "socket_elsewhere"];
-const ENUMS = ["event_kind", "attribution", "first_fin", "counter"];
+
+/** One generated file: the layouts of a header's structures, as an object's BTF has them. */
+export interface LayoutFile {
+  readonly object: string;
+  readonly header: string;
+  readonly path: string;
+  readonly structs: readonly string[];
+  readonly enums: readonly string[];
+}
+
+export const LAYOUT_FILES: readonly LayoutFile[] = [
+  {
+    object: "tp_btf",
+    header: "bpf/tcp_event.h",
+    path: "bpf/tcp_event.gen.ts",
+    structs: ["tcp_event", "process_event", "socket_elsewhere"],
+    enums: ["event_kind", "attribution", "first_fin", "counter"],
+  },
+  {
+    object: "udp",
+    header: "bpf/udp_flow.h",
+    path: "bpf/udp_flow.gen.ts",
+    structs: ["udp_key", "udp_flow", "udp_socket"],
+    enums: ["udp_flag", "udp_counter"],
+  },
+];
 
 /** Compiler whose output is committed; another version makes other bytes from the same source. */
 export const CLANG_MAJOR = 14;
 
-/** Programs by object: one object a rung of the ladder. */
-export const OBJECTS = ["tp_btf"];
+/** Programs by object: one object a rung of the ladder, and one for UDP beside them. */
+export const OBJECTS = ["tp_btf", "udp"];
 
 /**
  * Compiles one object in memory.
@@ -18,7 +42,7 @@ export const OBJECTS = ["tp_btf"];
  * @throws {Error} If clang or llvm-strip is missing or fails; the message holds what they printed.
  */
 export async function compileObject(name: string): Promise<Uint8Array> {
-  const output = await Deno.makeTempFile({ suffix: ".bpf.o" });
+  const folder = await Deno.makeTempDir(), output = `${folder}/${name}.bpf.o`;
   try {
     await run(`clang-${CLANG_MAJOR}`, [
       "-g",
@@ -40,7 +64,7 @@ export async function compileObject(name: string): Promise<Uint8Array> {
     await run(`llvm-strip-${CLANG_MAJOR}`, ["-g", output]);
     return await Deno.readFile(output);
   } finally {
-    await Deno.remove(output);
+    await Deno.remove(folder, { recursive: true });
   }
 }
 
@@ -50,10 +74,10 @@ async function run(command: string, args: string[]): Promise<void> {
 }
 
 /** Source text of the layouts in an object's BTF. */
-export function generateEventLayouts(object: Uint8Array): string {
+export function generateLayouts({ header, structs, enums }: LayoutFile, object: Uint8Array): string {
   const types = readBtf(object);
-  return "// Do not edit; made by `deno task bpf` from bpf/tcp_event.h.\n" +
-    STRUCTS.map((name) => structSource(types, name)).join("") + ENUMS.map((name) => enumSource(types, name)).join("");
+  return `// Do not edit; made by \`deno task bpf\` from ${header}.\n` +
+    structs.map((name) => structSource(types, name)).join("") + enums.map((name) => enumSource(types, name)).join("");
 }
 
 function structSource(types: BtfTypes, name: string): string {
@@ -75,6 +99,8 @@ if (import.meta.main) {
     await Deno.writeFile(new URL(`${name}.bpf.o`, DIRECTORY), object);
     console.log(`bpf/${name}.bpf.o: ${object.length} bytes`);
   }
-  const first = await Deno.readFile(new URL(`${OBJECTS[0]}.bpf.o`, DIRECTORY));
-  await Deno.writeTextFile(new URL("tcp_event.gen.ts", DIRECTORY), generateEventLayouts(first));
+  for (const file of LAYOUT_FILES) {
+    const object = await Deno.readFile(new URL(`${file.object}.bpf.o`, DIRECTORY));
+    await Deno.writeTextFile(new URL(`../${file.path}`, DIRECTORY), generateLayouts(file, object));
+  }
 }
