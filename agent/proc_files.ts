@@ -7,7 +7,7 @@ import { type ProcessKey, readArguments } from "./event.ts";
 export interface ProcFiles {
   readonly executable_path: string;
   readonly comm: string;
-  /** Arguments joined by single spaces. */
+  /** Arguments separated by NUL, secrets and all. */
   readonly command_line: string;
   /** /proc/PID/cgroup (cgroups(7)). */
   readonly cgroup: string;
