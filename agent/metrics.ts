@@ -31,6 +31,7 @@ const COUNTER_HELP: Readonly<Record<keyof AgentLedger, string>> = {
   udp_map_full_datagrams: "UDP datagrams counted without their peer, because the map of flows was full",
   udp_lost_datagrams: "UDP datagrams not counted, because there was no room for their socket either",
   udp_lost_bytes: "Bytes of those datagrams",
+  udp_missed_calls: "UDP calls that no program counted, as another ran on that processor",
   udp_peer_unknown_datagrams: "UDP datagrams whose peer no program could see",
 };
 

@@ -3,6 +3,7 @@
 import { UDP_COUNTER, UDP_FLOW, UDP_KEY, UDP_SOCKET } from "../bpf/udp_flow.gen.ts";
 import { BpfObject, LibbpfError } from "../ffi/libbpf.ts";
 import { hasTracepoint, setInnerMap, takeEntries } from "../ffi/libbpf_maps.ts";
+import { readKernelFile } from "../ffi/libc.ts";
 import { checkLayouts } from "./layout.ts";
 import {
   readUdpRecord,
@@ -26,28 +27,42 @@ export interface UdpCounters {
   readonly udp_lost_bytes: number;
   /** Datagrams whose peer no program could see, such as recv(2) on a socket that is not connected. */
   readonly udp_peer_unknown_datagrams: number;
+  /** Calls that were not counted, at most: the kernel leaves a program out where another thread was preempted within it. */
+  readonly udp_missed_calls: number;
 }
 
 /** Maps that both objects use, so that processes describe themselves once and in one ring. */
 const SHARED_MAPS = ["events", "described", "counters"] as const;
 /** Since 6.3: calls of send and receive with their lengths, and the peers that calls name on the way. */
 const TRACEPOINTS = ["sock_send_length", "sock_recv_length"] as const;
-const COUNTING = {
-  tracing: ["skyfall_udp_sent", "skyfall_udp_received"],
-  cgroup: ["skyfall_udp_to_ipv4", "skyfall_udp_to_ipv6", "skyfall_udp_from_ipv4", "skyfall_udp_from_ipv6"],
-} as const;
-/** Older kernels: peers alone. */
-const SEEING = {
-  tracing: [],
-  cgroup: [
-    "skyfall_udp_seen_connect4",
-    "skyfall_udp_seen_connect6",
-    "skyfall_udp_seen_to_ipv4",
-    "skyfall_udp_seen_to_ipv6",
-    "skyfall_udp_seen_from_ipv4",
-    "skyfall_udp_seen_from_ipv6",
-  ],
-} as const;
+/** What is attached: `tracing` in this order. */
+interface ProgramSet {
+  readonly tracing: readonly string[];
+  readonly cgroup: readonly string[];
+}
+const PEERS = ["skyfall_udp_to_ipv4", "skyfall_udp_to_ipv6", "skyfall_udp_from_ipv4", "skyfall_udp_from_ipv6"];
+export const UDP_PROGRAMS = {
+  counting: { tracing: ["skyfall_udp_sent", "skyfall_udp_received"], cgroup: PEERS },
+  /** Where a thread can be preempted within a tracepoint's program, each has a second that counts what the first could not. */
+  countingTwice: {
+    tracing: ["skyfall_udp_sent_1", "skyfall_udp_sent_2", "skyfall_udp_received_1", "skyfall_udp_received_2"],
+    cgroup: PEERS,
+  },
+  /** Older kernels: peers alone. */
+  seeing: {
+    tracing: [],
+    cgroup: [
+      "skyfall_udp_seen_connect4",
+      "skyfall_udp_seen_connect6",
+      "skyfall_udp_seen_to_ipv4",
+      "skyfall_udp_seen_to_ipv6",
+      "skyfall_udp_seen_from_ipv4",
+      "skyfall_udp_seen_from_ipv6",
+    ],
+  },
+} as const satisfies Readonly<Record<string, ProgramSet>>;
+/** The first kernel, as 1,000 * major + minor, whose tracepoints may be preempted. */
+const PREEMPTIBLE_SINCE = 6_019;
 const OBJECT = new URL("../bpf/udp.bpf.o", import.meta.url);
 /** UDP_FLOWS_MAX of bpf/udp.bpf.h, and how full a map may be before it is taken early. */
 const FLOWS_MAX = 65_536, FLOWS_EARLY = FLOWS_MAX / 2;
@@ -78,23 +93,31 @@ export class UdpPrograms implements Disposable {
   readonly #object: BpfObject;
   readonly #flows: TwoGenerations;
   readonly #rest: TwoGenerations;
+  /** Without the tracepoints only peers are known. */
+  readonly amountsKnown: boolean;
+  readonly #tracing: readonly string[];
   #takenFlows = 0;
   #takenMapFull = 0;
 
   /**
    * @param rung The object whose ring buffer tells of the processes.
    * @param cgroupRoot Where the peers of sockets that are not connected are learned; null where that cannot be.
-   * @param amountsKnown Whether the kernel has the tracepoints; without them only peers are learned.
+   * @param mode Which programs, as the kernel allows.
    * @throws {LibbpfError} If the kernel refuses.
    * @throws {TypeError} If the object's structures are laid out otherwise than this agent reads them.
    */
-  constructor(rung: BpfObject, cgroupRoot: string | null, readonly amountsKnown: boolean) {
+  constructor(rung: BpfObject, cgroupRoot: string | null, mode: keyof typeof UDP_PROGRAMS) {
     const elf = Deno.readFileSync(OBJECT);
     checkLayouts(elf, { udp_key: UDP_KEY, udp_flow: UDP_FLOW, udp_socket: UDP_SOCKET });
-    const [wanted, unwanted] = amountsKnown ? [COUNTING, SEEING] : [SEEING, COUNTING];
+    const wanted: ProgramSet = UDP_PROGRAMS[mode], names = [...wanted.tracing, ...wanted.cgroup];
+    const without = Object.values(UDP_PROGRAMS).flatMap(({ tracing, cgroup }) => [...tracing, ...cgroup]).filter((name) =>
+      !names.includes(name)
+    );
+    this.amountsKnown = mode !== "seeing";
     using stack = new DisposableStack();
     const shared = new Map(SHARED_MAPS.map((name) => [name, rung.mapFd(name)]));
-    this.#object = stack.use(BpfObject.load(elf, { without: [...unwanted.tracing, ...unwanted.cgroup], shared }));
+    this.#object = stack.use(BpfObject.load(elf, { without, shared }));
+    this.#tracing = wanted.tracing;
     this.#flows = new TwoGenerations(this.#object, "udp_flows");
     this.#rest = new TwoGenerations(this.#object, "udp_rest");
     // Peers first: a call that ends before they are told would have none.
@@ -135,7 +158,14 @@ export class UdpPrograms implements Disposable {
       udp_lost_datagrams: values[UDP_COUNTER.UDP_COUNTER_LOST_DATAGRAMS]!,
       udp_lost_bytes: values[UDP_COUNTER.UDP_COUNTER_LOST_BYTES]!,
       udp_peer_unknown_datagrams: values[UDP_COUNTER.UDP_COUNTER_PEER_UNKNOWN]!,
+      udp_missed_calls: Math.max(0, this.#missedRuns() - values[UDP_COUNTER.UDP_COUNTER_RESCUED]!),
     };
+  }
+
+  /** Of the first programs: what they missed and the second did not is rescued. */
+  #missedRuns(): number {
+    const first = this.#tracing.filter((program) => !program.endsWith("_2"));
+    return first.reduce((sum, program) => sum + Number(this.#object.missedRuns(program)), 0);
   }
 
   [Symbol.dispose](): void {
@@ -152,10 +182,16 @@ export function attachUdp(
   const missing = cgroupRoot === null ? "no control group hierarchy of version 2 is mounted" : null;
   if (missing !== null && !amountsKnown) return { udp: null, missing };
   try {
-    const udp = new UdpPrograms(rung, cgroupRoot, amountsKnown);
+    const udp = new UdpPrograms(rung, cgroupRoot, amountsKnown ? countingMode() : "seeing");
     return { udp, missing: missing === null ? null : `peers of sockets that are not connected are unknown: ${missing}` };
   } catch (error) {
     if (!(error instanceof LibbpfError)) throw error;
     return { udp: null, missing: error.message };
   }
+}
+
+function countingMode(): "counting" | "countingTwice" {
+  const release = new TextDecoder().decode(readKernelFile("/proc/sys/kernel/osrelease", 64) ?? new Uint8Array(0));
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(release) ?? [];
+  return Number(major) * 1_000 + Number(minor) < PREEMPTIBLE_SINCE ? "counting" : "countingTwice";
 }

@@ -22,6 +22,32 @@ int BPF_PROG(skyfall_udp_received, struct sock *sk, int result, int flags)
 	return is_udp(sk) ? on_udp_call(sk, result, flags, false) : 0;
 }
 
+/* In place of these two, where a thread can be preempted within them. */
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(skyfall_udp_sent_1, struct sock *sk, int result, int flags)
+{
+	return is_udp(sk) ? on_udp_call_first(sk, result, 0, true) : 0;
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(skyfall_udp_sent_2, struct sock *sk, int result, int flags)
+{
+	return is_udp(sk) ? on_udp_call_second(sk, result, 0, true) : 0;
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(skyfall_udp_received_1, struct sock *sk, int result, int flags)
+{
+	return is_udp(sk) ? on_udp_call_first(sk, result, flags, false) : 0;
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(skyfall_udp_received_2, struct sock *sk, int result, int flags)
+{
+	return is_udp(sk) ? on_udp_call_second(sk, result, flags, false) : 0;
+}
+
 SEC("cgroup/sendmsg4")
 int skyfall_udp_to_ipv4(struct bpf_sock_addr *ctx)
 {

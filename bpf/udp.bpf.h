@@ -33,6 +33,14 @@ struct {
 	__type(value, struct udp_peer);
 } udp_peers SEC(".maps");
 
+/* Of a task's current call: 1 if the first of two programs has counted it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, UDP_PEERS_MAX);
+	__type(key, __u64);
+	__type(value, __u64);
+} udp_counted SEC(".maps");
+
 /*
  * Flows in two generations. Putting the other one in place waits until no program uses the first any more (the kernel
  * calls synchronize_rcu() when a map of maps is updated), so that the agent reads and empties it without losing a byte.
@@ -278,6 +286,38 @@ static __always_inline int on_udp_call(struct sock *sk, int result, int flags, b
 		copy_words(flow->local_address, named->source_address);
 	add_to_udp_flow(flow, sent, result, datagrams);
 	return 0;
+}
+
+/*
+ * Where a thread can be preempted within a tracepoint's program (since 6.19), the kernel leaves that program out for any
+ * other thread on the processor meanwhile. So there are two, one after the other: the second counts what the first did not.
+ * Whatever is doubtful is left uncounted, never counted twice.
+ */
+static __always_inline int on_udp_call_first(struct sock *sk, int result, int flags, bool sent)
+{
+	__u64 task = bpf_get_current_task(), yes = 1;
+	__u64 *counted = bpf_map_lookup_elem(&udp_counted, &task);
+
+	if (counted)
+		*counted = 1;
+	else
+		bpf_map_update_elem(&udp_counted, &task, &yes, BPF_ANY);
+	return on_udp_call(sk, result, flags, sent);
+}
+
+static __always_inline int on_udp_call_second(struct sock *sk, int result, int flags, bool sent)
+{
+	__u64 task = bpf_get_current_task();
+	__u64 *counted = bpf_map_lookup_elem(&udp_counted, &task);
+
+	if (!counted)
+		return 0;
+	if (*counted) {
+		*counted = 0;
+		return 0;
+	}
+	count_udp(UDP_COUNTER_RESCUED, 1);
+	return on_udp_call(sk, result, flags, sent);
 }
 
 /* A thread names the peer of its call. */

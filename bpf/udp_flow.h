@@ -65,7 +65,8 @@ enum udp_counter {
 	UDP_COUNTER_LOST_DATAGRAMS = 2, /* datagrams not counted, because that map was full too */
 	UDP_COUNTER_LOST_BYTES = 3,
 	UDP_COUNTER_PEER_UNKNOWN = 4,   /* datagrams whose peer the programs could not see */
-	UDP_COUNTER_MAX = 5,
+	UDP_COUNTER_RESCUED = 5,        /* calls that only the second program counted */
+	UDP_COUNTER_MAX = 6,
 };
 
 #endif

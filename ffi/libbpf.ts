@@ -31,6 +31,10 @@ const LIBBPF_SYMBOLS = {
   bpf_program__attach_cgroup: { parameters: ["pointer", "i32"], result: "pointer" },
   // struct bpf_link *bpf_program__attach_iter(const struct bpf_program *prog, const struct bpf_iter_attach_opts *opts)
   bpf_program__attach_iter: { parameters: ["pointer", "pointer"], result: "pointer" },
+  // int bpf_program__fd(const struct bpf_program *prog)
+  bpf_program__fd: { parameters: ["pointer"], result: "i32" },
+  // int bpf_obj_get_info_by_fd(int bpf_fd, void *info, __u32 *info_len)
+  bpf_obj_get_info_by_fd: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int bpf_link__fd(const struct bpf_link *link)
   bpf_link__fd: { parameters: ["pointer"], result: "i32" },
   // int bpf_link__destroy(struct bpf_link *link)
@@ -54,6 +58,8 @@ const PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1;
 const PAGE_BYTES = 4_096;
 const RING_HEADER_BYTES = 8;
 const RING_BUSY = 0x8000_0000, RING_DISCARDED = 0x4000_0000;
+/** `struct bpf_prog_info` up to and with its recursion_misses, in words of 8 bytes. */
+const PROGRAM_INFO_WORDS = 27, RECURSION_MISSES_WORD = 26;
 const ITERATOR_BUFFER_BYTES = 1 << 18;
 const LOG_LINES_MAX = 100, LOG_BYTES_MAX = 1 << 20;
 /** enum libbpf_print_level: warnings, the verifier's words among them, then information; beyond it is tracing. */
@@ -216,6 +222,15 @@ export class BpfObject implements Disposable {
       if (result < 0) throw failure(`read counter ${index} of map "${map}"`, result);
       return values.reduce((sum, value) => sum + value, 0n);
     });
+  }
+
+  /** Runs of a program that the kernel left out, because it ran already on that processor (since 5.12; 0 before). */
+  missedRuns(program: string): bigint {
+    const { bpf } = open();
+    const info = new BigUint64Array(PROGRAM_INFO_WORDS), bytes = new Uint32Array([info.byteLength]);
+    const result = bpf.bpf_obj_get_info_by_fd(bpf.bpf_program__fd(this.#program(program)), info, bytes);
+    if (result < 0) throw failure(`read the state of program "${program}"`, result);
+    return info[RECURSION_MISSES_WORD]!;
   }
 
   [Symbol.dispose](): void {

@@ -35,7 +35,8 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     assert.equal(ledger("agent").flow_records, ledger("collector").events_published);
     const sql = `select sum(bytes_sent)::bigint as bytes from flow where observer_role = 'client' and server_port in (${
       plans.map(({ port }) => port).join()
-    })`;
+    })
+      and contains(process_command_line, 'traffic/client.ts')`;
     const { stdout: answer } = await runJob(["sql", sql, "--lake", `${data}/lake`, "--format", "json"]);
     assert.equal(JSON.parse(answer)[0].bytes, plans.reduce((sum, { client }) => sum + client.sent_bytes, 0));
   });

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { type Flow } from "../agent/flow.ts";
 import { cgroupRoot } from "../agent/cgroups.ts";
+import { selfTestUdp } from "../agent/known_answer_udp.ts";
 import { OwnTraffic } from "../agent/own_traffic.ts";
 import { ProcessTable } from "../agent/processes.ts";
 import { UdpConversations } from "../agent/udp_conversations.ts";
@@ -53,7 +54,7 @@ testWith(missing, "UDP: nothing is lost or told twice while datagrams flow and f
   const { counted, reported, flows } = await observeUdp("busy", ["--interim-interval-ms", "100"], false);
   assert.equal(counted.reduce((sum, { tx_datagrams }) => sum + tx_datagrams, 0), 160_000);
   assert.deepEqual(reported, counted);
-  assert.ok(flows.length > 5 * counted.length, `${flows.length} flows`);
+  assert.ok(flows.length > 2 * counted.length, `${flows.length} flows`);
 });
 
 testWith(missing, "UDP: where there are too many peers at once every byte is still counted, some under no peer", async () => {
@@ -70,7 +71,7 @@ testWith(missing, "UDP: sockets that were open before the agent have their owner
 
 testWith(missing, "UDP: on a kernel without the tracepoints peers, roles and processes are told, and amounts as unknown", async () => {
   using rung = BpfObject.load(Deno.readFileSync(new URL("../bpf/tp_btf.bpf.o", import.meta.url)));
-  using udp = new UdpPrograms(rung, cgroupRoot()!, false);
+  using udp = new UdpPrograms(rung, cgroupRoot()!, "seeing");
   const flows: Flow[] = [];
   const conversations = new UdpConversations(new ProcessTable([]), () => 0, (flow) => flows.push(flow), new OwnTraffic(() => null));
   conversations.seed(udp.sockets());
@@ -82,6 +83,19 @@ testWith(missing, "UDP: on a kernel without the tracepoints peers, roles and pro
     `${records[i]!.pid} ${ROLES[role]} ${formatAddress(remote_address)}:${remote_port}`
   );
   assert.deepEqual(new Set(peers), new Set(counted.map(({ pid, role, remote }) => `${pid} ${role} ${remote}`)));
+});
+
+testWith(missing, "UDP: the pair of programs for kernels that preempt them counts every call once", async () => {
+  using rung = BpfObject.load(Deno.readFileSync(new URL("../bpf/tp_btf.bpf.o", import.meta.url)));
+  using udp = new UdpPrograms(rung, cgroupRoot()!, "countingTwice");
+  const wrong = selfTestUdp(udp, () => {}).filter(({ expected, actual }) => expected !== actual);
+  assert.deepEqual(wrong, []);
+  const counted = await runActor("quic"), pids = new Set(counted.map(({ pid }) => pid));
+  const taken = udp.take().filter(({ pid }) => pids.has(pid));
+  const amounts = (of: readonly Pick<UdpTalk, "pid" | "tx_bytes" | "tx_datagrams" | "rx_bytes" | "rx_datagrams">[]) =>
+    of.map((t) => [t.pid, t.tx_bytes, t.tx_datagrams, t.rx_bytes, t.rx_datagrams].join()).sort();
+  assert.deepEqual(amounts(taken), amounts(counted));
+  assert.equal(udp.counters().udp_missed_calls, 0);
 });
 
 /** What the lake should say of a process that talked to or from one service. */
