@@ -23,7 +23,7 @@ int skyfall_live(struct bpf_iter__tcp *ctx)
 	struct sock_common *common = ctx->sk_common;
 	struct followed_socket unseen = {};
 	struct followed_socket *followed;
-	struct tcp_event event;
+	struct tcp_event event = {}; /* kernels before 6.3 want all that is handed on to be written first */
 	struct tcp_sock *tp;
 
 	if (!common)
