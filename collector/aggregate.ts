@@ -48,6 +48,8 @@ export const ROLE_CLIENT = 1, ROLE_SERVER = 2;
 
 /** `skyfall_flow.end_reason`. */
 const CLOSED = 1, RESET = 2, TIMEOUT = 3, REFUSED = 4, CONNECT_TIMEOUT = 5, CONNECT_FAILED = 6;
+/** `skyfall_flow.attribution_source`: accept(2). */
+const ATTRIBUTION_ACCEPT = 6;
 
 /**
  * Rows of one worker. A table of row numbers with linear probing points into dense rows, so that memory is touched only as
@@ -244,7 +246,10 @@ export class FlowTable {
     if (end > v[to + VALUE.window_end]!) v[to + VALUE.window_end] = end;
     v[to + VALUE.identity] = identity;
     v[to + VALUE.role_source] = strongest(v[to + VALUE.role_source]!, view.getUint32(at + F.role_source.offset));
-    v[to + VALUE.attribution_source] = strongest(v[to + VALUE.attribution_source]!, view.getUint32(at + F.attribution_source.offset));
+    v[to + VALUE.attribution_source] = strongestAttribution(
+      v[to + VALUE.attribution_source]!,
+      view.getUint32(at + F.attribution_source.offset),
+    );
     v[to + VALUE.event_count]!++;
   }
 
@@ -299,6 +304,11 @@ export class FlowTable {
 /** Evidence is numbered from the strongest, 1, to the weakest; 0 is none. */
 function strongest(a: number, b: number): number {
   return a === 0 || b !== 0 && b < a ? b : a;
+}
+
+/** As `strongest()`, but that accept(2), numbered last, is as strong as connect(2); no row has both. */
+function strongestAttribution(a: number, b: number): number {
+  return a === ATTRIBUTION_ACCEPT || b === ATTRIBUTION_ACCEPT ? ATTRIBUTION_ACCEPT : strongest(a, b);
 }
 
 function getUint64(view: DataView, at: number): number {
