@@ -10,6 +10,8 @@ const LIBBPF_SYMBOLS = {
   libbpf_num_possible_cpus: { parameters: [], result: "i32" },
   // struct bpf_object *bpf_object__open_mem(const void *obj_buf, size_t obj_buf_sz, const struct bpf_object_open_opts *opts)
   bpf_object__open_mem: { parameters: ["buffer", "usize", "pointer"], result: "pointer" },
+  // int bpf_program__set_autoload(struct bpf_program *prog, bool autoload)
+  bpf_program__set_autoload: { parameters: ["pointer", "bool"], result: "i32" },
   // int bpf_object__load(struct bpf_object *obj)
   bpf_object__load: { parameters: ["pointer"], result: "i32" },
   // void bpf_object__close(struct bpf_object *obj)
@@ -20,6 +22,8 @@ const LIBBPF_SYMBOLS = {
   bpf_object__find_map_fd_by_name: { parameters: ["pointer", "buffer"], result: "i32" },
   // struct bpf_link *bpf_program__attach(const struct bpf_program *prog)
   bpf_program__attach: { parameters: ["pointer"], result: "pointer" },
+  // struct bpf_link *bpf_program__attach_kprobe(const struct bpf_program *prog, bool retprobe, const char *func_name)
+  bpf_program__attach_kprobe: { parameters: ["pointer", "bool", "buffer"], result: "pointer" },
   // struct bpf_link *bpf_program__attach_cgroup(const struct bpf_program *prog, int cgroup_fd)
   bpf_program__attach_cgroup: { parameters: ["pointer", "i32"], result: "pointer" },
   // struct bpf_link *bpf_program__attach_iter(const struct bpf_program *prog, const struct bpf_iter_attach_opts *opts)
@@ -30,6 +34,12 @@ const LIBBPF_SYMBOLS = {
   bpf_link__destroy: { parameters: ["pointer"], result: "i32" },
   // int bpf_iter_create(int link_fd)
   bpf_iter_create: { parameters: ["i32"], result: "i32" },
+  // int bpf_program__fd(const struct bpf_program *prog)
+  bpf_program__fd: { parameters: ["pointer"], result: "i32" },
+  // int bpf_prog_test_run_opts(int prog_fd, struct bpf_test_run_opts *opts)
+  bpf_prog_test_run_opts: { parameters: ["i32", "buffer"], result: "i32" },
+  // int bpf_map_get_next_key(int fd, const void *key, void *next_key)
+  bpf_map_get_next_key: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int bpf_map_lookup_elem(int fd, const void *key, void *value)
   bpf_map_lookup_elem: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
 } as const;
@@ -51,7 +61,10 @@ const ITERATOR_BUFFER_BYTES = 1 << 20;
 const LOG_LINES_MAX = 200;
 /** enum libbpf_print_level: warnings, the verifier's words among them, then information; beyond it is tracing. */
 const LIBBPF_INFO = 1;
-const EPERM = 1, EAGAIN = 11, EACCES = 13, ESRCH = 3;
+const EPERM = 1, ENOENT = 2, EAGAIN = 11, EACCES = 13, ESRCH = 3;
+/** Offsets in `struct bpf_object_open_opts` and `struct bpf_test_run_opts`; each begins with its own size. */
+const OPEN_OPTS_BYTES = 56, OPEN_OPTS_BTF_PATH = 48;
+const TEST_RUN_OPTS_BYTES = 80, TEST_RUN_CTX_IN = 32, TEST_RUN_CTX_SIZE_IN = 48;
 
 type Libbpf = Deno.DynamicLibrary<typeof LIBBPF_SYMBOLS>["symbols"];
 type Libc = Deno.DynamicLibrary<typeof LIBC_SYMBOLS>["symbols"];
@@ -115,6 +128,14 @@ function cString(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text + "\0");
 }
 
+/** How an object is loaded otherwise than it says itself. */
+export interface LoadOptions {
+  /** Programs that are not wanted here. */
+  readonly leaveOut?: readonly string[];
+  /** Path of type information (BTF, raw) of this kernel, where the kernel has none of its own. */
+  readonly btfPath?: string;
+}
+
 /** A BPF object in the kernel. Disposing of it detaches and unloads everything. */
 export class BpfObject implements Disposable {
   readonly #object: Deno.PointerValue;
@@ -130,23 +151,34 @@ export class BpfObject implements Disposable {
    *
    * @throws {LibbpfError} If the kernel refuses; `log` holds the verifier's words.
    */
-  static load(elf: Uint8Array<ArrayBuffer>): BpfObject {
+  static load(elf: Uint8Array<ArrayBuffer>, { leaveOut = [], btfPath }: LoadOptions = {}): BpfObject {
     const { bpf } = open();
-    const object = bpf.bpf_object__open_mem(elf, BigInt(elf.length), null);
+    const path = btfPath === undefined ? null : cString(btfPath);
+    const options = new BigUint64Array(OPEN_OPTS_BYTES / 8);
+    options[0] = BigInt(OPEN_OPTS_BYTES);
+    options[OPEN_OPTS_BTF_PATH / 8] = Deno.UnsafePointer.value(path && Deno.UnsafePointer.of(path));
+    const object = bpf.bpf_object__open_mem(elf, BigInt(elf.length), Deno.UnsafePointer.of(options));
     if (object === null) throw failure("open the BPF object", lastErrno());
+    using stack = new DisposableStack();
+    const opened = stack.use(new BpfObject(object));
+    for (const name of leaveOut) bpf.bpf_program__set_autoload(opened.#program(name), false);
     const result = bpf.bpf_object__load(object);
-    if (result < 0) {
-      const error = failure("load the BPF programs", result);
-      bpf.bpf_object__close(object);
-      throw error;
-    }
-    return new BpfObject(object);
+    if (result < 0) throw failure("load the BPF programs", result);
+    stack.move();
+    return opened;
   }
 
   /** Attaches a program where its section name says. */
   attach(program: string): void {
     const link = open().bpf.bpf_program__attach(this.#program(program));
     if (link === null) throw failure(`attach program "${program}"`, lastErrno());
+    this.#links.push(link);
+  }
+
+  /** Attaches a program to the entry of another kernel function than its section names. */
+  attachKprobe(program: string, kernelFunction: string): void {
+    const link = open().bpf.bpf_program__attach_kprobe(this.#program(program), false, cString(kernelFunction));
+    if (link === null) throw failure(`attach program "${program}" to kernel function "${kernelFunction}"`, lastErrno());
     this.#links.push(link);
   }
 
@@ -178,6 +210,33 @@ export class BpfObject implements Disposable {
       const bytes = readAgain(file, buffer);
       if (bytes === 0) return;
       onBytes(buffer.subarray(0, bytes));
+    }
+  }
+
+  /** Runs a program of type raw_tp once with one argument; it is attached nowhere. Since Linux 5.10. */
+  runOnce(program: string, argument: bigint): void {
+    const { bpf } = open();
+    const args = BigUint64Array.of(argument);
+    const options = new DataView(new ArrayBuffer(TEST_RUN_OPTS_BYTES));
+    options.setBigUint64(0, BigInt(TEST_RUN_OPTS_BYTES), true);
+    options.setBigUint64(TEST_RUN_CTX_IN, Deno.UnsafePointer.value(Deno.UnsafePointer.of(args)), true);
+    options.setUint32(TEST_RUN_CTX_SIZE_IN, args.byteLength, true);
+    const result = bpf.bpf_prog_test_run_opts(bpf.bpf_program__fd(this.#program(program)), options.buffer);
+    if (result < 0) throw failure(`run program "${program}"`, result);
+  }
+
+  /** Keys of a hash map of 64-bit keys; one that is added or deleted meanwhile may be among them or not, or be there twice. */
+  *keys(map: string): Generator<bigint> {
+    const { bpf } = open();
+    const fd = this.#mapFd(map);
+    const next = new BigUint64Array(1);
+    let key: BigUint64Array<ArrayBuffer> | null = null;
+    for (;;) {
+      const result = bpf.bpf_map_get_next_key(fd, key, next);
+      if (result === -ENOENT) return;
+      if (result < 0) throw failure(`walk map "${map}"`, result);
+      yield next[0]!;
+      key = next.slice();
     }
   }
 
