@@ -1,7 +1,7 @@
 /** Every generated file is what its generator makes today. */
 
 import assert from "node:assert/strict";
-import { CLANG_MAJOR, compileObject, generateEventLayouts, OBJECTS } from "../tools/build_bpf.ts";
+import { CLANG_MAJOR, compileObject, generateEventLayouts, generateKprobeHooks, OBJECTS } from "../tools/build_bpf.ts";
 import { GENERATED } from "../tools/generate.ts";
 import { missingCommand, testWith } from "./require.ts";
 import { PROJECT, readSource } from "./sources.ts";
@@ -16,6 +16,11 @@ for (const { path, make } of GENERATED) {
 Deno.test("bpf/tcp_event.gen.ts is fresh; else run deno task bpf", async () => {
   const object = await Deno.readFile(new URL(`bpf/${OBJECTS[0]}.bpf.o`, PROJECT));
   assert.equal(await readSource("bpf/tcp_event.gen.ts"), generateEventLayouts(object));
+});
+
+Deno.test("bpf/kprobe_hook.gen.ts is fresh; else run deno task bpf", async () => {
+  const object = await Deno.readFile(new URL("bpf/kprobe.bpf.o", PROJECT));
+  assert.equal(await readSource("bpf/kprobe_hook.gen.ts"), generateKprobeHooks(object));
 });
 
 for (const name of OBJECTS) {

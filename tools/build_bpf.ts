@@ -4,13 +4,14 @@ import { type BtfTypes, readBtf } from "../lib/btf.ts";
 
 const DIRECTORY = new URL("../bpf/", import.meta.url);
 const STRUCTS = ["tcp_event", "process_event", "socket_owner"];
+const KPROBE_ENUMS = ["kprobe_hook"];
 const ENUMS = ["event_kind", "attribution", "first_fin", "counter"];
 
 /** Compiler whose output is committed; another version makes other bytes from the same source. */
 export const CLANG_MAJOR = 14;
 
 /** Programs by object: one object a rung of the ladder. */
-export const OBJECTS = ["tp_btf"];
+export const OBJECTS = ["tp_btf", "kprobe"];
 
 /**
  * Compiles one object in memory.
@@ -18,7 +19,8 @@ export const OBJECTS = ["tp_btf"];
  * @throws {Error} If clang or llvm-strip is missing or fails; the message holds what they printed.
  */
 export async function compileObject(name: string): Promise<Uint8Array> {
-  const output = await Deno.makeTempFile({ suffix: ".bpf.o" });
+  const folder = await Deno.makeTempDir();
+  const output = `${folder}/${name}.bpf.o`;
   try {
     await run(`clang-${CLANG_MAJOR}`, [
       "-g",
@@ -40,13 +42,19 @@ export async function compileObject(name: string): Promise<Uint8Array> {
     await run(`llvm-strip-${CLANG_MAJOR}`, ["-g", output]);
     return await Deno.readFile(output);
   } finally {
-    await Deno.remove(output);
+    await Deno.remove(folder, { recursive: true });
   }
 }
 
 async function run(command: string, args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(command, { args, cwd: DIRECTORY, stdout: "null", stderr: "piped" }).output();
   if (!success) throw new Error(`Cannot run "${command} ${args.join(" ")}": ${new TextDecoder().decode(stderr)}`);
+}
+
+/** Source text of the hooks in the BTF of the object "kprobe". */
+export function generateKprobeHooks(object: Uint8Array): string {
+  const types = readBtf(object);
+  return "// Do not edit; made by `deno task bpf` from bpf/kprobe_hook.h.\n" + KPROBE_ENUMS.map((name) => enumSource(types, name)).join("");
 }
 
 /** Source text of the layouts in an object's BTF. */
@@ -77,4 +85,6 @@ if (import.meta.main) {
   }
   const first = await Deno.readFile(new URL(`${OBJECTS[0]}.bpf.o`, DIRECTORY));
   await Deno.writeTextFile(new URL("tcp_event.gen.ts", DIRECTORY), generateEventLayouts(first));
+  const kprobe = await Deno.readFile(new URL("kprobe.bpf.o", DIRECTORY));
+  await Deno.writeTextFile(new URL("kprobe_hook.gen.ts", DIRECTORY), generateKprobeHooks(kprobe));
 }

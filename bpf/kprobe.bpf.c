@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Rungs kprobe, kprobe-elf and kprobe-min-btf: entry probes of kernel functions, and one return probe as a check. */
+#include "rung_kprobe.bpf.h"
+#include "conversation.bpf.h"
+#include "kprobe_hook.h"
+
+/* Bounds. */
+#define SNAPSHOTS_BYTES (256 * 1024)
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HOOK_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} hooks SEC(".maps");
+
+/* Answers of skyfall_snapshot; the agent reads them before it asks for more than fit. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, SNAPSHOTS_BYTES);
+} snapshots SEC(".maps");
+
+/* Not inlined: its parameter brings the enumeration into the object's BTF. */
+static __noinline int count_hook(enum kprobe_hook hook)
+{
+	__u32 index = hook;
+	__u64 *value = bpf_map_lookup_elem(&hooks, &index);
+
+	if (value)
+		*value += 1;
+	return 0;
+}
+
+static __always_inline bool is_tcp(const struct sock *sk)
+{
+	__u16 family = KERNEL_READ(sk, __sk_common.skc_family);
+
+	return (family == AF_INET || family == AF_INET6) && KERNEL_READ(sk, sk_protocol) == IPPROTO_TCP;
+}
+
+/* The socket still holds the old state. It does not see moves to SYN-RECV and LISTEN, which the kernel makes elsewhere. */
+SEC("kprobe/tcp_set_state")
+int BPF_KPROBE(skyfall_state, struct sock *sk, int new_state)
+{
+	int old_state = KERNEL_READ(sk, __sk_common.skc_state);
+	struct followed_socket *known;
+
+	count_hook(HOOK_TCP_SET_STATE);
+	if (!is_tcp(sk) || old_state == new_state)
+		return 0;
+	if (new_state == TCP_SYN_SENT) {
+		known = followed_of(sk);
+		if (known && known->active_open && !known->ended) /* skyfall_v4_connect or skyfall_v6_connect took it in */
+			return 0;
+	}
+	return on_state(sk, old_state, new_state);
+}
+
+SEC("kprobe/tcp_v4_connect")
+int BPF_KPROBE(skyfall_v4_connect, struct sock *sk)
+{
+	count_hook(HOOK_TCP_V4_CONNECT);
+	if (is_tcp(sk))
+		on_connect(sk);
+	return 0;
+}
+
+SEC("kprobe/tcp_v6_connect")
+int BPF_KPROBE(skyfall_v6_connect, struct sock *sk)
+{
+	count_hook(HOOK_TCP_V6_CONNECT);
+	if (is_tcp(sk))
+		on_connect(sk);
+	return 0;
+}
+
+/* A check alone: a return probe misses the calls that were waiting before it was attached, and those beyond its pool. */
+SEC("kretprobe/inet_csk_accept")
+int BPF_KRETPROBE(skyfall_accept, struct sock *accepted)
+{
+	if (accepted && is_tcp(accepted))
+		count_hook(HOOK_INET_CSK_ACCEPT);
+	return 0;
+}
+
+/* Once for each connection that accept(2) takes, in the context of the process that called it. */
+SEC("kprobe/security_sock_graft")
+int BPF_KPROBE(skyfall_graft, struct sock *sk)
+{
+	struct followed_socket *known;
+
+	if (!is_tcp(sk))
+		return 0;
+	count_hook(HOOK_SECURITY_SOCK_GRAFT);
+	known = followed_of(sk);
+	if (!known)
+		known = follow(sk);
+	if (known)
+		on_owner_close(known, ATTRIBUTION_ACCEPT);
+	return 0;
+}
+
+/* Attached to __ip4_datagram_connect where connect(2) of UDP no longer comes through this one. */
+SEC("kprobe/ip4_datagram_connect")
+int BPF_KPROBE(skyfall_ip4_datagram)
+{
+	return count_hook(HOOK_IP4_DATAGRAM_CONNECT);
+}
+
+SEC("kprobe/ip6_datagram_connect")
+int BPF_KPROBE(skyfall_ip6_datagram)
+{
+	return count_hook(HOOK_IP6_DATAGRAM_CONNECT);
+}
+
+SEC("kprobe/inet_csk_listen_start")
+int BPF_KPROBE(skyfall_listen, struct sock *sk)
+{
+	if (!is_tcp(sk))
+		return 0;
+	if (!followed_of(sk))
+		follow(sk); /* its end must have the same identifier */
+	on_listen(sk, tcp_sock_of(sk), EVENT_LISTEN_STARTED);
+	return 0;
+}
+
+/* The last close(2), in the owner's context. */
+SEC("kprobe/inet_release")
+int BPF_KPROBE(skyfall_release, struct socket *socket)
+{
+	struct sock *sk = KERNEL_READ(socket, sk);
+	struct followed_socket *known = sk ? followed_of(sk) : 0;
+
+	if (known && KERNEL_READ(sk, __sk_common.skc_state) != TCP_LISTEN)
+		on_release(known, socket_id(sk));
+	return 0;
+}
+
+/* The last that is heard of a TCP socket of either family. */
+SEC("kprobe/tcp_v4_destroy_sock")
+int BPF_KPROBE(skyfall_destroy, struct sock *sk)
+{
+	__u64 key = (__u64)(unsigned long)sk;
+
+	bpf_map_delete_elem(&sockets, &key);
+	return 0;
+}
+
+/*
+ * Where there are no iterators the agent walks its own map, and runs this once for each socket in it: attached nowhere,
+ * the first argument is the key. What it reads of a socket that is destroyed meanwhile is thrown away.
+ */
+SEC("raw_tp")
+int skyfall_snapshot(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct sock *sk = (struct sock *)(unsigned long)ctx->args[0];
+	struct kept_socket *kept = kept_of(sk);
+	struct followed_socket now;
+	struct tcp_event *event;
+	__u64 id;
+	__u8 state;
+
+	if (!kept)
+		return 0;
+	now = kept->followed;
+	id = kept->id;
+	state = KERNEL_READ(sk, __sk_common.skc_state);
+	if (state == TCP_CLOSE || state == TCP_SYN_SENT)
+		return 0;
+	event = bpf_ringbuf_reserve(&snapshots, sizeof(*event), 0);
+	if (!event)
+		return 0;
+	if (now.first_fin == FIRST_FIN_NONE)
+		take_quality(&now, tcp_sock_of(sk));
+	event->socket_cookie = id;
+	fill_tcp_event(event, tcp_sock_of(sk), &now, EVENT_SOCKET_LIVE, state);
+	kept = kept_of(sk);
+	if (kept && kept->id == id)
+		bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	else
+		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+#ifndef SKYFALL_KERNEL_TYPES
+#include "kprobe_iterators.bpf.h"
+#endif
+
+char LICENSE[] SEC("license") = "GPL";
