@@ -1,8 +1,10 @@
-/** The ladder of hooks: chooses a rung that this kernel offers, and hands on what its programs report. */
+/** Kernel programs at work: attaches those of a rung, and hands on what they report. */
 
+import { KPROBE_HOOK } from "../bpf/kprobe_hook.gen.ts";
 import { COUNTER } from "../bpf/tcp_event.gen.ts";
 import { BpfObject, type RingBuffer } from "../ffi/libbpf.ts";
 import { readKernelFile } from "../ffi/libc.ts";
+import { MemoryFile } from "../ffi/libc_memory_file.ts";
 import {
   EVENT_KIND,
   PROCESS_EVENT_BYTES,
@@ -17,18 +19,20 @@ import {
 } from "./event.ts";
 import { checkEventLayouts } from "./layout.ts";
 
-/** A way to observe conversations. The rungs above a chosen one are those that were found wanting. */
-export interface Rung {
-  readonly name: string;
-  /** Why this host cannot have it, or null. */
-  readonly missing: () => string | null;
-  readonly object: URL;
+/** The kernel programs of a rung of the ladder, and how they are attached on this host. */
+export interface RungPrograms {
+  readonly object: Uint8Array<ArrayBuffer>;
+  /** Type information of this kernel, where it has none of its own and the object needs it. */
+  readonly btf: Uint8Array<ArrayBuffer> | null;
+  /** Programs, each with the kernel function to enter from, or null where its section says it. */
+  readonly attach: readonly (readonly [program: string, kernelFunction: string | null])[];
+  /** Program that sees the last close(2) through the control group of every process, or null where a hook of `attach` does. */
+  readonly cgroupRelease: string | null;
+  /** How open sockets are found: iterators over all of them, or the programs' own map of those whose beginning they saw. */
+  readonly openSockets: "iterators" | "map";
+  /** Whether the object counts the calls of its hooks. */
+  readonly countsHooks: boolean;
 }
-
-/** Preferred first. */
-export const RUNGS: readonly Rung[] = [
-  { name: "tp_btf", missing: missingForTpBtf, object: new URL("../bpf/tp_btf.bpf.o", import.meta.url) },
-];
 
 /** Totals since the programs were attached, of every CPU. */
 export interface KernelCounters {
@@ -48,29 +52,16 @@ export interface EventHandlers {
 
 /** RING_BYTES of bpf/conversation.bpf.h. */
 const RING_BYTES = 8 * 1024 * 1024;
+/** SNAPSHOTS_BYTES of bpf/kprobe.bpf.c, and how many answers surely fit. */
+const SNAPSHOTS_BYTES = 256 * 1024, SNAPSHOTS_MAX = 1_024;
 const MOUNTS_BYTES_MAX = 1 << 20;
-
-/** No rung works on this host. */
-export class NoRungError extends Error {
-  override readonly name = "NoRungError";
-}
-
-/** The first rung that this host can have. */
-export function chooseRung(): Rung {
-  const reasons = RUNGS.map((rung) => ({ rung, missing: rung.missing() }));
-  const chosen = reasons.find(({ missing }) => missing === null);
-  if (chosen === undefined) {
-    throw new NoRungError(
-      `Cannot observe this kernel: ${reasons.map(({ rung, missing }) => `rung "${rung.name}": ${missing}`).join("; ")}`,
-    );
-  }
-  return chosen.rung;
-}
 
 /** Kernel programs that are attached until disposed of. */
 export class KernelPrograms implements Disposable {
   readonly #object: BpfObject;
+  readonly #programs: RungPrograms;
   readonly #ring: RingBuffer;
+  readonly #snapshots: RingBuffer | null;
   /** Why sockets that a reset closed may stay without an owner; null where the release hook is attached. */
   readonly releaseHookMissing: string | null;
 
@@ -80,21 +71,25 @@ export class KernelPrograms implements Disposable {
    * @throws {LibbpfError} If the kernel refuses.
    * @throws {TypeError} If the object's events are laid out otherwise than this agent reads them.
    */
-  constructor(rung: Rung) {
-    const elf = Deno.readFileSync(rung.object);
-    checkEventLayouts(elf);
+  constructor(programs: RungPrograms) {
+    checkEventLayouts(programs.object, programs.openSockets === "iterators");
     using stack = new DisposableStack();
-    this.#object = stack.use(BpfObject.load(elf));
-    this.#object.attach("skyfall_state");
-    this.releaseHookMissing = this.#attachRelease();
+    this.#programs = programs;
+    this.#object = stack.use(loadObject(programs));
+    for (const [program, kernelFunction] of programs.attach) {
+      if (kernelFunction === null) this.#object.attach(program);
+      else this.#object.attachKprobe(program, kernelFunction);
+    }
+    this.releaseHookMissing = programs.cgroupRelease === null ? null : this.#attachRelease(programs.cgroupRelease);
     this.#ring = stack.use(this.#object.ringBuffer("events", RING_BYTES));
+    this.#snapshots = programs.openSockets === "map" ? stack.use(this.#object.ringBuffer("snapshots", SNAPSHOTS_BYTES)) : null;
     stack.move();
   }
 
-  #attachRelease(): string | null {
+  #attachRelease(program: string): string | null {
     const root = cgroupRoot();
     if (root === null) return "no control group hierarchy of version 2 is mounted";
-    this.#object.attachCgroup("skyfall_release", root);
+    this.#object.attachCgroup(program, root);
     return null;
   }
 
@@ -107,9 +102,13 @@ export class KernelPrograms implements Disposable {
     });
   }
 
-  /** Every TCP socket as it is now, listening ones included. */
+  /** Every TCP socket as it is now, listening ones included; without iterators, those whose beginning was seen. */
   liveSockets(): TcpEvent[] {
     const events: TcpEvent[] = [];
+    if (this.#snapshots !== null) {
+      this.#snapshotSockets(this.#snapshots, events);
+      return events;
+    }
     this.#walk("skyfall_live", TCP_EVENT_BYTES, (view, at) => events.push(readTcpEvent(view, at)));
     return events;
   }
@@ -117,6 +116,7 @@ export class KernelPrograms implements Disposable {
   /** By socket cookie, who holds each TCP socket open; of several processes the first that the walk met. */
   socketOwners(): Map<number, SocketOwner> {
     const owners = new Map<number, SocketOwner>();
+    if (this.#snapshots !== null) return owners;
     this.#walk("skyfall_owners", SOCKET_OWNER_BYTES, (view, at) => {
       const owner = readSocketOwner(view, at);
       if (!owners.has(owner.socket_cookie)) owners.set(owner.socket_cookie, owner);
@@ -136,6 +136,24 @@ export class KernelPrograms implements Disposable {
     };
   }
 
+  /** How often each hook was called, by its name in bpf/kprobe_hook.h; null where they are not counted. */
+  hookCounts(): Readonly<Record<string, number>> | null {
+    if (!this.#programs.countsHooks) return null;
+    const values = this.#object.perCpuCounters("hooks", KPROBE_HOOK.HOOK_MAX).map(Number);
+    const names = Object.entries(KPROBE_HOOK).filter(([name]) => name !== "HOOK_MAX");
+    return Object.fromEntries(names.map(([name, index]) => [name.replace(/^HOOK_/, "").toLowerCase(), values[index]!]));
+  }
+
+  #snapshotSockets(snapshots: RingBuffer, events: TcpEvent[]): void {
+    const drain = () => snapshots.drain((view, offset) => events.push(readTcpEvent(view, offset)));
+    let asked = 0;
+    for (const key of this.#object.keys("sockets")) {
+      this.#object.runOnce("skyfall_snapshot", key);
+      if (++asked % SNAPSHOTS_MAX === 0) drain();
+    }
+    drain();
+  }
+
   #walk(program: string, recordBytes: number, onRecord: (view: DataView, at: number) => void): void {
     let rest = new Uint8Array(0);
     this.#object.iterate(program, (piece) => {
@@ -152,11 +170,18 @@ export class KernelPrograms implements Disposable {
 
   [Symbol.dispose](): void {
     this.#ring[Symbol.dispose]();
+    this.#snapshots?.[Symbol.dispose]();
     this.#object[Symbol.dispose]();
   }
 }
 
 export { EVENT_KIND };
+
+function loadObject({ object, btf, openSockets }: RungPrograms): BpfObject {
+  if (btf === null) return BpfObject.load(object);
+  using file = new MemoryFile(btf);
+  return BpfObject.load(object, { btfPath: file.path, leaveOut: openSockets === "map" ? ["skyfall_live", "skyfall_owners"] : [] });
+}
 
 /** Where the version 2 hierarchy is mounted, on its own or beside version 1. */
 function cgroupRoot(): string | null {
@@ -164,10 +189,4 @@ function cgroupRoot(): string | null {
   if (mounts === null) return null;
   const lines = new TextDecoder().decode(mounts).split("\n").map((line) => line.split(" "));
   return lines.find(([, , type]) => type === "cgroup2")?.[1] ?? null;
-}
-
-function missingForTpBtf(): string | null {
-  return readKernelFile("/sys/kernel/btf/vmlinux", 4) === null
-    ? "/sys/kernel/btf/vmlinux is not there: the kernel was built without CONFIG_DEBUG_INFO_BTF"
-    : null;
 }

@@ -10,10 +10,14 @@ interface Layout {
 
 const LAYOUTS: Readonly<Record<string, Layout>> = { tcp_event: TCP_EVENT, process_event: PROCESS_EVENT, socket_owner: SOCKET_OWNER };
 
-/** @throws {TypeError} If a structure of the object's BTF differs; the message names the field. */
-export function checkEventLayouts(elf: Uint8Array): void {
+/**
+ * @param hasIterators Whether the object has the iterators, which alone report a `socket_owner`.
+ * @throws {TypeError} If a structure of the object's BTF differs; the message names the field.
+ */
+export function checkEventLayouts(elf: Uint8Array, hasIterators: boolean): void {
   const { structs } = readBtf(elf);
   for (const [name, layout] of Object.entries(LAYOUTS)) {
+    if (name === "socket_owner" && !hasIterators) continue;
     const struct = structs.get(name);
     if (struct?.size !== layout.size) {
       throw new TypeError(`Cannot use BPF object: struct "${name}" has ${struct?.size ?? "no"} bytes, needed ${layout.size}`);

@@ -1,6 +1,6 @@
 /** The agent: `run` observes and reports, `check` proves that this host can be observed. */
 
-import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
+import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { LibbpfError } from "../ffi/libbpf.ts";
 import { MissingLibraryError } from "../ffi/system_library.ts";
 import { type HostPort, parseHostPort } from "../lib/ip_address.ts";
@@ -8,7 +8,8 @@ import { describeError, log } from "../lib/log.ts";
 import { check } from "./check.ts";
 import { type AgentConfig, DEFAULT_CONFIG, parseServiceRules } from "./config.ts";
 import { describeHost } from "./host.ts";
-import { chooseRung, KernelPrograms } from "./kernel.ts";
+import { KernelPrograms } from "./kernel.ts";
+import { chooseRung, NoRungError, RUNGS } from "./ladder.ts";
 import { Observer } from "./observe.ts";
 
 const ENTERPRISE_MAX = 2 ** 20 - 1;
@@ -30,25 +31,35 @@ program.command("run")
     integer(INTERIM_INTERVAL_MS_MAX),
     DEFAULT_CONFIG.interimIntervalMs,
   )
+  .addOption(rungOption())
   .option("--interop", "restate every flow in standard sFlow structures", DEFAULT_CONFIG.interop)
-  .action(async ({ collector, config, enterprise, interimIntervalMs, interop }) => {
+  .action(async ({ collector, config, enterprise, interimIntervalMs, interop, rung }) => {
     const serviceRules = config === undefined ? DEFAULT_CONFIG.serviceRules : parseServiceRules(config, await Deno.readTextFile(config));
-    await run({ collector, enterprise, interop, interimIntervalMs, serviceRules });
+    await run({ collector, enterprise, interop, interimIntervalMs, serviceRules }, rung ?? null);
   });
 
 program.command("check")
   .description("load, attach, observe a conversation of known bytes, and compare every field with the kernel's own account")
+  .option("--explain", "say of every rung why it was taken or not")
+  .addOption(rungOption())
   .action(check);
 
-async function run(config: AgentConfig): Promise<void> {
+async function run(config: AgentConfig, forcedRung: string | null): Promise<void> {
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop.abort());
-  const rung = chooseRung();
-  using kernel = new KernelPrograms(rung);
+  const { rung, verdicts } = chooseRung(forcedRung);
+  using kernel = new KernelPrograms(rung.programs());
   using observer = new Observer(kernel, config, describeHost());
-  log("info", "agent", "attached", { rung: rung.name });
+  log("info", "agent", "attached", {
+    rung: rung.name,
+    rungs_not_taken: verdicts.flatMap((v) => v.reason === null ? [] : [`${v.rung}: ${v.reason}`]),
+  });
   const ledger = await observer.run(stop.signal);
   log("info", "agent", "stopped", { ledger });
+}
+
+function rungOption(): Option<"--rung <name>", undefined, undefined, undefined, false, string> {
+  return new Option("--rung <name>", "the only way to observe that is tried").choices(RUNGS.map(({ name }) => name));
 }
 
 function hostPort(text: string): HostPort {
@@ -72,9 +83,10 @@ try {
   await program.parseAsync(Deno.args, { from: "user" });
 } catch (error) {
   if (error instanceof Error && "exitCode" in error) Deno.exit(error.exitCode === 0 ? 0 : 2); // commander has said why
+  const refusal = error instanceof NoRungError ? error.cause : error;
   log("error", "agent", "failed", {
     error: describeError(error),
-    ...(error instanceof LibbpfError ? { kernel_log: error.log.split("\n") } : {}),
+    ...(refusal instanceof LibbpfError ? { kernel_log: refusal.log.split("\n") } : {}),
   });
   Deno.exit(error instanceof SyntaxError && !(error instanceof MissingLibraryError) ? 2 : 1);
 }

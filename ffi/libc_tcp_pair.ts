@@ -27,7 +27,7 @@ const SYMBOLS = {
 } as const;
 
 const AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1, SO_COOKIE = 57, IPPROTO_TCP = 6, TCP_INFO = 11, MSG_WAITALL = 0x100;
+const IPPROTO_TCP = 6, TCP_INFO = 11, MSG_WAITALL = 0x100;
 
 let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
 
@@ -56,7 +56,6 @@ export type PairKind = "ipv4" | "ipv6" | "mapped";
 /** One end of the conversation. */
 export interface PairEnd {
   readonly fd: number;
-  readonly cookie: number;
   readonly port: number;
 }
 
@@ -122,7 +121,7 @@ function must(action: string, result: number): number {
 }
 
 function describe(fd: number): PairEnd {
-  return { fd, cookie: Number(new BigUint64Array(option(fd, SOL_SOCKET, SO_COOKIE, 8).buffer)[0]!), port: localPort(fd) };
+  return { fd, port: localPort(fd) };
 }
 
 function localPort(fd: number): number {
