@@ -28,9 +28,12 @@
 #define TCP_CHRONO_RWND_LIMITED 2
 #define TCP_CHRONO_SNDBUF_LIMITED 3
 
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
 enum sock_flags { SOCK_DEAD, SOCK_DONE };
+
+#ifdef SKYFALL_KERNEL_TYPES /* an object for one kernel alone, with its offsets fixed: tools/kernel_types.ts makes this header */
+#include SKYFALL_KERNEL_TYPES
+#else
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct ns_common {
 	unsigned int inum;
@@ -192,5 +195,6 @@ struct bpf_iter__task_file {
 };
 
 #pragma clang attribute pop
+#endif
 
 #endif
