@@ -16,9 +16,10 @@ export const OBJECTS = ["tp_btf", "kprobe"];
 /**
  * Compiles one object in memory.
  *
+ * @param options Further options of the compiler.
  * @throws {Error} If clang or llvm-strip is missing or fails; the message holds what they printed.
  */
-export async function compileObject(name: string): Promise<Uint8Array> {
+export async function compileObject(name: string, options: readonly string[] = []): Promise<Uint8Array<ArrayBuffer>> {
   const folder = await Deno.makeTempDir();
   const output = `${folder}/${name}.bpf.o`;
   try {
@@ -34,6 +35,7 @@ export async function compileObject(name: string): Promise<Uint8Array> {
       "-idirafter",
       `/usr/include/${Deno.build.arch}-linux-gnu`,
       "-fdebug-compilation-dir=.",
+      ...options,
       "-c",
       `${name}.bpf.c`,
       "-o",

@@ -10,6 +10,8 @@ export interface KernelSource {
   readonly suite: string;
   /** What `uname -r` says; another release of the series is taken where the mirror no longer has this one. */
   readonly release: string;
+  /** Whether no other release of the series will do. */
+  readonly exactly?: boolean;
   /** Names of its packages, without the release. */
   readonly packages: readonly string[];
 }
@@ -70,11 +72,12 @@ async function keptRelease(source: KernelSource): Promise<string | null> {
   await Deno.mkdir(FOLDER, { recursive: true });
   const names = await Array.fromAsync(Deno.readDir(FOLDER), ({ name }) => name);
   const kept = names.filter((name) => isOfSeries(name, source.series)).sort();
-  return kept.includes(source.release) ? source.release : kept.at(-1) ?? null;
+  if (kept.includes(source.release)) return source.release;
+  return source.exactly ? null : kept.at(-1) ?? null;
 }
 
 /** The release that is named, or the newest of its series that the mirror has. */
-async function offeredRelease({ series, suite, release, packages }: KernelSource): Promise<string> {
+async function offeredRelease({ series, suite, release, exactly, packages }: KernelSource): Promise<string> {
   await writeAptSources(suite);
   await run("apt-get", ["-qq", ...aptOptions(suite), "update"]);
   const offered = await Promise.all(packages.map(async (prefix) => {
@@ -84,7 +87,11 @@ async function offeredRelease({ series, suite, release, packages }: KernelSource
   const releases = [...offered[0]!].filter((name) => isOfSeries(name, series) && offered.every((names) => names.has(name)));
   if (releases.includes(release)) return release;
   const newest = releases.sort((a, b) => a.localeCompare(b, "en", { numeric: true })).at(-1);
-  if (newest === undefined) throw new Error(`Cannot fetch kernel ${series}: suite "${suite}" of this machine's mirror has none`);
+  if (newest === undefined || exactly) {
+    throw new Error(
+      `Cannot fetch kernel ${release}: suite "${suite}" of this machine's mirror has of its series ${releases.join(", ") || "none"}`,
+    );
+  }
   return newest;
 }
 
