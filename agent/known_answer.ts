@@ -112,7 +112,8 @@ function testPair(kernel: KernelPrograms, kind: PairKind): Comparison[] {
   const ended = new Map(endedEvents(kernel).map((event) => [portsOf(event), event]));
   for (const [i, end] of ends.entries()) {
     const peer = ends[1 - i]!;
-    comparisons.push(...compareEnded(ended.get(portsOf(end, peer)), i, peer, end, kind));
+    const event = ended.get(portsOf(end, peer));
+    comparisons.push(...compareEnded(event, i, peer, end, kind), compareAttribution(event, i, kernel.hookCounts() !== null, kind));
   }
   return comparisons;
 }
@@ -157,10 +158,13 @@ function compareEnded(event: TcpEvent | undefined, index: number, peer: PairEnd,
     { field: `${prefix} remote_port`, expected: peer.port, actual: event?.remote_port },
     { field: `${prefix} active_open`, expected: isClient, actual: event?.active_open },
     { field: `${prefix} pid`, expected: Deno.pid, actual: event?.pid },
-    {
-      field: `${prefix} attribution in the owner's context`,
-      expected: true,
-      actual: event && event.attribution !== ATTRIBUTION.ATTRIBUTION_UNKNOWN,
-    },
   ];
+}
+
+/** Who connects is known from connect(2), who accepts from accept(2) where kernel functions are hooks, else from a later moment. */
+function compareAttribution(event: TcpEvent | undefined, index: number, seesAccept: boolean, kind: PairKind): Comparison {
+  const field = `${kind} ${endName(index)} attribution`;
+  if (index === 0) return { field, expected: ATTRIBUTION.ATTRIBUTION_CONNECT, actual: event?.attribution };
+  if (seesAccept) return { field, expected: ATTRIBUTION.ATTRIBUTION_ACCEPT, actual: event?.attribution };
+  return { field: `${field} is known`, expected: true, actual: event && event.attribution !== ATTRIBUTION.ATTRIBUTION_UNKNOWN };
 }

@@ -85,7 +85,7 @@ try {
   if (error instanceof Error && "exitCode" in error) Deno.exit(error.exitCode === 0 ? 0 : 2); // commander has said why
   const refusal = error instanceof NoRungError ? error.cause : error;
   log("error", "agent", "failed", {
-    error: describeError(error),
+    error: error instanceof NoRungError ? error.message : describeError(error),
     ...(refusal instanceof LibbpfError ? { kernel_log: refusal.log.split("\n") } : {}),
   });
   Deno.exit(error instanceof SyntaxError && !(error instanceof MissingLibraryError) ? 2 : 1);
