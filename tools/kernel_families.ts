@@ -1,6 +1,7 @@
 /**
  * `deno task kernels add NAME...` takes in kernels whose structures are to be known beforehand, each a series of the test
- * matrix ("6.1") or a release of it ("6.1.0-47-amd64"); `deno task kernels build` makes the files of all families anew.
+ * matrix ("6.1"), a release of it ("6.1.0-47-amd64"), or any release with a file of its type information
+ * ("4.18.0-custom=vmlinux.btf"); `deno task kernels build` makes the files of all families anew.
  */
 
 import { KERNEL_FAMILIES } from "../bpf/kernels/families.gen.ts";
@@ -12,6 +13,15 @@ const CORE_OBJECT = new URL("../bpf/kprobe.bpf.o", import.meta.url);
 
 type Families = Record<string, readonly string[]>;
 
+type TypedKernel = Pick<Kernel, "series" | "release" | "btf">;
+
+async function kernelOf(name: string): Promise<TypedKernel> {
+  const at = name.indexOf("=");
+  if (at < 0) return await fetchKernel(sourceOf(name));
+  const release = name.slice(0, at);
+  return { series: release, release, btf: name.slice(at + 1) };
+}
+
 /** The source of a series or of a release. */
 function sourceOf(name: string): KernelSource {
   const source = KERNELS.find(({ series }) => name === series || name.startsWith(`${series}.`));
@@ -22,7 +32,7 @@ function sourceOf(name: string): KernelSource {
 }
 
 /** Puts a kernel into the family that has the same offsets, or into a new one that is named after it. */
-async function add(families: Families, kernel: Kernel): Promise<void> {
+async function add(families: Families, kernel: TypedKernel): Promise<void> {
   const btf = await minimizeBtf(kernel.btf, CORE_OBJECT.pathname);
   const object = await compileForKernel(btf);
   for (const [family, releases] of Object.entries(families)) {
@@ -67,6 +77,6 @@ if (import.meta.main) {
   const isBuild = command === "build";
   const families: Families = isBuild ? {} : { ...KERNEL_FAMILIES };
   if (isBuild) await removeFiles(KERNEL_FAMILIES);
-  for (const name of isBuild ? Object.values(KERNEL_FAMILIES).flat() : names) await add(families, await fetchKernel(sourceOf(name)));
+  for (const name of isBuild ? Object.values(KERNEL_FAMILIES).flat() : names) await add(families, await kernelOf(name));
   await writeFamilies(families);
 }
