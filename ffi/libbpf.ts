@@ -36,6 +36,8 @@ const LIBBPF_SYMBOLS = {
   bpf_iter_create: { parameters: ["i32"], result: "i32" },
   // int bpf_program__fd(const struct bpf_program *prog)
   bpf_program__fd: { parameters: ["pointer"], result: "i32" },
+  // int bpf_obj_get_info_by_fd(int bpf_fd, void *info, __u32 *info_len)
+  bpf_obj_get_info_by_fd: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int bpf_prog_test_run_opts(int prog_fd, struct bpf_test_run_opts *opts)
   bpf_prog_test_run_opts: { parameters: ["i32", "buffer"], result: "i32" },
   // int bpf_map_get_next_key(int fd, const void *key, void *next_key)
@@ -64,6 +66,10 @@ const LIBBPF_INFO = 1;
 const EPERM = 1, ENOENT = 2, EAGAIN = 11, EACCES = 13, ESRCH = 3;
 /** Offsets in `struct bpf_object_open_opts` and `struct bpf_test_run_opts`; each begins with its own size. */
 const OPEN_OPTS_BYTES = 56, OPEN_OPTS_BTF_PATH = 48;
+/** Offset of `recursion_misses` in `struct bpf_prog_info`, which ends before it in kernels older than 5.12. */
+const PROG_INFO_BYTES = 216, PROG_INFO_MISSES = 208;
+/** The same in `struct bpf_link_info`, for a kernel function's entry or return; `type` comes first. */
+const LINK_INFO_BYTES = 64, LINK_INFO_MISSES = 48, LINK_TYPE_PERF_EVENT = 7;
 const TEST_RUN_OPTS_BYTES = 80, TEST_RUN_CTX_IN = 32, TEST_RUN_CTX_SIZE_IN = 48;
 
 type Libbpf = Deno.DynamicLibrary<typeof LIBBPF_SYMBOLS>["symbols"];
@@ -139,7 +145,8 @@ export interface LoadOptions {
 /** A BPF object in the kernel. Disposing of it detaches and unloads everything. */
 export class BpfObject implements Disposable {
   readonly #object: Deno.PointerValue;
-  readonly #links: Deno.PointerValue[] = [];
+  /** By program. */
+  readonly #links = new Map<string, Deno.PointerValue>();
   readonly #iterators = new Map<string, Deno.PointerValue>();
 
   private constructor(object: Deno.PointerValue) {
@@ -172,14 +179,14 @@ export class BpfObject implements Disposable {
   attach(program: string): void {
     const link = open().bpf.bpf_program__attach(this.#program(program));
     if (link === null) throw failure(`attach program "${program}"`, lastErrno());
-    this.#links.push(link);
+    this.#links.set(program, link);
   }
 
   /** Attaches a program to the entry of another kernel function than its section names. */
   attachKprobe(program: string, kernelFunction: string): void {
     const link = open().bpf.bpf_program__attach_kprobe(this.#program(program), false, cString(kernelFunction));
     if (link === null) throw failure(`attach program "${program}" to kernel function "${kernelFunction}"`, lastErrno());
-    this.#links.push(link);
+    this.#links.set(program, link);
   }
 
   /** Attaches a program to the control group (version 2) at `path`. */
@@ -187,7 +194,7 @@ export class BpfObject implements Disposable {
     using group = FileDescriptor.openDirectory(path);
     const link = open().bpf.bpf_program__attach_cgroup(this.#program(program), group.fd);
     if (link === null) throw failure(`attach program "${program}" to control group "${path}"`, lastErrno());
-    this.#links.push(link);
+    this.#links.set(program, link);
   }
 
   /**
@@ -211,6 +218,20 @@ export class BpfObject implements Disposable {
       if (bytes === 0) return;
       onBytes(buffer.subarray(0, bytes));
     }
+  }
+
+  /**
+   * How often a program, attached by its name, was to run but did not, as another ran on that processor. Null where the
+   * kernel does not tell: before 5.12, and for kernel functions before 6.7.
+   */
+  missedRuns(program: string): number | null {
+    const link = this.#links.get(program);
+    const ofProgram = infoOf(open().bpf.bpf_program__fd(this.#program(program)), PROG_INFO_BYTES);
+    if (link === undefined || ofProgram.bytes < PROG_INFO_BYTES) return null;
+    const missed = Number(ofProgram.view.getBigUint64(PROG_INFO_MISSES, true));
+    const ofLink = infoOf(open().bpf.bpf_link__fd(link), LINK_INFO_BYTES);
+    if (ofLink.view.getUint32(0, true) !== LINK_TYPE_PERF_EVENT) return missed;
+    return ofLink.bytes < LINK_INFO_BYTES ? null : missed + Number(ofLink.view.getBigUint64(LINK_INFO_MISSES, true));
   }
 
   /** Runs a program of type raw_tp once with one argument; it is attached nowhere. Since Linux 5.10. */
@@ -259,7 +280,7 @@ export class BpfObject implements Disposable {
 
   [Symbol.dispose](): void {
     const { bpf } = open();
-    for (const link of [...this.#links, ...this.#iterators.values()]) bpf.bpf_link__destroy(link);
+    for (const link of [...this.#links.values(), ...this.#iterators.values()]) bpf.bpf_link__destroy(link);
     bpf.bpf_object__close(this.#object);
   }
 
@@ -274,6 +295,15 @@ export class BpfObject implements Disposable {
     if (fd < 0) throw failure(`find map "${name}"`, fd);
     return fd;
   }
+}
+
+/** What the kernel tells of a program or a link, and how many bytes of that it knows. */
+function infoOf(fd: number, bytesMax: number): { readonly view: DataView; readonly bytes: number } {
+  const info = new Uint8Array(bytesMax);
+  const bytes = Uint32Array.of(bytesMax);
+  const result = open().bpf.bpf_obj_get_info_by_fd(fd, info, bytes);
+  if (result < 0) throw failure("ask the kernel about a program", result);
+  return { view: new DataView(info.buffer), bytes: bytes[0]! };
 }
 
 /** The kernel answers EAGAIN where a walk passed very many objects without a record; it goes on at the next read. */
