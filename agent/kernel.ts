@@ -62,6 +62,7 @@ export class KernelPrograms implements Disposable {
   readonly #programs: RungPrograms;
   readonly #ring: RingBuffer;
   readonly #snapshots: RingBuffer | null;
+  #sweptMisses: number | null = 0;
   /** Why sockets that a reset closed may stay without an owner; null where the release hook is attached. */
   readonly releaseHookMissing: string | null;
 
@@ -100,6 +101,18 @@ export class KernelPrograms implements Disposable {
       else if (bytes === TCP_EVENT_BYTES) handlers.onTcpEvent(readTcpEvent(view, offset));
       else throw new TypeError(`Cannot read event: ${bytes} bytes, needed ${TCP_EVENT_BYTES} or ${PROCESS_EVENT_BYTES}`);
     });
+  }
+
+  /**
+   * Has ends reported at which hooks were missed, for the next `drain()`. Looks at every socket that is followed, hence only
+   * where a hook was missed since the last time, or the kernel does not tell.
+   */
+  sweep(): void {
+    if (!this.#programs.countsHooks) return;
+    const missed = this.missedRuns();
+    if (missed !== null && missed === this.#sweptMisses) return;
+    this.#sweptMisses = missed;
+    for (const key of this.#object.keys("sockets")) this.#object.runOnce("skyfall_sweep", key);
   }
 
   /** Every TCP socket as it is now, listening ones included; without iterators, those whose beginning was seen. */
@@ -142,6 +155,12 @@ export class KernelPrograms implements Disposable {
     const values = this.#object.perCpuCounters("hooks", KPROBE_HOOK.HOOK_MAX).map(Number);
     const names = Object.entries(KPROBE_HOOK).filter(([name]) => name !== "HOOK_MAX");
     return Object.fromEntries(names.map(([name, index]) => [name.replace(/^HOOK_/, "").toLowerCase(), values[index]!]));
+  }
+
+  /** Calls of hooks at which no program ran, as another was running on that processor; null where the kernel does not tell. */
+  missedRuns(): number | null {
+    const missed = this.#programs.attach.map(([program]) => this.#object.missedRuns(program));
+    return missed.includes(null) ? null : missed.reduce((sum: number, count) => sum + count!, 0);
   }
 
   #snapshotSockets(snapshots: RingBuffer, events: TcpEvent[]): void {

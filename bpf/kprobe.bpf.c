@@ -6,6 +6,7 @@
 
 /* Bounds. */
 #define SNAPSHOTS_BYTES (256 * 1024)
+#define LATE_AFTER_NS 1000000000ULL
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -38,6 +39,46 @@ static __always_inline bool is_tcp(const struct sock *sk)
 	return (family == AF_INET || family == AF_INET6) && KERNEL_READ(sk, sk_protocol) == IPPROTO_TCP;
 }
 
+static __always_inline bool is_unended(const struct followed_socket *known)
+{
+	return !known->ended && (known->established_ktime_ns || known->syn_sent_ktime_ns);
+}
+
+/* What is known is of an earlier socket at this address, whose end was missed. */
+static __always_inline void forget_earlier(const struct followed_socket *known)
+{
+	if (known && is_unended(known))
+		count_hook(HOOK_LOST_END);
+}
+
+/* The state before an end that was missed. */
+static __always_inline __u8 state_before_end(const struct followed_socket *known)
+{
+	if (!known->established_ktime_ns)
+		return TCP_SYN_SENT;
+	if (known->first_fin == FIRST_FIN_NONE)
+		return TCP_ESTABLISHED;
+	return known->first_fin == FIRST_FIN_LOCAL ? TCP_FIN_WAIT2 : TCP_LAST_ACK;
+}
+
+/*
+ * A probe is passed over where an interrupt enters its function while another probe runs on the same processor: some calls
+ * in ten thousand. A socket that is closed though its end was not seen is such a case, and its end is reported now. One that
+ * is about to connect is closed as well, for some microseconds.
+ */
+static __noinline int report_late_end(struct sock *sk)
+{
+	struct followed_socket *known = followed_of(sk);
+
+	if (!known || !is_unended(known) || KERNEL_READ(sk, __sk_common.skc_state) != TCP_CLOSE || !is_tcp(sk))
+		return 0;
+	if (!known->established_ktime_ns && bpf_ktime_get_ns() - known->syn_sent_ktime_ns < LATE_AFTER_NS)
+		return 0;
+	count_hook(HOOK_LATE_END);
+	on_end(sk, tcp_sock_of(sk), state_before_end(known));
+	return 1;
+}
+
 /* The socket still holds the old state. It does not see moves to SYN-RECV and LISTEN, which the kernel makes elsewhere. */
 SEC("kprobe/tcp_set_state")
 int BPF_KPROBE(skyfall_state, struct sock *sk, int new_state)
@@ -48,30 +89,42 @@ int BPF_KPROBE(skyfall_state, struct sock *sk, int new_state)
 	count_hook(HOOK_TCP_SET_STATE);
 	if (!is_tcp(sk) || old_state == new_state)
 		return 0;
-	if (new_state == TCP_SYN_SENT) {
-		known = followed_of(sk);
-		if (known && known->active_open && !known->ended) /* skyfall_v4_connect or skyfall_v6_connect took it in */
-			return 0;
+	known = followed_of(sk);
+	/* skyfall_v4_connect or skyfall_v6_connect took it in. */
+	if (new_state == TCP_SYN_SENT && known && known->active_open && !known->ended)
+		return 0;
+	if (new_state == TCP_ESTABLISHED && old_state != TCP_SYN_SENT && known && (known->established_ktime_ns || known->ended)) {
+		forget_earlier(known);
+		follow(sk);
 	}
 	return on_state(sk, old_state, new_state);
+}
+
+/* The socket that connects to a mapped address comes here twice, at once. */
+static __noinline int connect_once(struct sock *sk)
+{
+	struct followed_socket *known = followed_of(sk);
+
+	if (!is_tcp(sk))
+		return 0;
+	if (known && known->established_ktime_ns)
+		forget_earlier(known);
+	on_connect(sk);
+	return 0;
 }
 
 SEC("kprobe/tcp_v4_connect")
 int BPF_KPROBE(skyfall_v4_connect, struct sock *sk)
 {
 	count_hook(HOOK_TCP_V4_CONNECT);
-	if (is_tcp(sk))
-		on_connect(sk);
-	return 0;
+	return connect_once(sk);
 }
 
 SEC("kprobe/tcp_v6_connect")
 int BPF_KPROBE(skyfall_v6_connect, struct sock *sk)
 {
 	count_hook(HOOK_TCP_V6_CONNECT);
-	if (is_tcp(sk))
-		on_connect(sk);
-	return 0;
+	return connect_once(sk);
 }
 
 /* A check alone: a return probe misses the calls that were waiting before it was attached, and those beyond its pool. */
@@ -142,13 +195,25 @@ int BPF_KPROBE(skyfall_destroy, struct sock *sk)
 {
 	__u64 key = (__u64)(unsigned long)sk;
 
+	report_late_end(sk);
 	bpf_map_delete_elem(&sockets, &key);
 	return 0;
 }
 
+/* Attached nowhere: the agent runs it for sockets of the map, the first argument being the key. */
+SEC("raw_tp")
+int skyfall_sweep(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 key = ctx->args[0];
+
+	if (report_late_end((struct sock *)(unsigned long)key))
+		bpf_map_delete_elem(&sockets, &key);
+	return 0;
+}
+
 /*
- * Where there are no iterators the agent walks its own map, and runs this once for each socket in it: attached nowhere,
- * the first argument is the key. What it reads of a socket that is destroyed meanwhile is thrown away.
+ * Where there are no iterators the agent runs this as well, for every socket of the map. What it reads of a socket that is
+ * destroyed meanwhile is thrown away.
  */
 SEC("raw_tp")
 int skyfall_snapshot(struct bpf_raw_tracepoint_args *ctx)

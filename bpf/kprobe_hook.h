@@ -11,7 +11,10 @@ enum kprobe_hook {
 	HOOK_SECURITY_SOCK_GRAFT = 4, /* a connection was handed to accept(2) */
 	HOOK_IP4_DATAGRAM_CONNECT = 5,
 	HOOK_IP6_DATAGRAM_CONNECT = 6,
-	HOOK_MAX = 7,
+	/* Not hooks, but ends at which tcp_set_state was missed: */
+	HOOK_LATE_END = 7, /* reported later */
+	HOOK_LOST_END = 8, /* never reported: another socket has taken the place */
+	HOOK_MAX = 9,
 };
 
 #endif

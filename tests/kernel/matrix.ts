@@ -36,7 +36,7 @@ const PASSED = /^self-test: (\d+) of \1 fields/m;
 /** Nothing but the self-test connects in the machine: 3 conversations, then 20 of each family, and a UDP socket of each. */
 const PASSED_WITH_HOOKS = new RegExp(
   "tcp_v4_connect 22, tcp_v6_connect 22, inet_csk_accept 43, security_sock_graft 43, " +
-    "ip4_datagram_connect 1, ip6_datagram_connect 1\\n" + PASSED.source,
+    "ip4_datagram_connect 1, ip6_datagram_connect 1, late_end \\d+, lost_end \\d+\\n" + PASSED.source,
   "m",
 );
 const NO_BTF = /btf\/vmlinux is not there/;
