@@ -55,7 +55,7 @@ async function run(config: AgentConfig, forcedRung: string | null): Promise<void
     rungs_not_taken: verdicts.flatMap((v) => v.reason === null ? [] : [`${v.rung}: ${v.reason}`]),
   });
   const ledger = await observer.run(stop.signal);
-  log("info", "agent", "stopped", { ledger });
+  log("info", "agent", "stopped", { ledger, missed_hook_runs: kernel.missedRuns(), hooks: kernel.hookCounts() });
 }
 
 function rungOption(): Option<"--rung <name>", undefined, undefined, undefined, false, string> {

@@ -118,6 +118,8 @@ export class Observer implements Disposable {
   }
 
   #reportOpen(): void {
+    this.#kernel.sweep();
+    this.#drain();
     const sockets = this.#kernel.liveSockets().filter((socket) => socket.state !== TCP_LISTEN);
     const noOwners: ReadonlyMap<number, SocketOwner> = new Map();
     const owners = sockets.some((socket) => this.#conversations.needsOwner(socket)) ? this.#kernel.socketOwners() : noOwners;
