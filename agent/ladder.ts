@@ -29,6 +29,7 @@ export interface Choice {
   readonly verdicts: readonly Verdict[];
   readonly comparisons: readonly Comparison[];
   readonly releaseHookMissing: string | null;
+  readonly openSockets: RungPrograms["openSockets"];
   readonly hookCounts: Readonly<Record<string, number>> | null;
 }
 
@@ -105,9 +106,10 @@ export function chooseRung(forced: string | null): Choice {
 }
 
 function tryRung(rung: Rung): Omit<Choice, "rung" | "verdicts"> {
-  using kernel = new KernelPrograms(rung.programs());
+  const programs = rung.programs();
+  using kernel = new KernelPrograms(programs);
   const comparisons = selfTest(kernel);
-  return { comparisons, releaseHookMissing: kernel.releaseHookMissing, hookCounts: kernel.hookCounts() };
+  return { comparisons, openSockets: programs.openSockets, releaseHookMissing: kernel.releaseHookMissing, hookCounts: kernel.hookCounts() };
 }
 
 function wrongFields(comparisons: readonly Comparison[]): string | null {
@@ -159,6 +161,7 @@ function kprobePrograms(): Pick<RungPrograms, "attach" | "cgroupRelease" | "coun
 }
 
 function missingForKprobes(): string | null {
+  if (Deno.build.arch !== "x86_64") return `its programs are compiled for the registers of x86_64, not of ${Deno.build.arch}`;
   if (readKernelFile("/sys/bus/event_source/devices/kprobe/type", 16) === null) {
     return "/sys/bus/event_source/devices/kprobe is not there: the kernel was built without CONFIG_KPROBE_EVENTS";
   }

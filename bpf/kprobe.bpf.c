@@ -6,7 +6,6 @@
 
 /* Bounds. */
 #define SNAPSHOTS_BYTES (256 * 1024)
-#define LATE_AFTER_NS 1000000000ULL
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -41,7 +40,7 @@ static __always_inline bool is_tcp(const struct sock *sk)
 
 static __always_inline bool is_unended(const struct followed_socket *known)
 {
-	return !known->ended && (known->established_ktime_ns || known->syn_sent_ktime_ns);
+	return known->established_ktime_ns && !known->ended;
 }
 
 /* What is known is of an earlier socket at this address, whose end was missed. */
@@ -54,8 +53,6 @@ static __always_inline void forget_earlier(const struct followed_socket *known)
 /* The state before an end that was missed. */
 static __always_inline __u8 state_before_end(const struct followed_socket *known)
 {
-	if (!known->established_ktime_ns)
-		return TCP_SYN_SENT;
 	if (known->first_fin == FIRST_FIN_NONE)
 		return TCP_ESTABLISHED;
 	return known->first_fin == FIRST_FIN_LOCAL ? TCP_FIN_WAIT2 : TCP_LAST_ACK;
@@ -63,16 +60,13 @@ static __always_inline __u8 state_before_end(const struct followed_socket *known
 
 /*
  * A probe is passed over where an interrupt enters its function while another probe runs on the same processor: some calls
- * in ten thousand. A socket that is closed though its end was not seen is such a case, and its end is reported now. One that
- * is about to connect is closed as well, for some microseconds.
+ * in ten thousand. A socket that is closed though its end was not seen is such a case, and its end is reported now.
  */
 static __noinline int report_late_end(struct sock *sk)
 {
 	struct followed_socket *known = followed_of(sk);
 
 	if (!known || !is_unended(known) || KERNEL_READ(sk, __sk_common.skc_state) != TCP_CLOSE || !is_tcp(sk))
-		return 0;
-	if (!known->established_ktime_ns && bpf_ktime_get_ns() - known->syn_sent_ktime_ns < LATE_AFTER_NS)
 		return 0;
 	count_hook(HOOK_LATE_END);
 	on_end(sk, tcp_sock_of(sk), state_before_end(known));
@@ -107,8 +101,7 @@ static __noinline int connect_once(struct sock *sk)
 
 	if (!is_tcp(sk))
 		return 0;
-	if (known && known->established_ktime_ns)
-		forget_earlier(known);
+	forget_earlier(known);
 	on_connect(sk);
 	return 0;
 }
