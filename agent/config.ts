@@ -1,8 +1,9 @@
-/** What the agent can be told, validated once. */
+/** What the agent can be told: every key of its file with its bounds, and the settings that they give. */
 
 import { z } from "zod";
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
-import type { HostPort } from "../lib/ip_address.ts";
+import { type HostPort, parseHostPort } from "../lib/ip_address.ts";
+import { COLLECTOR_FORM, type CollectorAddress, parseCollectorAddress } from "./collector_address.ts";
 
 /** Names processes: the first rule whose expression matches the command line gives the service its name. */
 export interface ServiceRule {
@@ -11,13 +12,21 @@ export interface ServiceRule {
 }
 
 export interface AgentConfig {
-  readonly collector: HostPort;
+  readonly collector: CollectorAddress;
   readonly enterprise: number;
   /** Whether flows are restated in the standard structures that other readers know. */
   readonly interop: boolean;
   /** How often conversations that go on are reported. */
   readonly interimIntervalMs: number;
   readonly serviceRules: readonly ServiceRule[];
+  /** What is blotted out of command lines, beyond the secrets that always are. */
+  readonly redact: readonly RegExp[];
+  /** Of one core; beyond it the governor makes the agent do less. */
+  readonly cpuLimitPercent: number;
+  /** Null where no metrics are served. */
+  readonly metricsListen: HostPort | null;
+  /** As in setpriority(2). */
+  readonly nice: number;
 }
 
 export const DEFAULT_CONFIG = {
@@ -25,35 +34,173 @@ export const DEFAULT_CONFIG = {
   interop: false,
   interimIntervalMs: 10_000,
   serviceRules: [],
+  redact: [],
+  cpuLimitPercent: 5,
+  metricsListen: { address: Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1]), port: 9_643 },
+  nice: 19,
 } as const satisfies Omit<AgentConfig, "collector">;
 
-const SERVICE_NAME_BYTES_MAX = 64;
+const SERVICE_NAME_CHARACTERS_MAX = 64;
+const NAME_NEEDED = `1 to ${SERVICE_NAME_CHARACTERS_MAX} characters`;
+const RULES_MAX = 1_000;
 
-const File = z.strictObject({
-  services: z.array(z.strictObject({ command_line: z.string().min(1), service_name: z.string().min(1).max(SERVICE_NAME_BYTES_MAX) })),
-});
+/** What the reference says of a key. */
+interface KeyText {
+  readonly byDefault: string;
+  /** Whether SIGHUP puts a changed value into force. */
+  readonly reloads: boolean;
+  readonly meaning: string;
+}
 
-/**
- * Reads the service rules of a configuration file: `{ "services": [{ "command_line": EXPRESSION, "service_name": NAME }] }`.
- *
- * @throws {SyntaxError} If the file is no JSON of this form, or an expression is none; the message names the place.
- */
-export function parseServiceRules(path: string, text: string): ServiceRule[] {
-  const parsed = File.safeParse(parseJson(path, text));
-  if (!parsed.success) throw new SyntaxError(`Cannot read configuration "${path}": ${z.prettifyError(parsed.error)}`);
-  return parsed.data.services.map((rule, i) => {
-    try {
-      return { command_line: new RegExp(rule.command_line), service_name: rule.service_name };
-    } catch (cause) {
-      throw new SyntaxError(`Cannot read configuration "${path}": services[${i}].command_line is no regular expression`, { cause });
-    }
+/** A key of the file; `needed` is what the message says and the reference repeats. */
+interface ConfigKey<S extends z.ZodType> extends KeyText {
+  readonly schema: S;
+  readonly needed: string;
+}
+
+function key<S extends z.ZodType>(make: (needed: string) => S, needed: string, text: KeyText): ConfigKey<S> {
+  return { schema: make(needed), needed, ...text };
+}
+
+function integerKey(min: number, max: number, text: KeyText): ConfigKey<z.ZodInt> {
+  return key((needed) => z.int({ error: needed }).min(min, { error: needed }).max(max, { error: needed }), `${min} to ${max}`, text);
+}
+
+/** Text that `read` understands; it gives null where it does not. */
+function textOf<T>(needed: string, read: (text: string) => T | null): z.ZodType<T, string> {
+  return z.string({ error: needed }).transform((text, context) => {
+    const value = read(text);
+    if (value !== null) return value;
+    context.addIssue({ code: "custom", message: needed, input: text });
+    return z.NEVER;
   });
 }
 
-function parseJson(path: string, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new SyntaxError(`Cannot read configuration "${path}": it is no JSON`, { cause });
+const expression = (flags: string) => textOf("a regular expression of JavaScript", (text) => readExpression(text, flags));
+
+/** Keys of the file in the order of the reference. */
+export const CONFIG_KEYS = {
+  collector: key((needed) => textOf(needed, parseCollectorAddress), COLLECTOR_FORM, {
+    byDefault: "none: it is needed, here or as `--collector`",
+    reloads: true,
+    meaning: "Where the sFlow datagrams go. A name is looked up again when nobody answers there, and every 5 minutes.",
+  }),
+  enterprise: integerKey(1, 2 ** 20 - 1, {
+    byDefault: String(DEFAULT_CONFIG.enterprise),
+    reloads: false,
+    meaning: "Private enterprise number of our records; the collector must be told the same.",
+  }),
+  interop: key((needed) => z.boolean({ error: needed }), "true or false", {
+    byDefault: "false",
+    reloads: false,
+    meaning: "Restates every flow in standard sFlow structures, for other collectors.",
+  }),
+  interim_interval_ms: integerKey(100, 3_600_000, {
+    byDefault: String(DEFAULT_CONFIG.interimIntervalMs),
+    reloads: true,
+    meaning: "How often conversations that go on are reported.",
+  }),
+  services: key(
+    (needed) =>
+      z.array(
+        z.strictObject({
+          command_line: expression(""),
+          service_name: z.string({ error: NAME_NEEDED }).min(1, { error: NAME_NEEDED })
+            .max(SERVICE_NAME_CHARACTERS_MAX, { error: NAME_NEEDED }),
+        }, { error: "a mapping of command_line and service_name" }),
+        { error: needed },
+      ).max(RULES_MAX, { error: needed }),
+    `a list of at most ${RULES_MAX} rules, each with command_line and service_name`,
+    {
+      byDefault: "no rules",
+      reloads: true,
+      meaning: "Names processes: the first rule whose `command_line` (an expression) matches gives the service its `service_name`. " +
+        "It sees the command line as it is reported: blotted out already.",
+    },
+  ),
+  redact: key(
+    (needed) => z.array(expression("g"), { error: needed }).max(RULES_MAX, { error: needed }),
+    `a list of at most ${RULES_MAX} regular expressions of JavaScript`,
+    {
+      byDefault: "no more than what is always blotted out",
+      reloads: true,
+      meaning: "What is replaced by `***` in command lines: everything that an expression matches. Use `(?<=...)` for what must stay.",
+    },
+  ),
+  cpu_limit_percent: key(
+    (needed) => z.number({ error: needed }).min(0.1, { error: needed }).max(100, { error: needed }),
+    "0.1 to 100",
+    {
+      byDefault: String(DEFAULT_CONFIG.cpuLimitPercent),
+      reloads: true,
+      meaning: "Processor time that the agent may take, of one core, over 10 s. Beyond it the agent does less, step by step.",
+    },
+  ),
+  metrics_listen: key((needed) => textOf(needed, readMetricsListen), '"ADDRESS:PORT" of 127.0.0.1 or [::1], or "off"', {
+    byDefault: `127.0.0.1:${DEFAULT_CONFIG.metricsListen.port}`,
+    reloads: false,
+    meaning: "Where Prometheus finds the agent's metrics, at `/metrics`; loopback alone.",
+  }),
+  nice: integerKey(0, 19, {
+    byDefault: String(DEFAULT_CONFIG.nice),
+    reloads: false,
+    meaning: "How far the agent stands back behind other programs: 19 is furthest.",
+  }),
+} as const;
+
+/** The file as a whole; a key that is left out has its default. */
+export const CONFIG_FILE = z.strictObject(
+  {
+    collector: CONFIG_KEYS.collector.schema.optional(),
+    enterprise: CONFIG_KEYS.enterprise.schema.optional(),
+    interop: CONFIG_KEYS.interop.schema.optional(),
+    interim_interval_ms: CONFIG_KEYS.interim_interval_ms.schema.optional(),
+    services: CONFIG_KEYS.services.schema.optional(),
+    redact: CONFIG_KEYS.redact.schema.optional(),
+    cpu_limit_percent: CONFIG_KEYS.cpu_limit_percent.schema.optional(),
+    metrics_listen: CONFIG_KEYS.metrics_listen.schema.optional(),
+    nice: CONFIG_KEYS.nice.schema.optional(),
+  } satisfies Record<keyof typeof CONFIG_KEYS, z.ZodType>,
+  { error: "a mapping of keys" },
+);
+
+export type ConfigFile = z.output<typeof CONFIG_FILE>;
+
+/**
+ * Settings of a file, with what flags say in its place.
+ *
+ * @throws {SyntaxError} If neither names a collector.
+ */
+export function resolveConfig(file: ConfigFile, flags: ConfigFile): AgentConfig {
+  const told = { ...file, ...flags };
+  if (told.collector === undefined) {
+    throw new SyntaxError("Cannot run without a collector: none is given, needed --collector or the key collector of --config");
   }
+  return {
+    collector: told.collector,
+    enterprise: told.enterprise ?? DEFAULT_CONFIG.enterprise,
+    interop: told.interop ?? DEFAULT_CONFIG.interop,
+    interimIntervalMs: told.interim_interval_ms ?? DEFAULT_CONFIG.interimIntervalMs,
+    serviceRules: told.services ?? DEFAULT_CONFIG.serviceRules,
+    redact: told.redact ?? DEFAULT_CONFIG.redact,
+    cpuLimitPercent: told.cpu_limit_percent ?? DEFAULT_CONFIG.cpuLimitPercent,
+    metricsListen: told.metrics_listen === undefined ? DEFAULT_CONFIG.metricsListen : told.metrics_listen.listen,
+    nice: told.nice ?? DEFAULT_CONFIG.nice,
+  };
+}
+
+function readExpression(text: string, flags: string): RegExp | null {
+  if (text === "") return null; // it would match everywhere
+  try {
+    return new RegExp(text, flags);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
+/** Only loopback: the permission of the agent's task allows no more, and the metrics tell who talks. */
+function readMetricsListen(text: string): { readonly listen: HostPort | null } | null {
+  if (text === "off") return { listen: null };
+  return /^(127\.0\.0\.1|\[::1\]):\d{1,5}$/.test(text) && Number(text.split(":").at(-1)) <= 65_535 ? { listen: parseHostPort(text) } : null;
 }

@@ -5,15 +5,18 @@ import {
   ADDRESS_TYPE_IPV4,
   ADDRESS_TYPE_IPV6,
   COUNTERS_SAMPLE,
+  DATA_SOURCE_LISTENERS,
   DATA_SOURCE_SKYFALL,
   dataFormat,
   DATAGRAM_BYTES_MAX,
   FLOW_SAMPLE,
   SFLOW_VERSION,
 } from "../lib/sflow/datagram.ts";
-import { SKYFALL_AGENT_COUNTERS, SKYFALL_FLOW, SKYFALL_HOST, SKYFALL_PROCESS } from "../lib/sflow/skyfall.gen.ts";
+import { SKYFALL_AGENT_COUNTERS, SKYFALL_FLOW, SKYFALL_HOST, SKYFALL_LISTENER, SKYFALL_PROCESS } from "../lib/sflow/skyfall.gen.ts";
 import { setUint64Be } from "../lib/u64.ts";
 import type { Flow } from "./flow.ts";
+import { FlowRecords } from "./flow_records.ts";
+import type { ListenerReport } from "./listeners.ts";
 import { MirrorSamples } from "./mirror.ts";
 import type { ProcessDescription } from "./processes.ts";
 import { encodeStruct } from "./xdr_encode.ts";
@@ -44,8 +47,24 @@ const SAMPLE_HEADER_BYTES = 8;
 const FLOW_SAMPLE_FIXED_BYTES = 32;
 const RECORD_HEADER_BYTES = 8;
 const PROCESSES_PER_DATAGRAM_MAX = 255;
-const FLOW_RECORD_BYTES = RECORD_HEADER_BYTES + SKYFALL_FLOW.fixedSize;
-const F = SKYFALL_FLOW.fields;
+const L = SKYFALL_LISTENER.fields;
+
+/** Records of one kind, each with the process whose descriptor goes with it. */
+interface Records {
+  readonly count: number;
+  readonly format: number;
+  readonly bodyBytes: number;
+  readonly processOf: (index: number) => ProcessDescription | null;
+  /** Writes a body at `at`, a multiple of 4. */
+  readonly write: (index: number, at: number, processIndex: number) => void;
+}
+
+/** An sFlow data source, with what its samples have counted so far. */
+interface DataSource {
+  readonly id: number;
+  sequence: number;
+  pool: number;
+}
 
 /** Makes the datagrams of one agent, with their sequence numbers. */
 export class DatagramEncoder {
@@ -53,12 +72,16 @@ export class DatagramEncoder {
   readonly #hostRecord: Uint8Array;
   readonly #processBodies = new WeakMap<ProcessDescription, Uint8Array>();
   readonly #mirrors = new MirrorSamples();
-  readonly #buffer = new Uint8Array(DATAGRAM_BYTES_MAX);
-  readonly #view = new DataView(this.#buffer.buffer);
+  readonly #words = new Uint32Array(DATAGRAM_BYTES_MAX / 4);
+  readonly #buffer = new Uint8Array(this.#words.buffer);
+  readonly #view = new DataView(this.#words.buffer);
+  readonly #flows = new FlowRecords();
+  readonly #flowSource: DataSource = { id: DATA_SOURCE_SKYFALL, sequence: 0, pool: 0 };
+  readonly #listenerSource: DataSource = { id: DATA_SOURCE_LISTENERS, sequence: 0, pool: 0 };
+  #mirrorSamples: Uint8Array[] = [];
+  #drops = 0;
   #datagramSequence = 0;
-  #flowSampleSequence = 0;
   #counterSampleSequence = 0;
-  #flowRecords = 0;
 
   constructor(source: DatagramSource) {
     this.#source = source;
@@ -67,29 +90,47 @@ export class DatagramEncoder {
 
   /** `skyfall_flow` records made so far: the sample_pool. */
   get flowRecordCount(): number {
-    return this.#flowRecords;
+    return this.#flowSource.pool;
   }
 
-  /**
-   * Encodes flows in as many datagrams as they need, those of a process together, so that its descriptor is repeated as
-   * little as can be; `onDatagram` gets each datagram with the number of flows in it.
-   */
-  encodeFlows(
-    unordered: readonly Flow[],
-    uptimeMs: number,
-    drops: number,
-    onDatagram: (datagram: Uint8Array<ArrayBuffer>, flowCount: number) => void,
-  ): void {
-    const flows = [...Map.groupBy(unordered, ({ process }) => process).values()].flat();
-    for (let next = 0; next < flows.length;) {
-      const start = this.#beginDatagram(uptimeMs, 1);
-      const { end, at } = this.#writeFlowSample(flows, next, start, drops);
-      onDatagram(this.#buffer.slice(0, at), end - next);
-      next = end;
-    }
-    if (!this.#source.interop) return;
-    const samples = flows.flatMap((flow) => this.#mirrors.encode(flow, this.#source.enterprise, drops));
-    this.#packSamples(samples, uptimeMs, (datagram) => onDatagram(datagram, 0));
+  /** Flows that were added since the last `flush()`. */
+  get pendingFlowCount(): number {
+    return this.#flows.count;
+  }
+
+  /** Takes in a flow for the next `flush()`; the object is not kept. */
+  add(flow: Flow): void {
+    this.#flows.add(flow);
+    if (this.#source.interop) this.#mirrorSamples.push(...this.#mirrors.encode(flow, this.#source.enterprise, this.#drops));
+  }
+
+  /** Encodes the flows in as many datagrams as they need; `onDatagram` gets each with the number of flows in it. */
+  flush(uptimeMs: number, drops: number, onDatagram: (datagram: Uint8Array<ArrayBuffer>, flowCount: number) => void): void {
+    this.#drops = drops;
+    const flows = this.#flows;
+    const records: Records = {
+      count: flows.count,
+      format: SKYFALL_FLOW.format,
+      bodyBytes: SKYFALL_FLOW.fixedSize,
+      processOf: (index) => flows.processOf(index),
+      write: (index, at, processIndex) => flows.copy(index, this.#words, at / 4, this.#view, processIndex),
+    };
+    this.#encodeRecords(this.#flowSource, records, uptimeMs, drops, onDatagram);
+    flows.clear();
+    this.#packSamples(this.#mirrorSamples, uptimeMs, (datagram) => onDatagram(datagram, 0));
+    this.#mirrorSamples = [];
+  }
+
+  /** Encodes listeners in as many datagrams as they need. */
+  encodeListeners(listeners: readonly ListenerReport[], uptimeMs: number, onDatagram: (datagram: Uint8Array<ArrayBuffer>) => void): void {
+    const records: Records = {
+      count: listeners.length,
+      format: SKYFALL_LISTENER.format,
+      bodyBytes: SKYFALL_LISTENER.fixedSize,
+      processOf: (index) => listeners[index]!.process,
+      write: (index, at, processIndex) => this.#writeListener(at, listeners[index]!, processIndex),
+    };
+    this.#encodeRecords(this.#listenerSource, records, uptimeMs, 0, onDatagram);
   }
 
   /** Encodes the agent's counters in one datagram. */
@@ -123,78 +164,75 @@ export class DatagramEncoder {
     return this.#word(at, sampleCount);
   }
 
-  /** Writes one flow_sample with the host, the processes and as many flows from `first` as fit; at least one does. */
-  #writeFlowSample(flows: readonly Flow[], first: number, start: number, drops: number): { end: number; at: number } {
-    const end = this.#countFitting(flows, first, start);
-    const indexes = new Map<ProcessDescription, number>();
-    for (let i = first; i < end; i++) {
-      const process = flows[i]!.process;
-      if (process !== null && !indexes.has(process)) indexes.set(process, indexes.size + 1);
+  #encodeRecords(
+    source: DataSource,
+    records: Records,
+    uptimeMs: number,
+    drops: number,
+    onDatagram: (datagram: Uint8Array<ArrayBuffer>, recordCount: number) => void,
+  ): void {
+    const order = orderByProcess(records);
+    for (let next = 0; next < order.length;) {
+      const start = this.#beginDatagram(uptimeMs, 1);
+      const { end, at } = this.#writeSample(source, records, order, next, start, drops);
+      onDatagram(this.#buffer.slice(0, at), end - next);
+      next = end;
     }
-    this.#flowRecords += end - first;
+  }
+
+  /** Writes one flow_sample with the host, the processes and as many records from `first` as fit; at least one does. */
+  #writeSample(
+    source: DataSource,
+    records: Records,
+    order: Int32Array,
+    first: number,
+    start: number,
+    drops: number,
+  ): { end: number; at: number } {
+    const { end, indexes } = this.#fit(records, order, first, start);
+    source.pool += end - first;
     let at = start + SAMPLE_HEADER_BYTES;
     const recordCount = 1 + indexes.size + end - first;
-    for (const word of [++this.#flowSampleSequence, DATA_SOURCE_SKYFALL, 1, this.#flowRecords, drops, 0, 0, recordCount]) {
-      at = this.#word(at, word);
-    }
+    for (const word of [++source.sequence, source.id, 1, source.pool, drops, 0, 0, recordCount]) at = this.#word(at, word);
     at = this.#record(at, SKYFALL_HOST.format, this.#hostRecord);
     for (const [process, index] of indexes) {
       at = this.#record(at, SKYFALL_PROCESS.format, this.#processBody(process));
       this.#view.setUint32(at - this.#processBody(process).length, index);
     }
-    for (let i = first; i < end; i++) at = this.#flow(at, flows[i]!, flows[i]!.process === null ? 0 : indexes.get(flows[i]!.process!)!);
+    for (let i = first; i < end; i++) {
+      const process = records.processOf(order[i]!);
+      at = this.#word(this.#word(at, dataFormat(this.#source.enterprise, records.format)), records.bodyBytes);
+      records.write(order[i]!, at, process === null ? 0 : indexes.get(process)!);
+      at += records.bodyBytes;
+    }
     this.#word(this.#word(start, FLOW_SAMPLE), at - start - SAMPLE_HEADER_BYTES);
     return { end, at };
   }
 
-  /** Index after the last flow from `first` that fits into the datagram together with its process. */
-  #countFitting(flows: readonly Flow[], first: number, start: number): number {
-    const described = new Set<ProcessDescription>();
+  /** Place after the last record from `first` that fits into the datagram together with its process, and those processes' indexes. */
+  #fit(records: Records, order: Int32Array, first: number, start: number): { end: number; indexes: Map<ProcessDescription, number> } {
+    const indexes = new Map<ProcessDescription, number>();
     let bytes = start + SAMPLE_HEADER_BYTES + FLOW_SAMPLE_FIXED_BYTES + RECORD_HEADER_BYTES + this.#hostRecord.length;
-    for (let i = first; i < flows.length; i++) {
-      const process = flows[i]!.process;
-      bytes += FLOW_RECORD_BYTES;
-      if (process !== null && !described.has(process)) {
-        if (described.size === PROCESSES_PER_DATAGRAM_MAX) return i;
-        described.add(process);
-        bytes += RECORD_HEADER_BYTES + this.#processBody(process).length;
-      }
-      if (bytes > DATAGRAM_BYTES_MAX) return i;
+    for (let i = first; i < order.length; i++) {
+      const process = records.processOf(order[i]!);
+      const isNew = process !== null && !indexes.has(process);
+      bytes += RECORD_HEADER_BYTES + records.bodyBytes + (isNew ? RECORD_HEADER_BYTES + this.#processBody(process).length : 0);
+      if (bytes > DATAGRAM_BYTES_MAX || (isNew && indexes.size === PROCESSES_PER_DATAGRAM_MAX)) return { end: i, indexes };
+      if (isNew) indexes.set(process, indexes.size + 1);
     }
-    return flows.length;
+    return { end: order.length, indexes };
   }
 
-  #flow(start: number, flow: Flow, processIndex: number): number {
+  #writeListener(at: number, listener: ListenerReport, processIndex: number): void {
     const view = this.#view;
-    const at = this.#word(this.#word(start, dataFormat(this.#source.enterprise, SKYFALL_FLOW.format)), SKYFALL_FLOW.fixedSize);
-    setUint64Be(view, at + F.flow_id.offset, flow.flow_id);
-    setUint64Be(view, at + F.period_start_unix_us.offset, flow.period_start_unix_us);
-    setUint64Be(view, at + F.period_end_unix_us.offset, flow.period_end_unix_us);
-    this.#buffer.set(flow.local_address, at + F.local_address.offset);
-    this.#buffer.set(flow.remote_address, at + F.remote_address.offset);
-    view.setUint32(at + F.local_port.offset, flow.local_port);
-    view.setUint32(at + F.remote_port.offset, flow.remote_port);
-    view.setUint32(at + F.transport_protocol.offset, flow.transport_protocol);
-    view.setUint32(at + F.process_index.offset, processIndex);
-    view.setUint32(at + F.role.offset, flow.role);
-    view.setUint32(at + F.role_source.offset, flow.role_source);
-    view.setUint32(at + F.attribution_source.offset, flow.attribution_source);
-    view.setUint32(at + F.state.offset, flow.state);
-    view.setUint32(at + F.end_reason.offset, flow.end_reason);
-    view.setUint32(at + F.opened_count.offset, flow.opened_count);
-    setUint64Be(view, at + F.tx_bytes.offset, flow.tx_bytes);
-    setUint64Be(view, at + F.rx_bytes.offset, flow.rx_bytes);
-    setUint64Be(view, at + F.retrans_bytes.offset, flow.retrans_bytes);
-    view.setUint32(at + F.tx_segments.offset, flow.tx_segments);
-    view.setUint32(at + F.rx_segments.offset, flow.rx_segments);
-    view.setUint32(at + F.retrans_segments.offset, flow.retrans_segments);
-    view.setUint32(at + F.lost_segments.offset, flow.lost_segments);
-    view.setUint32(at + F.srtt_us.offset, flow.srtt_us);
-    view.setUint32(at + F.rttvar_us.offset, flow.rttvar_us);
-    view.setUint32(at + F.min_rtt_us.offset, flow.min_rtt_us);
-    view.setUint32(at + F.snd_cwnd_segments.offset, flow.snd_cwnd_segments);
-    view.setUint32(at + F.connect_us.offset, flow.connect_us);
-    return at + SKYFALL_FLOW.fixedSize;
+    this.#buffer.set(listener.address, at + L.local_address.offset);
+    view.setUint32(at + L.local_port.offset, listener.port);
+    view.setUint32(at + L.transport_protocol.offset, listener.transport_protocol);
+    view.setUint32(at + L.network_namespace.offset, listener.network_namespace);
+    view.setUint32(at + L.process_index.offset, processIndex);
+    setUint64Be(view, at + L.first_seen_unix_us.offset, listener.first_seen_unix_us);
+    setUint64Be(view, at + L.last_seen_unix_us.offset, listener.last_seen_unix_us);
+    view.setUint32(at + L.listening.offset, listener.listening ? 1 : 0);
   }
 
   /** Descriptor without its index, which is the datagram's own. */
@@ -233,4 +271,22 @@ export class DatagramEncoder {
     this.#view.setUint32(at, value);
     return at + 4;
   }
+}
+
+/** Indexes of the records, those of a process together, so that its descriptor is repeated as little as can be. */
+function orderByProcess({ count, processOf }: Records): Int32Array {
+  const places = new Map<ProcessDescription | null, number>();
+  for (let i = 0; i < count; i++) places.set(processOf(i), (places.get(processOf(i)) ?? 0) + 1);
+  let next = 0;
+  for (const [process, size] of places) {
+    places.set(process, next);
+    next += size;
+  }
+  const order = new Int32Array(count);
+  for (let i = 0; i < count; i++) {
+    const place = places.get(processOf(i))!;
+    order[place] = i;
+    places.set(processOf(i), place + 1);
+  }
+  return order;
 }

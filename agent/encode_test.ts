@@ -83,6 +83,7 @@ function flow(values: Partial<Flow> = {}): Flow {
     state: 7,
     end_reason: 8,
     opened_count: 1,
+    amounts_known: 3,
     tx_bytes: 2 ** 45 + 9,
     rx_bytes: 10,
     retrans_bytes: 11,
@@ -90,6 +91,10 @@ function flow(values: Partial<Flow> = {}): Flow {
     rx_segments: 13,
     retrans_segments: 14,
     lost_segments: 15,
+    reordering_count: 21,
+    busy_us: 22,
+    rwnd_limited_us: 23,
+    sndbuf_limited_us: 24,
     srtt_us: 16,
     rttvar_us: 17,
     min_rtt_us: 18,
@@ -105,7 +110,9 @@ function encoder(interop = false): DatagramEncoder {
 
 function encode(flows: readonly Flow[], interop = false): { readonly datagram: Uint8Array; readonly flowCount: number }[] {
   const datagrams: { datagram: Uint8Array; flowCount: number }[] = [];
-  encoder(interop).encodeFlows(flows, 5_000, 3, (datagram, flowCount) => datagrams.push({ datagram, flowCount }));
+  const made = encoder(interop);
+  for (const flow of flows) made.add(flow);
+  made.flush(5_000, 3, (datagram, flowCount) => datagrams.push({ datagram, flowCount }));
   return datagrams;
 }
 
@@ -161,6 +168,32 @@ Deno.test("DatagramEncoder counts the flows so far in the sample pool, and the l
   let made = 0;
   for (const { pool, flowCount } of pools) assert.equal(pool, made += flowCount);
   assert.equal(made, 20);
+});
+
+Deno.test("DatagramEncoder tells listeners in samples of their own source, with the process that listens", () => {
+  const listener = {
+    address: ADDRESS,
+    port: 8_080,
+    transport_protocol: 6,
+    network_namespace: 9,
+    process: process(7),
+    first_seen_unix_us: 10,
+    last_seen_unix_us: 11,
+    listening: true,
+  };
+  const datagrams: Uint8Array[] = [];
+  encoder().encodeListeners([listener, { ...listener, process: null, listening: false }], 5_000, (datagram) => datagrams.push(datagram));
+  const { head, records } = read(datagrams[0]!).samples[0]!;
+  assert.deepEqual([head[1], head[3]], [3 << 24 | 3, 2]);
+  const told = records.filter(({ name }) => name === "skyfall_listener").map(({ values }) => values);
+  assert.deepEqual(
+    told.map((v) => [v["local_port"], v["process_index"], v["first_seen_unix_us"], v["last_seen_unix_us"], v["listening"]]),
+    [
+      [8_080n, 1n, 10n, 11n, 1n],
+      [8_080n, 0n, 10n, 11n, 0n],
+    ],
+  );
+  assert.equal(records.find(({ name }) => name === "skyfall_process")!.values["pid"], 7n);
 });
 
 Deno.test("DatagramEncoder cuts texts at their bound, between characters", () => {

@@ -10,10 +10,7 @@ import {
   PROCESS_EVENT_BYTES,
   type ProcessEvent,
   readProcessEvent,
-  readSocketOwner,
   readTcpEvent,
-  SOCKET_OWNER_BYTES,
-  type SocketOwner,
   TCP_EVENT_BYTES,
   type TcpEvent,
 } from "./event.ts";
@@ -42,6 +39,10 @@ export interface KernelCounters {
   readonly opened: number;
   readonly ended: number;
   readonly failed: number;
+  /** Connections that were open before the programs were attached. */
+  readonly found: number;
+  /** Connections that are open without an owner. */
+  readonly unowned: number;
 }
 
 /** Called in the kernel's order. */
@@ -73,7 +74,7 @@ export class KernelPrograms implements Disposable {
    * @throws {TypeError} If the object's events are laid out otherwise than this agent reads them.
    */
   constructor(programs: RungPrograms) {
-    checkEventLayouts(programs.object, programs.openSockets === "iterators");
+    checkEventLayouts(programs.object);
     using stack = new DisposableStack();
     this.#programs = programs;
     this.#object = stack.use(loadObject(programs));
@@ -115,26 +116,32 @@ export class KernelPrograms implements Disposable {
     for (const key of this.#object.keys("sockets")) this.#object.runOnce("skyfall_sweep", key);
   }
 
-  /** Every TCP socket as it is now, listening ones included; without iterators, those whose beginning was seen. */
-  liveSockets(): TcpEvent[] {
-    const events: TcpEvent[] = [];
-    if (this.#snapshots !== null) {
-      this.#snapshotSockets(this.#snapshots, events);
-      return events;
+  /**
+   * Hands on what each open TCP socket did since it was last handed on, where it did anything. Sockets that were open
+   * before the programs were attached come once at first, listening ones included, with nothing done.
+   * Without iterators those alone whose beginning was seen.
+   */
+  *walkOpen(): Generator<TcpEvent> {
+    if (this.#snapshots !== null) return yield* this.#walkMap(this.#snapshots);
+    let rest = new Uint8Array(0);
+    for (const piece of this.#object.iterate("skyfall_live")) {
+      const bytes = rest.length === 0 ? piece : Uint8Array.from([...rest, ...piece]);
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      const whole = bytes.length - bytes.length % TCP_EVENT_BYTES;
+      for (let at = 0; at < whole; at += TCP_EVENT_BYTES) yield readTcpEvent(view, at);
+      rest = bytes.slice(whole);
     }
-    this.#walk("skyfall_live", TCP_EVENT_BYTES, (view, at) => events.push(readTcpEvent(view, at)));
-    return events;
+    if (rest.length > 0) {
+      throw new TypeError(`Cannot read open sockets: ${rest.length} bytes are left over, records have ${TCP_EVENT_BYTES}`);
+    }
   }
 
-  /** By socket cookie, who holds each TCP socket open; of several processes the first that the walk met. */
-  socketOwners(): Map<number, SocketOwner> {
-    const owners = new Map<number, SocketOwner>();
-    if (this.#snapshots !== null) return owners;
-    this.#walk("skyfall_owners", SOCKET_OWNER_BYTES, (view, at) => {
-      const owner = readSocketOwner(view, at);
-      if (!owners.has(owner.socket_cookie)) owners.set(owner.socket_cookie, owner);
-    });
-    return owners;
+  /** Gives sockets without an owner the process that holds them open; what `walkOpen()` hands on next has it. */
+  findOwners(): void {
+    if (this.#snapshots !== null) return;
+    for (const { length } of this.#object.iterate("skyfall_owners")) {
+      throw new TypeError(`Cannot find owners: ${length} bytes, needed none`);
+    }
   }
 
   counters(): KernelCounters {
@@ -146,6 +153,8 @@ export class KernelPrograms implements Disposable {
       opened: values[COUNTER.COUNTER_OPENED]!,
       ended: values[COUNTER.COUNTER_ENDED]!,
       failed: values[COUNTER.COUNTER_FAILED]!,
+      found: values[COUNTER.COUNTER_FOUND]!,
+      unowned: values[COUNTER.COUNTER_UNOWNED]! - values[COUNTER.COUNTER_OWNED]!,
     };
   }
 
@@ -163,28 +172,18 @@ export class KernelPrograms implements Disposable {
     return missed.includes(null) ? null : missed.reduce((sum: number, count) => sum + count!, 0);
   }
 
-  #snapshotSockets(snapshots: RingBuffer, events: TcpEvent[]): void {
+  *#walkMap(snapshots: RingBuffer): Generator<TcpEvent> {
+    let events: TcpEvent[] = [], asked = 0;
     const drain = () => snapshots.drain((view, offset) => events.push(readTcpEvent(view, offset)));
-    let asked = 0;
     for (const key of this.#object.keys("sockets")) {
       this.#object.runOnce("skyfall_snapshot", key);
-      if (++asked % SNAPSHOTS_MAX === 0) drain();
+      if (++asked % SNAPSHOTS_MAX !== 0) continue;
+      drain();
+      yield* events;
+      events = [];
     }
     drain();
-  }
-
-  #walk(program: string, recordBytes: number, onRecord: (view: DataView, at: number) => void): void {
-    let rest = new Uint8Array(0);
-    this.#object.iterate(program, (piece) => {
-      const bytes = rest.length === 0 ? piece : Uint8Array.from([...rest, ...piece]);
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      const whole = bytes.length - bytes.length % recordBytes;
-      for (let at = 0; at < whole; at += recordBytes) onRecord(view, at);
-      rest = bytes.slice(whole);
-    });
-    if (rest.length > 0) {
-      throw new TypeError(`Cannot read iterator "${program}": ${rest.length} bytes are left over, records have ${recordBytes}`);
-    }
+    yield* events;
   }
 
   [Symbol.dispose](): void {

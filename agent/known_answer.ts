@@ -1,6 +1,6 @@
 /** Known-answer test: conversations of known bytes on loopback, every field compared with what the kernel itself says. */
 
-import { DatagramSender, readKernelFile } from "../ffi/libc.ts";
+import { DatagramSender, readKernelFile, tickUs } from "../ffi/libc.ts";
 import { type PairEnd, type PairKind, type TcpInfo, TcpPair } from "../ffi/libc_tcp_pair.ts";
 import { formatAddress } from "../lib/ip_address.ts";
 import { ATTRIBUTION, EVENT_KIND, type TcpEvent } from "./event.ts";
@@ -28,6 +28,35 @@ const LOOKS_MAX = 20;
 const COUNTED = 20;
 const LOOPBACK_IPV6 = /^0{31}1 /m;
 const IF_INET6_BYTES_MAX = 1 << 20;
+
+/** What the kernel programs told of each socket so far: amounts added up, all else as of the last time. */
+class Accounts {
+  readonly #sockets = new Map<string, TcpEvent>();
+
+  add(event: TcpEvent): void {
+    const before = this.#sockets.get(portsOf(event));
+    const sums = before === undefined ? {} : Object.fromEntries(AMOUNTS.map((name) => [name, before[name] + event[name]]));
+    this.#sockets.set(portsOf(event), { ...event, ...sums });
+  }
+
+  of(end: PairEnd, peer: PairEnd): TcpEvent | undefined {
+    return this.#sockets.get(portsOf(end, peer));
+  }
+}
+
+const AMOUNTS = [
+  "bytes_sent",
+  "bytes_received",
+  "bytes_retrans",
+  "segs_out",
+  "segs_in",
+  "total_retrans",
+  "lost",
+  "reord_seen",
+  "busy_ticks",
+  "rwnd_limited_ticks",
+  "sndbuf_limited_ticks",
+] as const satisfies readonly (keyof TcpEvent)[];
 
 /** Holds conversations of each kind with the programs attached, and returns every comparison, also those that agree. */
 export function selfTest(kernel: KernelPrograms): Comparison[] {
@@ -101,18 +130,24 @@ function endedEvents(kernel: KernelPrograms): TcpEvent[] {
 
 function testPair(kernel: KernelPrograms, kind: PairKind): Comparison[] {
   let ends: readonly PairEnd[];
-  const comparisons: Comparison[] = [];
+  const comparisons: Comparison[] = [], accounts = new Accounts();
   {
     using pair = new TcpPair(kind);
     ends = [pair.client, pair.server];
     pair.transfer(pair.client, pair.server, CLIENT_BYTES);
+    for (const [i, end] of ends.entries()) {
+      comparisons.push(...compareOpen(kernel, accounts, pair, end, ends[1 - i]!, `${kind} ${endName(i)} open`));
+    }
     pair.transfer(pair.server, pair.client, SERVER_BYTES);
-    for (const [i, end] of ends.entries()) comparisons.push(...compareOpen(kernel, pair, end, ends[1 - i]!, `${kind} ${endName(i)} open`));
+    for (const [i, end] of ends.entries()) {
+      comparisons.push(...compareOpen(kernel, accounts, pair, end, ends[1 - i]!, `${kind} ${endName(i)} later`));
+    }
   }
-  const ended = new Map(endedEvents(kernel).map((event) => [portsOf(event), event]));
+  const ended = endedEvents(kernel);
+  for (const event of ended) accounts.add(event);
   for (const [i, end] of ends.entries()) {
     const peer = ends[1 - i]!;
-    const event = ended.get(portsOf(end, peer));
+    const event = ended.some((e) => portsOf(e) === portsOf(end, peer)) ? accounts.of(end, peer) : undefined;
     comparisons.push(...compareEnded(event, i, peer, end, kind), compareAttribution(event, i, kernel.hookCounts() !== null, kind));
   }
   return comparisons;
@@ -122,12 +157,12 @@ function endName(index: number): string {
   return index === 0 ? "client" : "server";
 }
 
-function compareOpen(kernel: KernelPrograms, pair: TcpPair, end: PairEnd, peer: PairEnd, prefix: string): Comparison[] {
+function compareOpen(kernel: KernelPrograms, accounts: Accounts, pair: TcpPair, end: PairEnd, peer: PairEnd, prefix: string): Comparison[] {
   for (let look = 1;; look++) {
     const before = pair.info(end);
-    const event = kernel.liveSockets().find((e) => portsOf(e) === portsOf(end, peer));
+    for (const event of kernel.walkOpen()) accounts.add(event);
     const settled = JSON.stringify(before) === JSON.stringify(pair.info(end));
-    if (settled || look === LOOKS_MAX) return openComparisons(event, before, prefix);
+    if (settled || look === LOOKS_MAX) return openComparisons(accounts.of(end, peer), before, prefix);
   }
 }
 
@@ -143,6 +178,10 @@ function openComparisons(event: TcpEvent | undefined, info: TcpInfo, prefix: str
     { field: `${prefix} rttvar_us`, expected: info.rttvar_us, actual: event?.rttvar_us },
     { field: `${prefix} min_rtt_us`, expected: info.min_rtt_us, actual: event?.min_rtt_us },
     { field: `${prefix} snd_cwnd`, expected: info.snd_cwnd, actual: event?.snd_cwnd },
+    { field: `${prefix} reord_seen`, expected: info.reord_seen, actual: event?.reord_seen },
+    { field: `${prefix} busy_us`, expected: info.busy_us, actual: event && event.busy_ticks * tickUs() },
+    { field: `${prefix} rwnd_limited_us`, expected: info.rwnd_limited_us, actual: event && event.rwnd_limited_ticks * tickUs() },
+    { field: `${prefix} sndbuf_limited_us`, expected: info.sndbuf_limited_us, actual: event && event.sndbuf_limited_ticks * tickUs() },
   ];
 }
 

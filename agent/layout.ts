@@ -1,6 +1,6 @@
 /** Refuses an object whose events are laid out otherwise than this agent was built to read them. */
 
-import { PROCESS_EVENT, SOCKET_OWNER, TCP_EVENT } from "../bpf/tcp_event.gen.ts";
+import { PROCESS_EVENT, TCP_EVENT } from "../bpf/tcp_event.gen.ts";
 import { readBtf } from "../lib/btf.ts";
 
 interface Layout {
@@ -8,16 +8,12 @@ interface Layout {
   readonly fields: Readonly<Record<string, { readonly offset: number; readonly size: number }>>;
 }
 
-const LAYOUTS: Readonly<Record<string, Layout>> = { tcp_event: TCP_EVENT, process_event: PROCESS_EVENT, socket_owner: SOCKET_OWNER };
+const LAYOUTS: Readonly<Record<string, Layout>> = { tcp_event: TCP_EVENT, process_event: PROCESS_EVENT };
 
-/**
- * @param hasIterators Whether the object has the iterators, which alone report a `socket_owner`.
- * @throws {TypeError} If a structure of the object's BTF differs; the message names the field.
- */
-export function checkEventLayouts(elf: Uint8Array, hasIterators: boolean): void {
+/** @throws {TypeError} If a structure of the object's BTF differs; the message names the field. */
+export function checkEventLayouts(elf: Uint8Array): void {
   const { structs } = readBtf(elf);
   for (const [name, layout] of Object.entries(LAYOUTS)) {
-    if (name === "socket_owner" && !hasIterators) continue;
     const struct = structs.get(name);
     if (struct?.size !== layout.size) {
       throw new TypeError(`Cannot use BPF object: struct "${name}" has ${struct?.size ?? "no"} bytes, needed ${layout.size}`);

@@ -3,17 +3,11 @@
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { LibbpfError } from "../ffi/libbpf.ts";
 import { MissingLibraryError } from "../ffi/system_library.ts";
-import { type HostPort, parseHostPort } from "../lib/ip_address.ts";
 import { describeError, log } from "../lib/log.ts";
 import { check } from "./check.ts";
-import { type AgentConfig, DEFAULT_CONFIG, parseServiceRules } from "./config.ts";
-import { describeHost } from "./host.ts";
-import { KernelPrograms } from "./kernel.ts";
-import { chooseRung, NoRungError, RUNGS } from "./ladder.ts";
-import { Observer } from "./observe.ts";
-
-const ENTERPRISE_MAX = 2 ** 20 - 1;
-const INTERIM_INTERVAL_MS_MAX = 3_600_000;
+import { CONFIG_KEYS } from "./config.ts";
+import { NoRungError, RUNGS } from "./ladder.ts";
+import { run } from "./run.ts";
 
 const program = new Command("agent").description(
   "Observes the TCP conversations of this host from inside the kernel and reports them as sFlow.",
@@ -21,21 +15,36 @@ const program = new Command("agent").description(
   .exitOverride();
 
 program.command("run")
-  .description("observe until stopped")
-  .requiredOption("--collector <host:port>", "where the sFlow datagrams go", hostPort)
-  .option("--config <file>", "rules that name services, JSON")
-  .option("--enterprise <number>", "private enterprise number of our records", integer(ENTERPRISE_MAX), DEFAULT_CONFIG.enterprise)
+  .description("observe until stopped; SIGHUP reads the configuration file again")
+  .option("--config <file>", "settings and rules, YAML or JSON; the other options come before it")
+  .option("--collector <host:port>", "where the sFlow datagrams go", (text) => readFlag(CONFIG_KEYS.collector, text))
+  .option("--enterprise <number>", "private enterprise number of our records", (text) => readFlag(CONFIG_KEYS.enterprise, Number(text)))
   .option(
     "--interim-interval-ms <ms>",
     "how often open conversations are reported",
-    integer(INTERIM_INTERVAL_MS_MAX),
-    DEFAULT_CONFIG.interimIntervalMs,
+    (text) => readFlag(CONFIG_KEYS.interim_interval_ms, Number(text)),
   )
   .addOption(rungOption())
-  .option("--interop", "restate every flow in standard sFlow structures", DEFAULT_CONFIG.interop)
-  .action(async ({ collector, config, enterprise, interimIntervalMs, interop, rung }) => {
-    const serviceRules = config === undefined ? DEFAULT_CONFIG.serviceRules : parseServiceRules(config, await Deno.readTextFile(config));
-    await run({ collector, enterprise, interop, interimIntervalMs, serviceRules }, rung ?? null);
+  .option("--interop", "restate every flow in standard sFlow structures")
+  .option(
+    "--cpu-limit-percent <percent>",
+    "processor time that the agent may take, of one core",
+    (text) => readFlag(CONFIG_KEYS.cpu_limit_percent, Number(text)),
+  )
+  .option(
+    "--metrics-listen <host:port>",
+    "where Prometheus finds the metrics, on loopback, or off",
+    (text) => readFlag(CONFIG_KEYS.metrics_listen, text),
+  )
+  .action(async ({ config, collector, enterprise, interimIntervalMs, interop, cpuLimitPercent, metricsListen, rung }) => {
+    await run(config ?? null, {
+      ...(collector === undefined ? {} : { collector }),
+      ...(enterprise === undefined ? {} : { enterprise }),
+      ...(interimIntervalMs === undefined ? {} : { interim_interval_ms: interimIntervalMs }),
+      ...(interop === undefined ? {} : { interop }),
+      ...(cpuLimitPercent === undefined ? {} : { cpu_limit_percent: cpuLimitPercent }),
+      ...(metricsListen === undefined ? {} : { metrics_listen: metricsListen }),
+    }, rung ?? null);
   });
 
 program.command("check")
@@ -44,39 +53,20 @@ program.command("check")
   .addOption(rungOption())
   .action(check);
 
-async function run(config: AgentConfig, forcedRung: string | null): Promise<void> {
-  const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop.abort());
-  const { rung, verdicts } = chooseRung(forcedRung);
-  using kernel = new KernelPrograms(rung.programs());
-  using observer = new Observer(kernel, config, describeHost());
-  log("info", "agent", "attached", {
-    rung: rung.name,
-    rungs_not_taken: verdicts.flatMap((v) => v.reason === null ? [] : [`${v.rung}: ${v.reason}`]),
-  });
-  const ledger = await observer.run(stop.signal);
-  log("info", "agent", "stopped", { ledger, missed_hook_runs: kernel.missedRuns(), hooks: kernel.hookCounts() });
-}
-
 function rungOption(): Option<"--rung <name>", undefined, undefined, undefined, false, string> {
   return new Option("--rung <name>", "the only way to observe that is tried").choices(RUNGS.map(({ name }) => name));
 }
 
-function hostPort(text: string): HostPort {
-  try {
-    return parseHostPort(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new InvalidArgumentError(error.message);
-    throw error;
-  }
+interface Flag<T> {
+  readonly needed: string;
+  readonly schema: { safeParse(value: unknown): { readonly success: true; readonly data: T } | { readonly success: false } };
 }
 
-function integer(max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < 1 || value > max) throw new InvalidArgumentError(`Needed a whole number of 1 to ${max}.`);
-    return value;
-  };
+/** A flag has the bounds of the file's key. */
+function readFlag<T>({ schema, needed }: Flag<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw new InvalidArgumentError(`Needed ${needed}.`);
+  return parsed.data;
 }
 
 try {

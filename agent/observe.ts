@@ -1,12 +1,13 @@
 /** The agent at work: reads the kernel's reports, keeps the conversations, and sends what they did to the collector. */
 
-import { unixOffsetNs } from "../ffi/libc.ts";
+import { monotonicNs, unixOffsetNs } from "../ffi/libc.ts";
+import { processCpuNs } from "../ffi/libc_process.ts";
 import { log } from "../lib/log.ts";
 import type { AgentConfig } from "./config.ts";
 import { Conversations } from "./conversations.ts";
 import { type AgentCounters, DatagramEncoder, type HostDescription } from "./encode.ts";
-import { EVENT_KIND, type SocketOwner, type TcpEvent } from "./event.ts";
-import type { Flow } from "./flow.ts";
+import { EVENT_KIND, type TcpEvent } from "./event.ts";
+import { Governor } from "./governor.ts";
 import type { EventHandlers, KernelPrograms } from "./kernel.ts";
 import { ListenerTable } from "./listeners.ts";
 import { ProcessTable } from "./processes.ts";
@@ -18,6 +19,12 @@ const POLL_INTERVAL_MS = 50;
 const SEND_INTERVAL_MS = 1_000;
 /** How often the agent tells its own counters. */
 const COUNTERS_INTERVAL_MS = 10_000;
+/** How often everything that listens is told. */
+const LISTENERS_INTERVAL_MS = 60_000;
+/** Flows of a walk over open sockets that are held before they are sent. */
+const PENDING_FLOWS_MAX = 2_048;
+/** How long sending waits for a collector that has to be looked up; the ring buffer has room meanwhile. */
+const FIND_COLLECTOR_MS = 200;
 const TCP_LISTEN = 10;
 
 /** What became of everything that the kernel reported, for the log when the agent stops. */
@@ -25,11 +32,22 @@ export type AgentLedger = AgentCounters & {
   readonly sent_datagrams: number;
   readonly lost_datagrams: number;
   readonly refused_datagrams: number;
+  readonly resolve_failures: number;
+  readonly governor_dropped_flows: number;
+  readonly governor_step_changes: number;
 };
+
+/** The agent at this moment. */
+export interface AgentGauges {
+  readonly live_sockets: number;
+  readonly governor_step: number;
+  readonly cpu_percent: number;
+}
 
 export class Observer implements Disposable {
   readonly #kernel: KernelPrograms;
-  readonly #config: AgentConfig;
+  #config: AgentConfig;
+  readonly #governor: Governor;
   readonly #link: CollectorLink;
   readonly #encoder: DatagramEncoder;
   readonly #processes: ProcessTable;
@@ -37,44 +55,67 @@ export class Observer implements Disposable {
   readonly #conversations: Conversations;
   readonly #startedMs = performance.now();
   readonly #handlers: EventHandlers;
-  #pending: Flow[] = [];
   #unixOffsetNs = unixOffsetNs();
-  #refusalsLogged = 0;
+  #isFirstWalk = true;
 
-  /** Inert but for the socket to the collector; `run()` acts. */
+  /** Inert; `run()` acts. */
   constructor(kernel: KernelPrograms, config: AgentConfig, host: HostDescription) {
     this.#kernel = kernel;
     this.#config = config;
-    this.#link = new CollectorLink(config.collector);
+    this.#governor = new Governor(processCpuNs, config.cpuLimitPercent, config.interimIntervalMs);
+    const link = this.#link = new CollectorLink(config.collector);
     this.#encoder = new DatagramEncoder({
-      agentAddress: this.#link.localAddress,
+      get agentAddress() {
+        return link.localAddress; // known when the collector is
+      },
       host,
       enterprise: config.enterprise,
       interop: config.interop,
     });
-    this.#processes = new ProcessTable(config.serviceRules);
-    this.#conversations = new Conversations(this.#processes, this.#listeners, () => this.#unixOffsetNs, (flow) => this.#pending.push(flow));
+    this.#processes = new ProcessTable(config.serviceRules, config.redact);
+    this.#conversations = new Conversations(this.#processes, this.#listeners, () => this.#unixOffsetNs, (flow) => {
+      if (this.#governor.keeps(flow)) this.#encoder.add(flow);
+    });
     this.#handlers = { onTcpEvent: (event) => this.#onTcpEvent(event), onProcess: (event) => this.#processes.add(event) };
   }
 
-  /** Observes until `signal` is aborted, then reports every conversation up to that moment. */
-  async run(signal: AbortSignal): Promise<AgentLedger> {
-    this.#seed();
+  /** Puts into force what can be changed at run time. */
+  configure(config: AgentConfig): void {
+    this.#config = config;
+    this.#processes.configure(config.serviceRules, config.redact);
+    this.#governor.configure(config.cpuLimitPercent, config.interimIntervalMs);
+    this.#link.redirect(config.collector);
+  }
+
+  /**
+   * Observes until `signal` is aborted, then reports every conversation up to that moment.
+   *
+   * @param onObserving Called once everything is loaded, attached and read that needs privileges.
+   */
+  async run(signal: AbortSignal, onObserving: () => void): Promise<AgentLedger> {
+    await Promise.race([this.#link.find(performance.now()), untilAborted(FIND_COLLECTOR_MS, signal)]);
+    await this.#reportOpen();
+    onObserving();
     log("info", "agent", "observing", {
-      live_sockets: this.#conversations.liveCount,
+      found_sockets: this.#kernel.counters().found,
       release_hook_missing: this.#kernel.releaseHookMissing,
     });
-    let nextSendMs = 0, nextInterimMs = performance.now() + this.#config.interimIntervalMs, nextCountersMs = 0;
+    let nextSendMs = 0, lastInterimMs = performance.now(), nextCountersMs = 0, nextListenersMs = 0;
     while (!signal.aborted) {
       await untilAborted(POLL_INTERVAL_MS, signal);
       this.#drain();
       const nowMs = performance.now();
-      if (nowMs >= nextInterimMs) {
-        this.#reportOpen();
-        nextInterimMs = nowMs + this.#config.interimIntervalMs;
+      if (this.#governor.tick(nowMs)) this.#logStep();
+      const { interimIntervalMs } = this.#governor.step;
+      if (interimIntervalMs !== null && nowMs - lastInterimMs >= interimIntervalMs) {
+        await this.#reportOpen();
+        lastInterimMs = nowMs;
       }
       if (nowMs >= nextSendMs) {
+        await Promise.race([this.#link.find(nowMs), untilAborted(FIND_COLLECTOR_MS, signal)]);
         await this.#send();
+        await this.#sendListeners(nowMs >= nextListenersMs);
+        if (nowMs >= nextListenersMs) nextListenersMs = nowMs + LISTENERS_INTERVAL_MS;
         nextSendMs = nowMs + SEND_INTERVAL_MS;
       }
       if (nowMs >= nextCountersMs) {
@@ -83,18 +124,7 @@ export class Observer implements Disposable {
       }
     }
     await this.#finish();
-    return this.#ledger();
-  }
-
-  /** Finds the sockets that were open before the programs were attached, their owners and what listens. */
-  #seed(): void {
-    const sockets = this.#kernel.liveSockets();
-    const owners = this.#kernel.socketOwners();
-    for (const socket of sockets) {
-      const owner = owners.get(socket.socket_cookie) ?? null;
-      if (socket.state === TCP_LISTEN) this.#listeners.add(socket, owner === null ? null : this.#processes.find(owner));
-      else this.#conversations.seed(socket, owner);
-    }
+    return this.ledger();
   }
 
   #drain(): void {
@@ -109,41 +139,49 @@ export class Observer implements Disposable {
       case EVENT_KIND.EVENT_SOCKET_OWNED:
         return this.#conversations.own(event);
       case EVENT_KIND.EVENT_LISTEN_STARTED:
-        return this.#listeners.add(event, this.#processes.find(event));
+        return this.#listeners.add(event, this.#processes.find(event), this.#unixUs());
       case EVENT_KIND.EVENT_LISTEN_ENDED:
-        return this.#listeners.remove(event);
+        return this.#listeners.remove(event, this.#unixUs());
       default:
         throw new TypeError(`Cannot read event: kind ${event.kind} is unknown`);
     }
   }
 
-  #reportOpen(): void {
+  /** Reports what open connections did; at first it finds those that are older than the agent, and what listens. */
+  async #reportOpen(): Promise<void> {
     this.#kernel.sweep();
     this.#drain();
-    const sockets = this.#kernel.liveSockets().filter((socket) => socket.state !== TCP_LISTEN);
-    const noOwners: ReadonlyMap<number, SocketOwner> = new Map();
-    const owners = sockets.some((socket) => this.#conversations.needsOwner(socket)) ? this.#kernel.socketOwners() : noOwners;
-    for (const socket of sockets) this.#conversations.reportOpen(socket, owners.get(socket.socket_cookie) ?? null);
+    if (this.#isFirstWalk || this.#kernel.counters().unowned > 0) this.#kernel.findOwners();
+    this.#isFirstWalk = false;
+    for (const event of this.#kernel.walkOpen()) {
+      if (event.state === TCP_LISTEN) this.#listeners.add(event, this.#processes.find(event), this.#unixUs());
+      else this.#conversations.reportOpen(event);
+      if (this.#encoder.pendingFlowCount < PENDING_FLOWS_MAX) continue;
+      await this.#send(); // a host may have very many
+      this.#drain();
+    }
   }
 
   async #send(): Promise<void> {
     this.#unixOffsetNs = unixOffsetNs();
-    const flows = this.#pending;
-    if (flows.length === 0) return;
-    this.#pending = [];
+    if (this.#encoder.pendingFlowCount === 0) return;
     const datagrams: { bytes: Uint8Array<ArrayBuffer>; flowCount: number }[] = [];
-    this.#encoder.encodeFlows(
-      flows,
+    this.#encoder.flush(
       this.#uptimeMs(),
-      this.#kernel.counters().ring_lost,
+      this.#kernel.counters().ring_lost + this.#governor.droppedFlows,
       (bytes, flowCount) => datagrams.push({ bytes, flowCount }),
     );
     await this.#link.send(datagrams);
-    const { refusals } = this.#link.counts;
-    if (refusals > this.#refusalsLogged) {
-      log("warn", "agent", "collector does not listen", { refused_datagrams: refusals - this.#refusalsLogged });
-    }
-    this.#refusalsLogged = refusals;
+  }
+
+  #logStep(): void {
+    const { step, stepIndex, cpuPercent } = this.#governor;
+    log("warn", "agent", "governor changed step", {
+      step: step.name,
+      step_index: stepIndex,
+      cpu_percent: Math.round(cpuPercent * 100) / 100,
+      cpu_limit_percent: this.#config.cpuLimitPercent,
+    });
   }
 
   async #sendCounters(): Promise<void> {
@@ -153,11 +191,20 @@ export class Observer implements Disposable {
 
   async #finish(): Promise<void> {
     this.#drain();
-    this.#reportOpen();
+    await this.#reportOpen();
     this.#drain();
     this.#conversations.expire(Infinity);
     await this.#send();
+    await this.#sendListeners(true);
     await this.#sendCounters();
+  }
+
+  /** Sends what began and ended to listen, and from time to time all that listens. */
+  async #sendListeners(isAllDue: boolean): Promise<void> {
+    const listeners = isAllDue ? this.#listeners.takeAll(this.#unixUs()) : this.#listeners.takeChanges();
+    const datagrams: { bytes: Uint8Array<ArrayBuffer>; flowCount: number }[] = [];
+    this.#encoder.encodeListeners(listeners, this.#uptimeMs(), (bytes) => datagrams.push({ bytes, flowCount: 0 }));
+    await this.#link.send(datagrams);
   }
 
   #counters(): AgentCounters {
@@ -174,9 +221,31 @@ export class Observer implements Disposable {
     };
   }
 
-  #ledger(): AgentLedger {
-    const { sentDatagrams, lostDatagrams, refusals } = this.#link.counts;
-    return { ...this.#counters(), sent_datagrams: sentDatagrams, lost_datagrams: lostDatagrams, refused_datagrams: refusals };
+  /** What became of everything so far. */
+  ledger(): AgentLedger {
+    const { sentDatagrams, lostDatagrams, refusals, resolveFailures } = this.#link.counts;
+    return {
+      ...this.#counters(),
+      sent_datagrams: sentDatagrams,
+      lost_datagrams: lostDatagrams,
+      refused_datagrams: refusals,
+      resolve_failures: resolveFailures,
+      governor_dropped_flows: this.#governor.droppedFlows,
+      governor_step_changes: this.#governor.stepChanges,
+    };
+  }
+
+  gauges(): AgentGauges {
+    const { found, opened, ended } = this.#kernel.counters();
+    return {
+      live_sockets: found + opened - ended,
+      governor_step: this.#governor.stepIndex,
+      cpu_percent: this.#governor.cpuPercent,
+    };
+  }
+
+  #unixUs(): number {
+    return Math.round((monotonicNs() + this.#unixOffsetNs) / 1_000);
   }
 
   #uptimeMs(): number {

@@ -2,7 +2,8 @@
 
 import { readKernelFile, readKernelLink } from "../ffi/libc.ts";
 import type { ServiceRule } from "./config.ts";
-import { joinArguments, type ProcessEvent, type ProcessKey, type SocketOwner, type TcpEvent } from "./event.ts";
+import { type ProcessEvent, type ProcessKey, readArguments, type SocketOwner } from "./event.ts";
+import { printable, redactCommandLine } from "./redact.ts";
 
 /** `skyfall_process.service_source` of lib/sflow/skyfall.x. */
 export const SERVICE_SOURCE = { unknown: 0, rule: 1, unit: 2, container: 3, executable: 4 } as const;
@@ -30,13 +31,27 @@ const DELETED = " (deleted)";
 
 /** Processes by key, the least recently described forgotten first. */
 export class ProcessTable {
-  readonly #rules: readonly ServiceRule[];
+  #rules: readonly ServiceRule[];
+  #redact: readonly RegExp[];
   readonly #processes = new Map<string, ProcessDescription>();
   /** Paths outlive the processes they were read from, for processes that end too soon to be read. */
   readonly #cgroupPaths = new Map<number, string>();
 
-  constructor(rules: readonly ServiceRule[]) {
+  /** @param redact What is blotted out of command lines, beyond the secrets that always are. */
+  constructor(rules: readonly ServiceRule[], redact: readonly RegExp[] = []) {
     this.#rules = rules;
+    this.#redact = redact;
+  }
+
+  /** Puts other rules into force, for the processes that are known as well. */
+  configure(rules: readonly ServiceRule[], redact: readonly RegExp[]): void {
+    this.#rules = rules;
+    this.#redact = redact;
+    for (const [key, process] of this.#processes) {
+      const command_line = redactCommandLine(process.command_line, redact);
+      const service = this.#service(command_line, process.cgroup_path, process.container_id, process.executable_name);
+      this.#processes.set(key, { ...process, command_line, ...service });
+    }
   }
 
   /** Takes in a process that described itself. */
@@ -49,7 +64,7 @@ export class ProcessTable {
    *
    * @returns Null where there is no owner, or the process is gone and was never described.
    */
-  find(owner: TcpEvent | SocketOwner): ProcessDescription | null {
+  find(owner: SocketOwner): ProcessDescription | null {
     if (owner.pid === 0) return null;
     const known = this.#processes.get(keyOf(owner));
     if (known !== undefined) return known;
@@ -58,10 +73,12 @@ export class ProcessTable {
     if (commandLine === null || comm === null) return null;
     const executable = readKernelLink(`/proc/${owner.pid}/exe`);
     const name = executable === null ? new TextDecoder().decode(comm).trim() : baseName(executable);
-    return this.#keep(owner, this.#describe(owner, name, joinArguments(commandLine)));
+    return this.#keep(owner, this.#describe(owner, name, readArguments(commandLine)));
   }
 
-  #describe(owner: TcpEvent | SocketOwner | ProcessEvent, executableName: string, commandLine: string): ProcessDescription {
+  /** Everything that a process can name itself passes here, before it is kept. */
+  #describe(owner: SocketOwner, name: string, line: string): ProcessDescription {
+    const executableName = printable(name), commandLine = redactCommandLine(line, this.#redact);
     const path = readKernelLink(`/proc/${owner.pid}/exe`);
     const cgroupPath = this.#cgroupPath(owner);
     const containerId = containerOf(cgroupPath);
@@ -74,7 +91,7 @@ export class ProcessTable {
       ...service,
       executable_name: executableName,
       // The pid may belong to another program by now; then the kernel's own word for the name stands alone.
-      executable_path: path !== null && baseName(path) === executableName ? path.replace(DELETED, "") : "",
+      executable_path: path !== null && baseName(path) === name ? printable(path.replace(DELETED, "")) : "",
       command_line: commandLine,
       cgroup_path: cgroupPath,
       container_id: containerId,
@@ -99,7 +116,7 @@ export class ProcessTable {
   #cgroupPath(owner: { readonly pid: number; readonly cgroup_id: number }): string {
     const file = readKernelFile(`/proc/${owner.pid}/cgroup`, CGROUP_FILE_BYTES_MAX);
     if (file === null) return this.#cgroupPaths.get(owner.cgroup_id) ?? "";
-    const path = parseCgroupFile(new TextDecoder().decode(file));
+    const path = printable(parseCgroupFile(new TextDecoder().decode(file)));
     keepNewest(this.#cgroupPaths, owner.cgroup_id, path, CGROUPS_MAX);
     return path;
   }

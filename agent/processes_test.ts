@@ -1,8 +1,10 @@
 /** Who a process is, and what service it belongs to. */
 
 import assert from "node:assert/strict";
+import { SKYFALL_PROCESS } from "../lib/sflow/skyfall.gen.ts";
 import type { ProcessEvent } from "./event.ts";
 import { containerOf, parseCgroupFile, ProcessTable, SERVICE_SOURCE, unitOf } from "./processes.ts";
+import { encodeStruct } from "./xdr_encode.ts";
 
 const CONTAINER = "4f".repeat(32);
 const GONE: ProcessEvent = {
@@ -41,7 +43,7 @@ Deno.test("containerOf() knows the paths of Docker, containerd, CRI-O and Podman
 Deno.test("ProcessTable keeps a process that is gone, as it described itself", () => {
   const table = new ProcessTable([]);
   table.add(GONE);
-  const { executable_name, command_line, executable_path, service_name, service_source } = table.find({ ...GONE, socket_cookie: 1 })!;
+  const { executable_name, command_line, executable_path, service_name, service_source } = table.find(GONE)!;
   assert.deepEqual({ executable_name, command_line, executable_path, service_name, service_source }, {
     executable_name: "node",
     command_line: GONE.command_line,
@@ -58,20 +60,48 @@ Deno.test("ProcessTable prefers the first rule that matches the command line", (
     { command_line: /node/, service_name: "later" },
   ]);
   table.add(GONE);
-  const process = table.find({ ...GONE, socket_cookie: 1 })!;
+  const process = table.find(GONE)!;
   assert.deepEqual([process.service_name, process.service_source], ["shop", SERVICE_SOURCE.rule]);
 });
 
 Deno.test("ProcessTable takes another program under the same pid for another process", () => {
   const table = new ProcessTable([]);
   table.add(GONE);
-  assert.equal(table.find({ ...GONE, socket_cookie: 1, exec_id: 2 }), null);
-  assert.equal(table.find({ ...GONE, socket_cookie: 1, process_start_ns: 2 }), null);
+  assert.equal(table.find({ ...GONE, exec_id: 2 }), null);
+  assert.equal(table.find({ ...GONE, process_start_ns: 2 }), null);
 });
 
 Deno.test("ProcessTable reads a process that never described itself from /proc", () => {
-  const self = { ...GONE, pid: Deno.pid, socket_cookie: 1 };
+  const self = { ...GONE, pid: Deno.pid };
   const process = new ProcessTable([]).find(self)!;
   assert.equal(process.executable_path, Deno.execPath());
   assert.match(process.command_line, /test/);
+});
+
+Deno.test("ProcessTable blots out secrets before it keeps a command line, and rules see what is left", () => {
+  const table = new ProcessTable([{ command_line: /hunter2|1234/, service_name: "leak" }], [/(?<=--pin )\d+/g]);
+  table.add({ ...GONE, command_line: "app\0--password\0hunter2\0--pin\x001234" });
+  const { command_line, service_name } = table.find(GONE)!;
+  assert.deepEqual([command_line, service_name], ["app --password *** --pin ***", "node"]);
+});
+
+Deno.test("ProcessTable.configure() puts rules and expressions into force for processes that it knows", () => {
+  const table = new ProcessTable([]);
+  table.add(GONE);
+  table.configure([{ command_line: /shop/, service_name: "shop" }], [/(?<=--port )\d+/g]);
+  const { command_line, service_name } = table.find(GONE)!;
+  assert.deepEqual([command_line, service_name], ["node /srv/shop/server.js --port ***", "shop"]);
+});
+
+Deno.test("a process with hostile names makes one whole datagram, without a control character", () => {
+  const hostile = '\x1b[2J\r\n\0\ufffd\u202e\u2028"\\{}' + "\x07x".repeat(500_000);
+  const table = new ProcessTable([]);
+  table.add({ ...GONE, comm: hostile.slice(0, 16), executable_name: hostile.slice(0, 64), command_line: hostile });
+  const process = table.find(GONE)!;
+  const body = encodeStruct(SKYFALL_PROCESS.fields, { ...process, index: 1 });
+  const bytesMax = Object.values(SKYFALL_PROCESS.fields).reduce((sum, { size }) => sum + size + 8, 0); // a length and padding each
+  assert.ok(body.length <= bytesMax, `${body.length} bytes`);
+  for (const text of [process.command_line, process.executable_name, process.service_name]) {
+    assert.doesNotMatch(text, /\p{Cc}/u);
+  }
 });

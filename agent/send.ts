@@ -1,61 +1,158 @@
-/** Sends datagrams to the collector, and counts those that it could not send. */
+/** Sends datagrams to the collector, finds it again when it is gone, and counts what could not be sent. */
 
-import { DatagramSender } from "../ffi/libc.ts";
-import { type HostPort, isMappedIpv4 } from "../lib/ip_address.ts";
+import { DatagramSender, LibcError } from "../ffi/libc.ts";
+import { ResolveError, resolveHost } from "../ffi/libc_resolve.ts";
+import { isMappedIpv4 } from "../lib/ip_address.ts";
+import { describeError, log } from "../lib/log.ts";
+import { type CollectorAddress, formatCollectorAddress } from "./collector_address.ts";
 
 /** Datagrams sent in a row before the collector gets a moment to read them. */
 const BURST_DATAGRAMS = 64;
 const BURST_PAUSE_MS = 1;
 const EAGAIN = 11, ECONNREFUSED = 111;
 const RETRIES_MAX = 100;
+/** The wait after a failed look-up; it doubles. */
+const BACKOFF_MIN_MS = 1_000, BACKOFF_MAX_MS = 60_000;
+/** How often a name is looked up again while all is well, and how often while nobody answers there. */
+const LOOK_UP_AGAIN_MS = 300_000, LOOK_UP_REFUSED_MS = 30_000;
+/** Problems are logged once, then as often as this. */
+const LOG_INTERVAL_MS = 60_000;
+/** `::ffff:0.0.0.0`: not known yet. */
+const NO_ADDRESS = Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0]);
+
+export interface LinkCounts {
+  readonly sentDatagrams: number;
+  /** Datagrams that the host could not send, or for which there was no collector. */
+  readonly lostDatagrams: number;
+  /** Flow records in them. */
+  readonly lostFlows: number;
+  /** Datagrams that found nobody listening. */
+  readonly refusals: number;
+  /** Look-ups of the collector's name, or connections to it, that failed. */
+  readonly resolveFailures: number;
+}
 
 export class CollectorLink implements Disposable {
-  readonly #socket: DatagramSender;
-  #sentDatagrams = 0;
-  #lostDatagrams = 0;
-  #lostFlows = 0;
-  #refusals = 0;
+  #collector: CollectorAddress;
+  #socket: DatagramSender | null = null;
+  #address: Uint8Array | null = null;
+  #isLookingUp = false;
+  #nextLookUpMs = 0;
+  #backoffMs = BACKOFF_MIN_MS;
+  /** By message, when it may be logged again. */
+  readonly #nextLogMs = new Map<string, number>();
+  #isDisposed = false;
+  #counts = { sentDatagrams: 0, lostDatagrams: 0, lostFlows: 0, refusals: 0, resolveFailures: 0 };
 
-  constructor(collector: HostPort) {
-    this.#socket = new DatagramSender(collector.address, collector.port, isMappedIpv4(collector.address));
+  /** Inert: the collector is looked for when there is something to send, or by `find()`. */
+  constructor(collector: CollectorAddress) {
+    this.#collector = collector;
   }
 
-  /** The address that the collector sees: 16 bytes. */
+  /** The address that the collector sees: 16 bytes; zero as long as there is no collector. */
   get localAddress(): Uint8Array {
-    return this.#socket.localAddress;
+    return this.#socket?.localAddress ?? NO_ADDRESS;
   }
 
-  /** `lostFlows` are the flow records in the `lostDatagrams`; `refusals` are datagrams that found nobody listening. */
-  get counts(): { readonly sentDatagrams: number; readonly lostDatagrams: number; readonly lostFlows: number; readonly refusals: number } {
-    return { sentDatagrams: this.#sentDatagrams, lostDatagrams: this.#lostDatagrams, lostFlows: this.#lostFlows, refusals: this.#refusals };
+  get counts(): LinkCounts {
+    return { ...this.#counts };
   }
 
-  /** Sends in order, with a pause after each burst. */
+  /** Sends to another collector from now on. */
+  redirect(collector: CollectorAddress): void {
+    if (formatCollectorAddress(collector) === formatCollectorAddress(this.#collector)) return;
+    this.#collector = collector;
+    this.#disconnect();
+    this.#nextLookUpMs = 0;
+    this.#nextLogMs.clear();
+    this.#backoffMs = BACKOFF_MIN_MS;
+  }
+
+  /** Looks for the collector if it is time to. Where that fails, that is logged, and tried again later. */
+  async find(nowMs: number): Promise<void> {
+    if (this.#isLookingUp || nowMs < this.#nextLookUpMs) return;
+    this.#isLookingUp = true;
+    const collector = this.#collector;
+    try {
+      const address = await resolveHost(collector.host);
+      if (collector === this.#collector && !this.#isDisposed) this.#connect(address);
+    } catch (error) {
+      if (!(error instanceof ResolveError || error instanceof LibcError)) throw error;
+      this.#counts.resolveFailures++;
+      this.#nextLookUpMs = nowMs + this.#backoffMs;
+      this.#backoffMs = Math.min(2 * this.#backoffMs, BACKOFF_MAX_MS);
+      this.#logProblem("no collector", { error: describeError(error), collector: formatCollectorAddress(collector) }, nowMs);
+    } finally {
+      this.#isLookingUp = false;
+    }
+  }
+
+  /** Sends in order, with a pause after each burst. Does not wait for a collector that has to be found first. */
   async send(datagrams: readonly { readonly bytes: Uint8Array<ArrayBuffer>; readonly flowCount: number }[]): Promise<void> {
+    const refusalsBefore = this.#counts.refusals;
     for (const [i, { bytes, flowCount }] of datagrams.entries()) {
       if (i > 0 && i % BURST_DATAGRAMS === 0) await pause();
       if (await this.#sendOne(bytes)) {
-        this.#sentDatagrams++;
+        this.#counts.sentDatagrams++;
       } else {
-        this.#lostDatagrams++;
-        this.#lostFlows += flowCount;
+        this.#counts.lostDatagrams++;
+        this.#counts.lostFlows += flowCount;
       }
     }
+    if (this.#counts.refusals > refusalsBefore) this.#onRefused(performance.now());
+  }
+
+  #connect(address: Uint8Array): void {
+    const nowMs = performance.now();
+    this.#nextLookUpMs = nowMs + LOOK_UP_AGAIN_MS;
+    if (this.#socket !== null && this.#address !== null && this.#address.every((byte, i) => byte === address[i])) return;
+    const socket = new DatagramSender(address, this.#collector.port, isMappedIpv4(address));
+    this.#disconnect();
+    [this.#socket, this.#address] = [socket, address];
+    if (this.#backoffMs > BACKOFF_MIN_MS) log("info", "agent", "collector found", { collector: formatCollectorAddress(this.#collector) });
+    this.#backoffMs = BACKOFF_MIN_MS;
+  }
+
+  #disconnect(): void {
+    this.#socket?.[Symbol.dispose]();
+    this.#socket = this.#address = null;
+  }
+
+  #onRefused(nowMs: number): void {
+    this.#nextLookUpMs = Math.min(this.#nextLookUpMs, nowMs + LOOK_UP_REFUSED_MS);
+    this.#logProblem("collector does not listen", { refused_datagrams: this.#counts.refusals }, nowMs);
+  }
+
+  /** The way to the collector, or the address that we had, is gone: another socket may find another way. */
+  #onUnreachable(errno: number): false {
+    const nowMs = performance.now();
+    this.#address = null;
+    this.#nextLookUpMs = Math.min(this.#nextLookUpMs, nowMs + BACKOFF_MIN_MS);
+    this.#logProblem("collector cannot be reached", { errno, lost_datagrams: this.#counts.lostDatagrams + 1 }, nowMs);
+    return false;
+  }
+
+  #logProblem(message: string, fields: Readonly<Record<string, string | number>>, nowMs: number): void {
+    if (nowMs < (this.#nextLogMs.get(message) ?? -Infinity)) return;
+    this.#nextLogMs.set(message, nowMs + LOG_INTERVAL_MS);
+    log("warn", "agent", message, fields);
   }
 
   async #sendOne(datagram: Uint8Array<ArrayBuffer>): Promise<boolean> {
     for (let attempt = 0; attempt < RETRIES_MAX; attempt++) {
-      const errno = this.#socket.send(datagram);
+      const errno = this.#socket?.send(datagram);
+      if (errno === undefined) return false;
       if (errno === 0) return true;
-      if (errno === ECONNREFUSED) this.#refusals++; // the answer to an earlier datagram; this one was not sent yet
+      if (errno === ECONNREFUSED) this.#counts.refusals++; // the answer to an earlier datagram; this one was not sent yet
       else if (errno === EAGAIN) await pause();
-      else return false;
+      else return this.#onUnreachable(errno);
     }
     return false;
   }
 
   [Symbol.dispose](): void {
-    this.#socket[Symbol.dispose]();
+    this.#isDisposed = true;
+    this.#disconnect();
   }
 }
 

@@ -1,102 +1,97 @@
-/** Cost in the kernel per connection, beside tcplife in the same run, and the agent's CPU at 1,000 connections a second. */
+/** Cost in the kernel per socket, beside tcplife: each observes alone, in turns, so that neither warms the other's caches. */
 
 import { RunningTask } from "../tests/command.ts";
-import { runTraffic } from "../tests/traffic/run.ts";
+import { costBetween, loadedPrograms, type ProgramCost, programsOf, totalNs, withStatistics } from "./bpf_statistics.ts";
+import { ConnectionLoad } from "./load.ts";
 import { cpuSeconds, outputOf, pause, Peer } from "./processes.ts";
 import { formatTable } from "./table.ts";
 
-/** What bpftool says of a loaded program. */
-interface KernelProgram {
-  readonly id: number;
-  readonly name: string;
-  readonly run_time_ns?: number;
-  readonly run_cnt?: number;
-}
+const PER_SECOND = 1_000, SECONDS = 10, ROUNDS = 3;
+const READY_MS = 3_000, SETTLE_MS = 500;
+const TRACEFS = "/sys/kernel/tracing";
 
-/** One observer's programs and processor time over the traffic. */
-interface ObserverCost {
-  readonly programs: readonly { readonly name: string; readonly runs: number; readonly ns: number }[];
+/** One observer's programs and processor time over one round. */
+interface Round {
+  readonly programs: readonly ProgramCost[];
   readonly cpuSeconds: number;
+  readonly sockets: number;
+  readonly seconds: number;
 }
 
-const PER_SECOND = 1_000, SECONDS = 20, CONNECTIONS = PER_SECOND * SECONDS;
-const READY_MS = 3_000;
-
-async function loadedPrograms(): Promise<Map<number, KernelProgram>> {
-  const programs = JSON.parse(await outputOf("bpftool", "prog", "show", "-j")) as KernelProgram[];
-  return new Map(programs.map((program) => [program.id, program]));
+/** Runs the load while a process observes it; `start` resolves with its id when it does. */
+async function observed(start: () => Promise<number>): Promise<Round> {
+  await using load = await ConnectionLoad.start(0, PER_SECOND, SECONDS);
+  const pid = await start(), before = await loadedPrograms(), own = await programsOf(pid);
+  if (own.size === 0) throw new Error("Cannot measure: the observer loaded no program");
+  const cpuS = await cpuSeconds(pid);
+  const { connections, seconds } = await load.run();
+  await pause(SETTLE_MS);
+  const programs = costBetween(own, before, await loadedPrograms());
+  return { programs, cpuSeconds: await cpuSeconds(pid) - cpuS, sockets: 2 * connections, seconds };
 }
 
-/** Programs of `after` that `before` does not have. */
-function added(before: ReadonlyMap<number, KernelProgram>, after: ReadonlyMap<number, KernelProgram>): Set<number> {
-  return new Set([...after.keys()].filter((id) => !before.has(id)));
-}
-
-function cost(
-  ids: ReadonlySet<number>,
-  start: ReadonlyMap<number, KernelProgram>,
-  end: ReadonlyMap<number, KernelProgram>,
-  cpuS: number,
-): ObserverCost {
-  const programs = [...ids].map((id) => {
-    const a = start.get(id)!, b = end.get(id)!;
-    return { name: b.name, runs: (b.run_cnt ?? 0) - (a.run_cnt ?? 0), ns: (b.run_time_ns ?? 0) - (a.run_time_ns ?? 0) };
-  });
-  return { programs: programs.filter(({ runs }) => runs > 0), cpuSeconds: cpuS };
-}
-
-async function measure(): Promise<{ readonly own: ObserverCost; readonly peer: ObserverCost; readonly wallS: number }> {
-  const directory = await Deno.makeTempDir();
-  const collector = await RunningTask.start("collector", ["run", "--listen", "127.0.0.1:0", "--topic", `sqlite:${directory}/topic.db`]);
+async function skyfallRound(): Promise<Round> {
+  const topic = `sqlite:${await Deno.makeTempDir()}/topic.db`;
+  const collector = await RunningTask.start("collector", ["run", "--listen", "127.0.0.1:0", "--topic", topic]);
   const { port } = JSON.parse(await collector.line("listening"));
-  const none = await loadedPrograms();
-  const agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${port}`]);
-  await agent.line("observing");
-  const withOwn = await loadedPrograms();
-  await using tcplife = await Peer.start("tcplife", [], READY_MS);
-  const start = await loadedPrograms();
-  const own = added(none, withOwn), peer = added(withOwn, start);
-  if (peer.size === 0) throw new Error("Cannot measure tcplife: it loaded no program");
-  const agentS = await cpuSeconds(agent.pid), tcplifeS = await cpuSeconds(tcplife.pid), startMs = performance.now();
-  await runTraffic({ kinds: ["short"], connections: CONNECTIONS, longPerPlan: 0, concurrency: 64, perSecond: PER_SECOND });
-  const wallS = (performance.now() - startMs) / 1_000;
-  await pause(1_000);
-  const ownCost = cost(own, start, await loadedPrograms(), await cpuSeconds(agent.pid) - agentS);
-  const peerCost = cost(peer, start, await loadedPrograms(), await cpuSeconds(tcplife.pid) - tcplifeS);
-  for (const program of [agent, collector]) {
+  let agent: RunningTask | null = null;
+  const round = await observed(async () => {
+    agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${port}`, "--cpu-limit-percent", "100"]);
+    await agent.line("observing");
+    return agent.pid;
+  });
+  for (const program of [agent!, collector] as RunningTask[]) {
     program.kill("SIGTERM");
     await program.ended;
   }
-  return { own: ownCost, peer: peerCost, wallS };
+  return round;
 }
 
-const TRACEFS = "/sys/kernel/tracing";
-if ((await Array.fromAsync(Deno.readDir(TRACEFS))).length === 0) await outputOf("mount", "-t", "tracefs", "tracefs", TRACEFS);
-const enabledBefore = (await outputOf("sysctl", "-n", "kernel.bpf_stats_enabled")).trim();
-await outputOf("sysctl", "-w", "kernel.bpf_stats_enabled=1");
-const { own, peer, wallS } = await measure().finally(() => outputOf("sysctl", "-w", `kernel.bpf_stats_enabled=${enabledBefore}`));
+async function tcplifeRound(): Promise<Round> {
+  await using stack = new AsyncDisposableStack();
+  return await observed(async () => stack.use(await Peer.start("tcplife", [], READY_MS)).pid);
+}
 
-const kernelNs = ({ programs }: ObserverCost) => programs.reduce((sum, { ns }) => sum + ns, 0);
-const share = (seconds: number) => `${(100 * seconds / wallS).toFixed(2)} %`;
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
+const perSocket = ({ programs, sockets }: Round) => totalNs(programs) / sockets;
+
+if ((await Array.fromAsync(Deno.readDir(TRACEFS))).length === 0) await outputOf("mount", "-t", "tracefs", "tracefs", TRACEFS);
+const own: Round[] = [], peer: Round[] = [];
+await withStatistics(async () => {
+  for (let round = 0; round < ROUNDS; round++) {
+    own.push(await skyfallRound());
+    peer.push(await tcplifeRound());
+  }
+});
+
+console.log(`${PER_SECOND} connections a second for ${SECONDS} s over loopback, both ends on this host, ${ROUNDS} rounds each, medians\n`);
 const observers = [["skyfall", own], ["tcplife", peer]] as const;
-console.log(`${CONNECTIONS} connections over loopback, both ends on this host, in ${wallS.toFixed(1)} s\n`);
+const last = observers.flatMap(([name, rounds]) =>
+  rounds.at(-1)!.programs.map((program) => ({ name, program, sockets: rounds.at(-1)!.sockets }))
+);
 console.log(formatTable(
-  ["observer", "kernel program", "runs", "ns a run", "ns a connection"],
-  observers.flatMap(([name, { programs }]) =>
-    programs.map((
-      program,
-    ) => [name, program.name, program.runs, (program.ns / program.runs).toFixed(0), (program.ns / CONNECTIONS).toFixed(0)])
-  ),
-));
-console.log(formatTable(
-  ["observer", "kernel, ns a connection", "kernel, of one core", "process, of one core", "together"],
-  observers.map(([name, cost]) => [
+  ["observer", "kernel program (last round)", "runs a socket", "ns a run", "ns a socket"],
+  last.map(({ name, program: { name: program, runs, ns }, sockets }) => [
     name,
-    (kernelNs(cost) / CONNECTIONS).toFixed(0),
-    share(kernelNs(cost) / 1e9),
-    share(cost.cpuSeconds),
-    share(kernelNs(cost) / 1e9 + cost.cpuSeconds),
+    program,
+    (runs / sockets).toFixed(1),
+    (ns / runs).toFixed(0),
+    (ns / sockets).toFixed(0),
   ]),
 ));
-console.log(`\ntcplife / skyfall in the kernel: ${(kernelNs(peer) / kernelNs(own)).toFixed(1)}`);
+const share = (of: (round: Round) => number, rounds: readonly Round[]) =>
+  `${(100 * median(rounds.map((round) => of(round) / round.seconds))).toFixed(2)} %`;
+console.log(formatTable(
+  ["observer", "kernel, ns a socket's lifetime", "kernel, of one core", "process, of one core"],
+  observers.map(([name, rounds]) => [
+    name,
+    median(rounds.map(perSocket)).toFixed(0),
+    share(({ programs }) => totalNs(programs) / 1e9, rounds),
+    share(({ cpuSeconds }) => cpuSeconds, rounds),
+  ]),
+));
+console.log(`\ntcplife / skyfall in the kernel: ${(median(peer.map(perSocket)) / median(own.map(perSocket))).toFixed(1)}`);
 Deno.exit(0);

@@ -12,6 +12,13 @@ export async function cpuSeconds(pid: number): Promise<number> {
   return (Number(fields[11]) + Number(fields[12])) / USER_HZ;
 }
 
+/** Memory of a process that is resident, from proc(5)'s status. */
+export async function residentBytes(pid: number): Promise<number> {
+  const kib = /^VmRSS:\s*(\d+) kB$/m.exec(await Deno.readTextFile(`/proc/${pid}/status`))?.[1];
+  if (kib === undefined) throw new Error(`Cannot read the memory of process ${pid}`);
+  return Number(kib) * 1_024;
+}
+
 /** Datagrams that the kernel dropped because the socket on this port was full, from proc(5)'s net/udp. */
 export async function droppedDatagrams(port: number): Promise<number> {
   const hex = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;

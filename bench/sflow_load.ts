@@ -35,11 +35,8 @@ export function makeDatagrams({ flows, conversations, processes, interop }: Load
   const random = randomNumbers(1);
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
   for (let first = 0; first < flows; first += FLOWS_PER_SEND) {
-    const some = Array.from(
-      { length: Math.min(FLOWS_PER_SEND, flows - first) },
-      (_, i) => makeFlow(first + i, random(conversations), owners, random),
-    );
-    encoder.encodeFlows(some, first, 0, (bytes) => datagrams.push(bytes));
+    for (let i = first; i < Math.min(first + FLOWS_PER_SEND, flows); i++) encoder.add(makeFlow(i, random(conversations), owners, random));
+    encoder.flush(first, 0, (bytes) => datagrams.push(bytes));
   }
   return datagrams;
 }
@@ -81,6 +78,7 @@ function makeFlow(i: number, conversation: number, owners: readonly ProcessDescr
     state: 4,
     end_reason: 1,
     opened_count: 1,
+    amounts_known: 3,
     tx_bytes: random(5_000),
     rx_bytes: random(50_000),
     retrans_bytes: 0,
@@ -88,6 +86,10 @@ function makeFlow(i: number, conversation: number, owners: readonly ProcessDescr
     rx_segments: 2 + random(30),
     retrans_segments: 0,
     lost_segments: 0,
+    reordering_count: 0,
+    busy_us: 500,
+    rwnd_limited_us: 0,
+    sndbuf_limited_us: 0,
     srtt_us: 100 + random(1_000),
     rttvar_us: random(100),
     min_rtt_us: 90,

@@ -195,24 +195,8 @@ static __always_inline __u32 network_namespace_of(const struct sock_common *comm
 	return KERNEL_READ(net, ns.inum);
 }
 
-static __always_inline void fill_counters(struct tcp_event *event, const struct tcp_sock *tp)
-{
-	__u64 sent = KERNEL_READ(tp, bytes_sent), retrans = KERNEL_READ(tp, bytes_retrans);
-
-	event->fin_received = (KERNEL_READ(tp, inet_conn.icsk_inet.sk.__sk_common.skc_flags) >> SOCK_DONE) & 1;
-	event->bytes_sent = sent > retrans ? sent - retrans : 0;
-	event->bytes_retrans = retrans;
-	event->bytes_received = KERNEL_READ(tp, bytes_received) - event->fin_received;
-	event->segs_out = KERNEL_READ(tp, segs_out);
-	event->segs_in = KERNEL_READ(tp, segs_in);
-	event->total_retrans = KERNEL_READ(tp, total_retrans);
-	event->lost = KERNEL_READ(tp, lost);
-	event->reord_seen = KERNEL_READ(tp, reord_seen);
-	event->socket_error = KERNEL_READ(tp, inet_conn.icsk_inet.sk.sk_err);
-}
-
 /* As tcp_get_info_chrono_stats() does: what was counted, and what runs now. */
-static __always_inline void fill_limits(struct tcp_event *event, const struct tcp_sock *tp)
+static __always_inline void read_limits(struct socket_totals *totals, const struct tcp_sock *tp)
 {
 	__u32 busy = KERNEL_READ(tp, chrono_stat[TCP_CHRONO_BUSY - 1]);
 	__u32 rwnd_limited = KERNEL_READ(tp, chrono_stat[TCP_CHRONO_RWND_LIMITED - 1]);
@@ -229,9 +213,66 @@ static __always_inline void fill_limits(struct tcp_event *event, const struct tc
 		else
 			sndbuf_limited += running;
 	}
-	event->busy_ticks = busy + rwnd_limited + sndbuf_limited;
-	event->rwnd_limited_ticks = rwnd_limited;
-	event->sndbuf_limited_ticks = sndbuf_limited;
+	totals->busy_ticks = busy + rwnd_limited + sndbuf_limited;
+	totals->rwnd_limited_ticks = rwnd_limited;
+	totals->sndbuf_limited_ticks = sndbuf_limited;
+}
+
+static __always_inline void read_totals(struct socket_totals *totals, const struct tcp_sock *tp)
+{
+	__u64 sent = KERNEL_READ(tp, bytes_sent), retrans = KERNEL_READ(tp, bytes_retrans);
+	__u32 fin_received = (KERNEL_READ(tp, inet_conn.icsk_inet.sk.__sk_common.skc_flags) >> SOCK_DONE) & 1;
+
+	totals->bytes_sent = sent > retrans ? sent - retrans : 0;
+	totals->bytes_retrans = retrans;
+	totals->bytes_received = KERNEL_READ(tp, bytes_received) - fin_received;
+	totals->segs_out = KERNEL_READ(tp, segs_out);
+	totals->segs_in = KERNEL_READ(tp, segs_in);
+	totals->total_retrans = KERNEL_READ(tp, total_retrans);
+	totals->lost = KERNEL_READ(tp, lost);
+	totals->reord_seen = KERNEL_READ(tp, reord_seen);
+	read_limits(totals, tp);
+}
+
+static __always_inline void fill_amounts(struct tcp_event *event, const struct socket_totals *now, const struct socket_totals *reported)
+{
+	event->bytes_sent = now->bytes_sent - reported->bytes_sent;
+	event->bytes_received = now->bytes_received - reported->bytes_received;
+	event->bytes_retrans = now->bytes_retrans - reported->bytes_retrans;
+	event->segs_out = now->segs_out - reported->segs_out;
+	event->segs_in = now->segs_in - reported->segs_in;
+	event->total_retrans = now->total_retrans - reported->total_retrans;
+	event->lost = now->lost - reported->lost;
+	event->reord_seen = now->reord_seen - reported->reord_seen;
+	event->busy_ticks = now->busy_ticks - reported->busy_ticks;
+	event->rwnd_limited_ticks = now->rwnd_limited_ticks - reported->rwnd_limited_ticks;
+	event->sndbuf_limited_ticks = now->sndbuf_limited_ticks - reported->sndbuf_limited_ticks;
+}
+
+static __always_inline void fill_owner(struct tcp_event *event, const struct followed_socket *followed)
+{
+	event->process_start_ns = followed->process_start_ns;
+	event->cgroup_id = followed->cgroup_id;
+	event->pid = followed->pid;
+	event->exec_id = followed->exec_id;
+	event->user_id = followed->user_id;
+	event->attribution = followed->attribution;
+}
+
+static __always_inline void fill_period(struct tcp_event *event, const struct followed_socket *followed)
+{
+	__u64 start = followed->syn_sent_ktime_ns ? followed->syn_sent_ktime_ns : followed->established_ktime_ns;
+	__u64 connect_us = 0;
+
+	event->ktime_ns = bpf_ktime_get_ns();
+	event->seen_from_start = start != 0;
+	event->opened = followed->established_ktime_ns != 0 && !followed->open_reported;
+	if (followed->reported_ktime_ns)
+		start = followed->reported_ktime_ns;
+	event->period_start_ktime_ns = start ? start : event->ktime_ns;
+	if (event->opened && followed->active_open)
+		connect_us = (followed->established_ktime_ns - followed->syn_sent_ktime_ns + 500) / 1000;
+	event->connect_us = event->opened && followed->active_open && connect_us == 0 ? 1 : connect_us;
 }
 
 /* Not inlined: its parameters bring the structure and the enumeration into the object's BTF. */
@@ -245,42 +286,22 @@ static __noinline int fill_tcp_event(struct tcp_event *event, const struct tcp_s
 	common = &tp->inet_conn.icsk_inet.sk.__sk_common;
 	event->kind = kind;
 	event->state = state;
-	event->ktime_ns = bpf_ktime_get_ns();
-	event->syn_sent_ktime_ns = followed->syn_sent_ktime_ns;
-	event->established_ktime_ns = followed->established_ktime_ns;
-	event->process_start_ns = followed->process_start_ns;
-	event->cgroup_id = followed->cgroup_id;
-	event->pid = followed->pid;
-	event->exec_id = followed->exec_id;
-	event->user_id = followed->user_id;
+	event->active_open = followed->active_open;
+	event->first_fin = followed->first_fin;
+	__builtin_memset(event->reserved, 0, sizeof(event->reserved));
 	event->srtt_us = followed->srtt_us;
 	event->rttvar_us = followed->rttvar_us;
 	event->min_rtt_us = followed->min_rtt_us;
 	event->snd_cwnd = followed->snd_cwnd;
-	event->active_open = followed->active_open;
-	event->attribution = followed->attribution;
-	event->seen_from_start = followed->syn_sent_ktime_ns != 0 || followed->established_ktime_ns != 0;
-	event->first_fin = followed->first_fin;
-	event->reserved[0] = 0;
+	event->socket_error = KERNEL_READ(tp, inet_conn.icsk_inet.sk.sk_err);
 	fill_addresses(event->local_address, event->remote_address, common);
 	/* Not skc_num: inet_put_port() has cleared it by the time of TCP_CLOSE. */
 	event->local_port = bpf_ntohs(KERNEL_READ(tp, inet_conn.icsk_inet.inet_sport));
 	event->remote_port = bpf_ntohs(KERNEL_READ(common, skc_dport));
 	event->network_namespace = network_namespace_of(common);
-	fill_counters(event, tp);
-	fill_limits(event, tp);
+	fill_period(event, followed);
+	fill_owner(event, followed);
 	return 0;
-}
-
-static __always_inline void report(struct tcp_sock *tp, __u64 cookie, const struct followed_socket *followed, enum event_kind kind, __u8 state)
-{
-	struct tcp_event *event = reserve_event(sizeof(*event));
-
-	if (!event)
-		return;
-	event->socket_cookie = cookie;
-	fill_tcp_event(event, tp, followed, kind, state);
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
 
 /* A socket whose connection failed may connect again: what is remembered of the earlier attempt is forgotten. */
@@ -314,19 +335,32 @@ static __always_inline void on_established(struct sock *sk)
 	struct followed_socket *followed = followed_of(sk);
 
 	count(COUNTER_OPENED);
-	if (!followed)
+	if (!followed) {
 		followed = follow(sk);
-	if (followed)
-		followed->established_ktime_ns = bpf_ktime_get_ns();
+		if (!followed)
+			return;
+		followed->unowned = 1;
+		count(COUNTER_UNOWNED);
+	}
+	followed->established_ktime_ns = bpf_ktime_get_ns();
+}
+
+static __always_inline void no_longer_unowned(struct followed_socket *known)
+{
+	if (!known->unowned)
+		return;
+	known->unowned = 0;
+	count(COUNTER_OWNED);
 }
 
 /* close(2) and shutdown(2) run in the owner's context. */
 static __always_inline void on_owner_close(struct followed_socket *known, enum attribution attribution)
 {
-	if (known->pid != 0)
+	if (known->pid != 0 && known->attribution != ATTRIBUTION_TASK_FILE)
 		return;
 	take_owner(known, attribution);
 	describe_process(known);
+	no_longer_unowned(known);
 }
 
 static __noinline int on_first_fin(const struct tcp_sock *tp, struct followed_socket *known, enum first_fin first_fin)
@@ -350,25 +384,50 @@ static __always_inline void on_fin(struct tcp_sock *tp, struct followed_socket *
 static __always_inline void on_end(struct sock *sk, struct tcp_sock *tp, __u8 old_state)
 {
 	struct followed_socket *known = followed_of(sk);
-	struct followed_socket unseen = {};
+	struct socket_totals totals;
+	struct tcp_event *event;
 
 	count(old_state == TCP_SYN_SENT ? COUNTER_FAILED : COUNTER_ENDED);
-	if (!known)
-		known = &unseen;
+	read_totals(&totals, tp);
+	if (!known) { /* open before the programs were attached, and not yet found: what it did is not theirs to report */
+		known = follow(sk);
+		if (!known)
+			return;
+		known->reported = totals;
+	}
 	if (known->first_fin == FIRST_FIN_NONE)
 		take_quality(known, tp);
-	report(tp, socket_id(sk), known, EVENT_SOCKET_ENDED, old_state);
 	known->ended = 1;
+	no_longer_unowned(known);
+	event = reserve_event(sizeof(*event));
+	if (!event)
+		return;
+	event->socket_cookie = socket_id(sk);
+	fill_tcp_event(event, tp, known, EVENT_SOCKET_ENDED, old_state);
+	fill_amounts(event, &totals, &known->reported);
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
 
 /* listen(2) and the close of a listener run in the owner's context. */
 static __always_inline void on_listen(struct sock *sk, struct tcp_sock *tp, enum event_kind kind)
 {
-	struct followed_socket followed = {};
+	struct followed_socket *followed = followed_of(sk);
+	struct tcp_event *event;
 
-	take_owner(&followed, ATTRIBUTION_LISTEN);
-	describe_process(&followed);
-	report(tp, socket_id(sk), &followed, kind, TCP_LISTEN);
+	if (!followed)
+		followed = follow(sk);
+	if (!followed)
+		return;
+	take_owner(followed, ATTRIBUTION_LISTEN);
+	no_longer_unowned(followed);
+	describe_process(followed);
+	event = reserve_event(sizeof(*event));
+	if (!event)
+		return;
+	event->socket_cookie = socket_id(sk);
+	fill_tcp_event(event, tp, followed, kind, TCP_LISTEN);
+	fill_amounts(event, &followed->reported, &followed->reported);
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
 
 /* Every change of a TCP socket's state; the argument holds the new state, the socket still the old one. */
@@ -422,12 +481,7 @@ static __always_inline int on_release(struct followed_socket *known, __u64 cooki
 	event->ktime_ns = bpf_ktime_get_ns();
 	event->socket_cookie = cookie;
 	event->kind = EVENT_SOCKET_OWNED;
-	event->pid = known->pid;
-	event->exec_id = known->exec_id;
-	event->process_start_ns = known->process_start_ns;
-	event->user_id = known->user_id;
-	event->cgroup_id = known->cgroup_id;
-	event->attribution = known->attribution;
+	fill_owner(event, known);
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	return 0;
 }

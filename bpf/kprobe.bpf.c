@@ -2,6 +2,7 @@
 /* Rungs kprobe, kprobe-elf and kprobe-min-btf: entry probes of kernel functions, and one return probe as a check. */
 #include "rung_kprobe.bpf.h"
 #include "conversation.bpf.h"
+#include "open_socket.bpf.h"
 #include "kprobe_hook.h"
 
 /* Bounds. */
@@ -162,11 +163,8 @@ int BPF_KPROBE(skyfall_ip6_datagram)
 SEC("kprobe/inet_csk_listen_start")
 int BPF_KPROBE(skyfall_listen, struct sock *sk)
 {
-	if (!is_tcp(sk))
-		return 0;
-	if (!followed_of(sk))
-		follow(sk); /* its end must have the same identifier */
-	on_listen(sk, tcp_sock_of(sk), EVENT_LISTEN_STARTED);
+	if (is_tcp(sk))
+		on_listen(sk, tcp_sock_of(sk), EVENT_LISTEN_STARTED);
 	return 0;
 }
 
@@ -205,38 +203,43 @@ int skyfall_sweep(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /*
- * Where there are no iterators the agent runs this as well, for every socket of the map. What it reads of a socket that is
- * destroyed meanwhile is thrown away.
+ * Where there are no iterators the agent runs this as well, for every socket of the map. What it reads of a socket that ends
+ * or is destroyed meanwhile is thrown away.
  */
 SEC("raw_tp")
 int skyfall_snapshot(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct sock *sk = (struct sock *)(unsigned long)ctx->args[0];
 	struct kept_socket *kept = kept_of(sk);
-	struct followed_socket now;
+	struct socket_totals totals;
 	struct tcp_event *event;
 	__u64 id;
 	__u8 state;
 
 	if (!kept)
 		return 0;
-	now = kept->followed;
 	id = kept->id;
 	state = KERNEL_READ(sk, __sk_common.skc_state);
-	if (state == TCP_CLOSE || state == TCP_SYN_SENT)
+	if (state == TCP_CLOSE || state == TCP_SYN_SENT || state == TCP_LISTEN)
+		return 0;
+	read_totals(&totals, tcp_sock_of(sk));
+	if (!is_news(&kept->followed, &totals))
 		return 0;
 	event = bpf_ringbuf_reserve(&snapshots, sizeof(*event), 0);
 	if (!event)
 		return 0;
-	if (now.first_fin == FIRST_FIN_NONE)
-		take_quality(&now, tcp_sock_of(sk));
+	if (kept->followed.first_fin == FIRST_FIN_NONE)
+		take_quality(&kept->followed, tcp_sock_of(sk));
 	event->socket_cookie = id;
-	fill_tcp_event(event, tcp_sock_of(sk), &now, EVENT_SOCKET_LIVE, state);
+	fill_tcp_event(event, tcp_sock_of(sk), &kept->followed, EVENT_SOCKET_LIVE, state);
+	fill_amounts(event, &totals, &kept->followed.reported);
 	kept = kept_of(sk);
-	if (kept && kept->id == id)
-		bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
-	else
+	if (!kept || kept->id != id || kept->followed.ended) {
 		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
+		return 0;
+	}
+	mark_reported(&kept->followed, event, &totals);
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 

@@ -16,9 +16,9 @@ SEC("iter/tcp")
 int skyfall_live(struct bpf_iter__tcp *ctx)
 {
 	struct sock *sk = (struct sock *)ctx->sk_common;
-	struct followed_socket now = {};
 	struct followed_socket *known;
 	struct tcp_event event = {};
+	struct socket_totals totals;
 	struct tcp_sock *tp;
 	__u8 state;
 
@@ -27,59 +27,57 @@ int skyfall_live(struct bpf_iter__tcp *ctx)
 	state = KERNEL_READ(sk, __sk_common.skc_state);
 	if (state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV || state == TCP_CLOSE) /* a minisocket, or about to be destroyed */
 		return 0;
+	tp = tcp_sock_of(sk);
 	known = followed_of(sk);
 	if (!known)
-		known = follow(sk); /* older than the programs: from now on it has an identifier */
-	if (!known)
+		known = follow_found(sk, tp);
+	if (!known || state == TCP_SYN_SENT)
 		return 0;
-	tp = tcp_sock_of(sk);
+	read_totals(&totals, tp);
+	if (!is_news(known, &totals))
+		return 0;
+	if (known->first_fin == FIRST_FIN_NONE)
+		take_quality(known, tp);
 	event.socket_cookie = socket_id(sk);
 	fill_tcp_event(&event, tp, known, EVENT_SOCKET_LIVE, state);
-	if (known->first_fin == FIRST_FIN_NONE) {
-		take_quality(&now, tp);
-		event.srtt_us = now.srtt_us;
-		event.rttvar_us = now.rttvar_us;
-		event.min_rtt_us = now.min_rtt_us;
-		event.snd_cwnd = now.snd_cwnd;
-	}
-	bpf_seq_write(ctx->meta->seq, &event, sizeof(event));
-	return 0;
-}
-
-/* Not inlined: its parameter brings the structure into the object's BTF. */
-static __noinline int fill_socket_owner(struct socket_owner *owner, struct task_struct *task)
-{
-	if (!owner || !task)
+	fill_amounts(&event, &totals, &known->reported);
+	/* Where the buffer is full the kernel calls again for the same socket: nothing is marked as told before it is. */
+	if (known->ended || bpf_seq_write(ctx->meta->seq, &event, sizeof(event)) != 0)
 		return 0;
-	owner->pid = BPF_CORE_READ(task, tgid);
-	owner->process_start_ns = BPF_CORE_READ(task, start_time);
-	owner->exec_id = (__u32)BPF_CORE_READ(task, self_exec_id);
-	owner->user_id = BPF_CORE_READ(task, cred, uid.val);
-	owner->network_namespace = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
-	owner->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	mark_reported(known, &event, &totals);
 	return 0;
 }
 
+/* Gives each socket that has no owner the process that holds it open; of several the first that the walk meets. */
 SEC("iter/task_file")
 int skyfall_owners(struct bpf_iter__task_file *ctx)
 {
 	struct file___socket *file = (struct file___socket *)ctx->file;
 	struct task_struct *task = ctx->task;
-	struct socket_owner owner = {};
-	struct kept_socket *kept;
+	struct followed_socket *known;
 	struct socket *socket;
+	struct sock *sk;
 
 	if (!task || !file || BPF_CORE_READ(task, tgid) != BPF_CORE_READ(task, pid)) /* threads share their leader's files */
 		return 0;
 	if (!&socket_file_ops || BPF_CORE_READ(file, f_op) != &socket_file_ops)
 		return 0;
 	socket = BPF_CORE_READ(file, private_data);
-	kept = kept_of(BPF_CORE_READ(socket, sk));
-	if (!kept)
+	sk = BPF_CORE_READ(socket, sk);
+	if (!sk || !is_tcp(sk))
 		return 0;
-	owner.socket_cookie = kept->id;
-	fill_socket_owner(&owner, task);
-	bpf_seq_write(ctx->meta->seq, &owner, sizeof(owner));
+	known = followed_of(sk);
+	if (!known && KERNEL_READ(sk, __sk_common.skc_state) != TCP_CLOSE)
+		known = follow_found(sk, tcp_sock_of(sk));
+	if (!known || known->pid != 0)
+		return 0;
+	known->process_start_ns = BPF_CORE_READ(task, start_time);
+	known->exec_id = (__u32)BPF_CORE_READ(task, self_exec_id);
+	known->user_id = BPF_CORE_READ(task, cred, uid.val);
+	known->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	known->attribution = ATTRIBUTION_TASK_FILE;
+	known->pid = BPF_CORE_READ(task, tgid);
+	no_longer_unowned(known);
 	return 0;
 }
 

@@ -11,7 +11,7 @@ enum event_kind {
 	EVENT_SOCKET_OWNED = 2,   /* the owner of a connection that ended before it was known */
 	EVENT_LISTEN_STARTED = 3, /* a socket began to listen */
 	EVENT_LISTEN_ENDED = 4,
-	EVENT_SOCKET_LIVE = 5,    /* iterator: a socket as it is now */
+	EVENT_SOCKET_LIVE = 5,    /* iterator: what an open socket did since it was last reported */
 	EVENT_PROCESS = 6,        /* struct process_event: a process that owns a socket */
 };
 
@@ -33,12 +33,14 @@ enum first_fin {
 	FIRST_FIN_REMOTE = 2,
 };
 
-/* Amounts are totals since the socket was made, as the kernel counts them, but for the corrections named here. */
+/*
+ * What a socket did in a period. Amounts are of the period alone: each is told once, and together they are the socket's
+ * totals. Gauges are of the period's end.
+ */
 struct tcp_event {
-	__u64 ktime_ns;               /* bpf_ktime_get_ns() */
+	__u64 period_start_ktime_ns;
+	__u64 ktime_ns;               /* end of the period: bpf_ktime_get_ns() */
 	__u64 socket_cookie;
-	__u64 syn_sent_ktime_ns;      /* 0: passive, or before the programs were attached */
-	__u64 established_ktime_ns;   /* 0: never, or before the programs were attached */
 	__u64 bytes_sent;             /* tcp_sock.bytes_sent - bytes_retrans: application bytes */
 	__u64 bytes_received;         /* tcp_sock.bytes_received without the peer's FIN: application bytes */
 	__u64 bytes_retrans;
@@ -53,15 +55,16 @@ struct tcp_event {
 	__u32 segs_out;
 	__u32 segs_in;
 	__u32 total_retrans;
-	__u32 lost;                   /* segments marked lost, cumulative; not the gauge lost_out */
-	__u32 srtt_us;                /* unscaled (kernel: << 3), taken before a FIN; 0: no sample */
-	__u32 rttvar_us;              /* mdev_us unscaled (kernel: << 2), as TCP_INFO's tcpi_rttvar */
-	__u32 min_rtt_us;             /* 0: no sample */
-	__u32 snd_cwnd;               /* segments, taken before a FIN */
+	__u32 lost;                   /* segments marked lost; not the gauge lost_out */
 	__u32 reord_seen;             /* times that segments were found to arrive out of order */
 	__u32 busy_ticks;             /* time with data to send, as TCP_INFO's tcpi_busy_time, in ticks of CONFIG_HZ */
 	__u32 rwnd_limited_ticks;     /* of that, stalled by the peer's receive window */
 	__u32 sndbuf_limited_ticks;   /* of that, stalled by the send buffer */
+	__u32 srtt_us;                /* unscaled (kernel: << 3), taken before a FIN; 0: no sample */
+	__u32 rttvar_us;              /* mdev_us unscaled (kernel: << 2), as TCP_INFO's tcpi_rttvar */
+	__u32 min_rtt_us;             /* 0: no sample */
+	__u32 snd_cwnd;               /* segments, taken before a FIN */
+	__u32 connect_us;             /* SYN-SENT to ESTABLISHED, if that was in the period; else 0 */
 	__u32 socket_error;           /* sock.sk_err: errno */
 	__u16 local_port;
 	__u16 remote_port;
@@ -70,9 +73,9 @@ struct tcp_event {
 	__u8 active_open;             /* this end called connect(2) */
 	__u8 attribution;             /* enum attribution */
 	__u8 seen_from_start;         /* the programs saw the connection begin */
-	__u8 fin_received;            /* sock flag SOCK_DONE: the peer's FIN was taken */
 	__u8 first_fin;               /* enum first_fin */
-	__u8 reserved[1];
+	__u8 opened;                  /* ESTABLISHED was reached in the period */
+	__u8 reserved[5];
 };
 
 #define EXECUTABLE_NAME_BYTES 64
@@ -94,17 +97,6 @@ struct process_event {
 	__u8 command_line[COMMAND_LINE_BYTES];
 };
 
-/* Who holds a socket open, from the walk over the files of all tasks. */
-struct socket_owner {
-	__u64 socket_cookie;
-	__u64 process_start_ns;
-	__u64 cgroup_id;
-	__u32 pid;
-	__u32 exec_id;
-	__u32 user_id;
-	__u32 network_namespace;
-};
-
 #pragma clang diagnostic pop
 
 /* Indexes of the per-CPU counters. */
@@ -115,7 +107,10 @@ enum counter {
 	COUNTER_OPENED = 3,    /* connections that reached ESTABLISHED */
 	COUNTER_ENDED = 4,     /* of those, ended */
 	COUNTER_FAILED = 5,    /* attempts to connect that ended before ESTABLISHED */
-	COUNTER_MAX = 6,
+	COUNTER_FOUND = 6,     /* connections that were open before the programs were attached */
+	COUNTER_UNOWNED = 7,   /* connections that began without an owner */
+	COUNTER_OWNED = 8,     /* of those, that got one, or ended without */
+	COUNTER_MAX = 9,
 };
 
 #endif

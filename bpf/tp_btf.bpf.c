@@ -2,6 +2,7 @@
 /* Rung tp_btf: for kernels with BTF, also without kprobes or under lockdown. */
 #include "rung_tp_btf.bpf.h"
 #include "conversation.bpf.h"
+#include "open_socket.bpf.h"
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(skyfall_state, struct sock *sk, int old_state, int new_state)
@@ -17,57 +18,54 @@ int skyfall_release(struct bpf_sock *sk)
 	return 1;
 }
 
+/* Tells what each open socket did since it was last told; with the socket's lock held. */
 SEC("iter/tcp")
 int skyfall_live(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *common = ctx->sk_common;
-	struct followed_socket unseen = {};
 	struct followed_socket *followed;
+	struct socket_totals totals;
 	struct tcp_event event = {}; /* kernels before 6.3 want all that is handed on to be written first */
 	struct tcp_sock *tp;
+	struct sock *sk;
+	__u8 state;
 
 	if (!common)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(common);
 	if (!tp) /* a minisocket, in TIME-WAIT or NEW-SYN-RECV */
 		return 0;
-	event.socket_cookie = bpf_get_socket_cookie(&tp->inet_conn.icsk_inet.sk);
+	sk = &tp->inet_conn.icsk_inet.sk;
+	state = sk->__sk_common.skc_state;
 	followed = bpf_sk_storage_get(&sockets, tp, 0, 0);
 	if (!followed)
-		followed = &unseen;
-	fill_tcp_event(&event, tp, followed, EVENT_SOCKET_LIVE, tp->inet_conn.icsk_inet.sk.__sk_common.skc_state);
-	if (followed->first_fin == FIRST_FIN_NONE) {
-		take_quality(&unseen, tp);
-		event.srtt_us = unseen.srtt_us;
-		event.rttvar_us = unseen.rttvar_us;
-		event.min_rtt_us = unseen.min_rtt_us;
-		event.snd_cwnd = unseen.snd_cwnd;
-	}
-	bpf_seq_write(ctx->meta->seq, &event, sizeof(event));
-	return 0;
-}
-
-/* Not inlined: its parameter brings the structure into the object's BTF. */
-static __noinline int fill_socket_owner(struct socket_owner *owner, struct task_struct *task)
-{
-	if (!owner || !task)
+		followed = follow_found((struct sock *)tp, tp);
+	if (!followed || state == TCP_SYN_SENT)
 		return 0;
-	owner->pid = task->tgid;
-	owner->process_start_ns = task->start_time;
-	owner->exec_id = (__u32)task->self_exec_id;
-	owner->user_id = task->cred->uid.val;
-	owner->network_namespace = task->nsproxy ? BPF_CORE_READ(task, nsproxy, net_ns, ns.inum) : 0;
-	owner->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+	read_totals(&totals, tp);
+	if (!is_news(followed, &totals))
+		return 0;
+	if (followed->first_fin == FIRST_FIN_NONE)
+		take_quality(followed, tp);
+	event.socket_cookie = socket_id(sk);
+	fill_tcp_event(&event, tp, followed, EVENT_SOCKET_LIVE, state);
+	fill_amounts(&event, &totals, &followed->reported);
+	/* Where the buffer is full the kernel calls again for the same socket: nothing is marked as told before it is. */
+	if (bpf_seq_write(ctx->meta->seq, &event, sizeof(event)) != 0)
+		return 0;
+	mark_reported(followed, &event, &totals);
 	return 0;
 }
 
+/* Gives each socket that has no owner the process that holds it open; of several the first that the walk meets. */
 SEC("iter/task_file")
 int skyfall_owners(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
-	struct socket_owner owner = {};
+	struct followed_socket *followed;
 	struct socket *socket;
+	struct tcp_sock *tp;
 	struct sock *sk;
 
 	if (!task || !file || task->tgid != task->pid) /* threads share their leader's files */
@@ -78,9 +76,24 @@ int skyfall_owners(struct bpf_iter__task_file *ctx)
 	sk = socket->sk;
 	if (!sk || sk->sk_protocol != IPPROTO_TCP)
 		return 0;
-	owner.socket_cookie = bpf_get_socket_cookie(sk);
-	fill_socket_owner(&owner, task);
-	bpf_seq_write(ctx->meta->seq, &owner, sizeof(owner));
+	followed = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	if (!followed) {
+		tp = bpf_skc_to_tcp_sock(sk);
+		if (!tp || sk->__sk_common.skc_state == TCP_CLOSE)
+			return 0;
+		followed = follow_found(sk, tp);
+		if (!followed)
+			return 0;
+	}
+	if (followed->pid != 0)
+		return 0;
+	followed->process_start_ns = task->start_time;
+	followed->exec_id = (__u32)task->self_exec_id;
+	followed->user_id = task->cred->uid.val;
+	followed->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+	followed->attribution = ATTRIBUTION_TASK_FILE;
+	followed->pid = task->tgid;
+	no_longer_unowned(followed);
 	return 0;
 }
 

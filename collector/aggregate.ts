@@ -41,13 +41,35 @@ export const VALUE = {
   identity: 27,
   role_source: 28,
   attribution_source: 29,
+  reordering_seen: 30,
+  busy_us: 31,
+  rwnd_limited_us: 32,
+  sndbuf_limited_us: 33,
+  connections_timed_out: 34,
+  connections_failed_unreachable: 35,
+  amounts_unknown: 36,
 } as const;
-const VALUE_STRIDE = 32;
+const VALUE_STRIDE = 40;
 
 export const ROLE_CLIENT = 1, ROLE_SERVER = 2;
 
 /** `skyfall_flow.end_reason`. */
-const CLOSED = 1, RESET = 2, TIMEOUT = 3, REFUSED = 4, CONNECT_TIMEOUT = 5, CONNECT_FAILED = 6;
+const END = {
+  closedLocal: 1,
+  closedRemote: 2,
+  resetLocal: 3,
+  resetRemote: 4,
+  timeout: 5,
+  refused: 6,
+  connectTimeout: 7,
+  unreachable: 8,
+  connectAborted: 9,
+  connectFailed: 10,
+} as const;
+
+/** Both bits of `skyfall_flow.amounts_known`. */
+const AMOUNTS_KNOWN = 3;
+
 /** `skyfall_flow.attribution_source`: accept(2). */
 const ATTRIBUTION_ACCEPT = 6;
 
@@ -238,6 +260,11 @@ export class FlowTable {
     v[to + VALUE.retransmits]! += view.getUint32(at + F.retrans_segments.offset);
     v[to + VALUE.bytes_retrans]! += getUint64(view, at + F.retrans_bytes.offset);
     v[to + VALUE.lost]! += view.getUint32(at + F.lost_segments.offset);
+    v[to + VALUE.reordering_seen]! += view.getUint32(at + F.reordering_count.offset);
+    v[to + VALUE.busy_us]! += view.getUint32(at + F.busy_us.offset);
+    v[to + VALUE.rwnd_limited_us]! += view.getUint32(at + F.rwnd_limited_us.offset);
+    v[to + VALUE.sndbuf_limited_us]! += view.getUint32(at + F.sndbuf_limited_us.offset);
+    if (view.getUint32(at + F.amounts_known.offset) !== AMOUNTS_KNOWN) v[to + VALUE.amounts_unknown]!++;
     this.#addConnections(view, at, to);
     this.#addQuality(view, at, to);
     const start = getUint64(view, at + F.period_start_unix_us.offset), end = getUint64(view, at + F.period_end_unix_us.offset);
@@ -257,21 +284,30 @@ export class FlowTable {
     const v = this.#values;
     v[to + VALUE.connections_opened]! += view.getUint32(at + F.opened_count.offset);
     switch (view.getUint32(at + F.end_reason.offset)) {
-      case RESET:
+      case END.resetLocal:
+      case END.resetRemote:
         v[to + VALUE.connections_reset]!++;
         v[to + VALUE.connections_closed]!++;
         return;
-      case CLOSED:
-      case TIMEOUT:
+      case END.timeout:
+        v[to + VALUE.connections_timed_out]!++;
         v[to + VALUE.connections_closed]!++;
         return;
-      case REFUSED:
+      case END.closedLocal:
+      case END.closedRemote:
+        v[to + VALUE.connections_closed]!++;
+        return;
+      case END.refused:
         v[to + VALUE.connections_failed_refused]!++;
         return;
-      case CONNECT_TIMEOUT:
+      case END.connectTimeout:
         v[to + VALUE.connections_failed_timeout]!++;
         return;
-      case CONNECT_FAILED:
+      case END.unreachable:
+        v[to + VALUE.connections_failed_unreachable]!++;
+        return;
+      case END.connectAborted:
+      case END.connectFailed:
         v[to + VALUE.connections_failed_other]!++;
         return;
     }

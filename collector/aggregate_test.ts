@@ -59,18 +59,28 @@ Deno.test("FlowTable keeps other ports, addresses and processes apart", () => {
 
 Deno.test("FlowTable counts each way to end", () => {
   const { table, receive } = testReceiver();
-  receive(flows(...[0, 1, 2, 3, 4, 5, 6].map((end_reason) => ({ end_reason, opened_count: 0 }))));
+  receive(flows(...Array.from({ length: 11 }, (_, end_reason) => ({ end_reason, opened_count: 0 }))));
   const value = (place: keyof typeof VALUE) => table.value(0, VALUE[place]);
   assert.deepEqual(
     [
       value("connections_closed"),
       value("connections_reset"),
+      value("connections_timed_out"),
       value("connections_failed_refused"),
       value("connections_failed_timeout"),
+      value("connections_failed_unreachable"),
       value("connections_failed_other"),
     ],
-    [3, 1, 1, 1, 1],
+    [5, 2, 1, 1, 1, 1, 2],
   );
+});
+
+Deno.test("FlowTable adds up what limited the sender, and counts records with unknown amounts", () => {
+  const { table, receive } = testReceiver();
+  const limits = { reordering_count: 1, busy_us: 20, rwnd_limited_us: 5, sndbuf_limited_us: 3 };
+  receive(flows({ ...limits, amounts_known: 3 }, { ...limits, amounts_known: 2 }, { ...limits, amounts_known: 0 }));
+  const places = [VALUE.reordering_seen, VALUE.busy_us, VALUE.rwnd_limited_us, VALUE.sndbuf_limited_us, VALUE.amounts_unknown];
+  assert.deepEqual(places.map((place) => table.value(0, place)), [3, 60, 15, 9, 2]);
 });
 
 Deno.test("FlowTable takes a round-trip time of 0 for no sample", () => {

@@ -192,7 +192,8 @@ Deno.test("M27: impossible values in our own record refuse that record by the fi
     ["role", { role: 3 }],
     ["transport_protocol", { transport_protocol: 1 }],
     ["opened_count", { opened_count: 2 }],
-    ["end_reason", { end_reason: 7 }],
+    ["end_reason", { end_reason: 11 }],
+    ["amounts_known", { amounts_known: 4 }],
     ["period_end_unix_us", { period_end_unix_us: 2n ** 53n }],
   ];
   for (const [field, values] of cases) {

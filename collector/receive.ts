@@ -1,7 +1,14 @@
 /** Takes the flows out of datagrams: checks each, accounts for it, and adds it to the table. */
 
 import { COUNTERS_SAMPLE, DATA_SOURCE_SKYFALL, dataFormat, FLOW_SAMPLE } from "../lib/sflow/datagram.ts";
-import { SKYFALL_AGENT_COUNTERS, SKYFALL_FLOW, SKYFALL_HOST, SKYFALL_MIRROR, SKYFALL_PROCESS } from "../lib/sflow/skyfall.gen.ts";
+import {
+  SKYFALL_AGENT_COUNTERS,
+  SKYFALL_FLOW,
+  SKYFALL_HOST,
+  SKYFALL_LISTENER,
+  SKYFALL_MIRROR,
+  SKYFALL_PROCESS,
+} from "../lib/sflow/skyfall.gen.ts";
 import type { FlowTable } from "./aggregate.ts";
 import type { IdentityTable } from "./identities.ts";
 import { type Stream, StreamTable } from "./streams.ts";
@@ -16,6 +23,7 @@ export interface ReceiveCounts {
   records_ignored: number;
   mirror_samples_ignored: number;
   agent_counters_received: number;
+  listener_records_received: number;
   flow_records_received: number;
   flow_records_refused: number;
   flow_records_unknown_process: number;
@@ -29,7 +37,7 @@ export interface ReceiveCounts {
 const F = SKYFALL_FLOW.fields;
 const PROCESS_INDEX_MAX = 255;
 const PORT_MAX = 65_535;
-const ROLE_MAX = 2, ROLE_SOURCE_MAX = 4, ATTRIBUTION_SOURCE_MAX = 6, END_REASON_MAX = 6;
+const ROLE_MAX = 2, ROLE_SOURCE_MAX = 4, ATTRIBUTION_SOURCE_MAX = 6, END_REASON_MAX = 10, AMOUNTS_KNOWN_MAX = 3;
 /** Above it the upper word makes a number that JavaScript does not hold exactly: 2^53. */
 const UPPER_WORD_MAX = 0x001f_ffff;
 const TRANSPORTS: readonly number[] = [6, 17];
@@ -44,6 +52,7 @@ export class FlowReceiver implements DatagramSink {
     records_ignored: 0,
     mirror_samples_ignored: 0,
     agent_counters_received: 0,
+    listener_records_received: 0,
     flow_records_received: 0,
     flow_records_refused: 0,
     flow_records_unknown_process: 0,
@@ -59,6 +68,7 @@ export class FlowReceiver implements DatagramSink {
   readonly #processTag: number;
   readonly #flowTag: number;
   readonly #mirrorTag: number;
+  readonly #listenerTag: number;
   readonly #agentCountersTag: number;
   readonly #processes = new Int32Array(PROCESS_INDEX_MAX + 1);
   #view: DataView = new DataView(new ArrayBuffer(0));
@@ -80,6 +90,7 @@ export class FlowReceiver implements DatagramSink {
     this.#processTag = dataFormat(enterprise, SKYFALL_PROCESS.format);
     this.#flowTag = dataFormat(enterprise, SKYFALL_FLOW.format);
     this.#mirrorTag = dataFormat(enterprise, SKYFALL_MIRROR.format);
+    this.#listenerTag = dataFormat(enterprise, SKYFALL_LISTENER.format);
     this.#agentCountersTag = dataFormat(enterprise, SKYFALL_AGENT_COUNTERS.format);
   }
 
@@ -125,6 +136,7 @@ export class FlowReceiver implements DatagramSink {
     else if (sampleTag === FLOW_SAMPLE && tag === this.#hostTag) {
       this.#host = this.#descriptor(this.#identities.host(this.#view, at, bytes, this.#addressAt, this.#addressBytes));
     } else if (sampleTag === FLOW_SAMPLE && tag === this.#mirrorTag) this.#isMirror = true;
+    else if (sampleTag === FLOW_SAMPLE && tag === this.#listenerTag) this.counts.listener_records_received++;
     else if (sampleTag === COUNTERS_SAMPLE && tag === this.#agentCountersTag) this.counts.agent_counters_received++;
     else this.counts.records_ignored++;
   }
@@ -201,6 +213,7 @@ function findWrongField(view: DataView, at: number): string | null {
   if (view.getUint32(at + F.attribution_source.offset) > ATTRIBUTION_SOURCE_MAX) return "attribution_source";
   if (view.getUint32(at + F.end_reason.offset) > END_REASON_MAX) return "end_reason";
   if (view.getUint32(at + F.opened_count.offset) > 1) return "opened_count";
+  if (view.getUint32(at + F.amounts_known.offset) > AMOUNTS_KNOWN_MAX) return "amounts_known";
   if (view.getUint32(at + F.period_start_unix_us.offset) > UPPER_WORD_MAX) return "period_start_unix_us";
   if (view.getUint32(at + F.period_end_unix_us.offset) > UPPER_WORD_MAX) return "period_end_unix_us";
   if (view.getUint32(at + F.tx_bytes.offset) > UPPER_WORD_MAX) return "tx_bytes";

@@ -18,6 +18,39 @@ const DIRECTION_SOURCES = ["heuristic", "connect", "accept", "listen", "heuristi
 const ATTRIBUTION_SOURCES = ["unknown", "connect", "close", "release", "task_file", "listener", "accept"] as const;
 const TRANSPORTS: Readonly<Record<number, string>> = { 6: "tcp", 17: "udp" };
 
+/** Columns that hold a value of the table as it is. */
+const AMOUNTS = [
+  "bytes_sent",
+  "bytes_received",
+  "segments_sent",
+  "segments_received",
+  "retransmits",
+  "bytes_retrans",
+  "lost",
+  "reordering_seen",
+  "busy_us",
+  "rwnd_limited_us",
+  "sndbuf_limited_us",
+  "amounts_unknown",
+  "connections_opened",
+  "connections_closed",
+  "connections_reset",
+  "connections_failed_refused",
+  "connections_timed_out",
+  "connections_failed_timeout",
+  "connections_failed_unreachable",
+  "connections_failed_other",
+  "srtt_us_sum",
+  "srtt_samples",
+  "rttvar_us_sum",
+  "connect_us_sum",
+  "connect_samples",
+  "snd_cwnd_sum",
+  "event_count",
+] as const satisfies readonly (keyof typeof VALUE)[];
+
+type AmountColumns = { readonly [A in typeof AMOUNTS[number]]: { readonly values: BigInt64Array } };
+
 /** Rows in a message: with some hundred the columns' overhead is small, and a message stays far below 1 MB. */
 const MESSAGE_ROWS = 2_048;
 
@@ -79,34 +112,20 @@ function batchOf(table: FlowTable, identities: IdentityTable, rows: readonly num
       process_user_id: integersOrNull(identity.map((p) => p.userId), isPresent),
       process_cgroup: texts((p) => p.cgroupPath),
       process_network_namespace: bigintsOrNull(identity.map((p) => p.networkNamespace)),
-      bytes_sent: bigints(VALUE.bytes_sent),
-      bytes_received: bigints(VALUE.bytes_received),
-      segments_sent: bigints(VALUE.segments_sent),
-      segments_received: bigints(VALUE.segments_received),
-      retransmits: bigints(VALUE.retransmits),
-      bytes_retrans: bigints(VALUE.bytes_retrans),
-      lost: bigints(VALUE.lost),
-      connections_opened: bigints(VALUE.connections_opened),
-      connections_closed: bigints(VALUE.connections_closed),
-      connections_reset: bigints(VALUE.connections_reset),
-      connections_failed_refused: bigints(VALUE.connections_failed_refused),
-      connections_failed_timeout: bigints(VALUE.connections_failed_timeout),
-      connections_failed_other: bigints(VALUE.connections_failed_other),
-      srtt_us_sum: bigints(VALUE.srtt_us_sum),
-      srtt_samples: bigints(VALUE.srtt_samples),
+      ...amountColumns(table, rows),
       srtt_us_min: sampled(VALUE.srtt_us_min),
       srtt_us_max: sampled(VALUE.srtt_us_max),
-      rttvar_us_sum: bigints(VALUE.rttvar_us_sum),
       min_rtt_us: integers(VALUE.min_rtt_us),
-      connect_us_sum: bigints(VALUE.connect_us_sum),
-      connect_samples: bigints(VALUE.connect_samples),
       connect_us_max: integers(VALUE.connect_us_max),
-      snd_cwnd_sum: bigints(VALUE.snd_cwnd_sum),
       snd_cwnd_min: sampled(VALUE.snd_cwnd_min),
-      event_count: bigints(VALUE.event_count),
       schema_version: { values: new Int32Array(n).fill(FLOW_SCHEMA_VERSION) },
     },
   };
+}
+
+function amountColumns(table: FlowTable, rows: readonly number[]): AmountColumns {
+  const columns = AMOUNTS.map((name) => [name, { values: BigInt64Array.from(rows, (row) => BigInt(table.value(row, VALUE[name]))) }]);
+  return Object.fromEntries(columns) as AmountColumns;
 }
 
 function isPresent(value: number | null): boolean {

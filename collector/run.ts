@@ -99,6 +99,7 @@ function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, ev
     records_ignored: sum((r) => r.counts.records_ignored),
     descriptors_refused: sum((r) => r.counts.descriptors_refused),
     flow_records_received: received,
+    listener_records_received: sum((r) => r.counts.listener_records_received),
     flow_records_missing: sum((r) => r.streams.missingRecords),
     flow_records_refused: refused,
     flow_records_unknown_process: sum((r) => r.counts.flow_records_unknown_process),

@@ -59,8 +59,8 @@ const PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1;
 const PAGE_BYTES = 4_096;
 const RING_HEADER_BYTES = 8;
 const RING_BUSY = 0x8000_0000, RING_DISCARDED = 0x4000_0000;
-const ITERATOR_BUFFER_BYTES = 1 << 20;
-const LOG_LINES_MAX = 200;
+const ITERATOR_BUFFER_BYTES = 1 << 18;
+const LOG_LINES_MAX = 100, LOG_BYTES_MAX = 1 << 20;
 /** enum libbpf_print_level: warnings, the verifier's words among them, then information; beyond it is tracing. */
 const LIBBPF_INFO = 1;
 const EPERM = 1, ENOENT = 2, EAGAIN = 11, EACCES = 13, ESRCH = 3;
@@ -107,15 +107,15 @@ function open(): { bpf: Libbpf; libc: Libc } {
     'install it, on Debian and Ubuntu with "apt-get install libbpf1", on Fedora "dnf install libbpf"',
   ).symbols;
   const libc = openSystemLibrary("libc.so.6", LIBC_SYMBOLS, "Skyfall needs a Linux with the GNU C library").symbols;
-  const line = new Uint8Array(4_096);
+  const text = new Uint8Array(LOG_BYTES_MAX); // the verifier's log comes in one piece, and what matters is its end
   // A va_list argument is an address on x86-64 and on arm64, so that it can be handed on as one.
   const print = new Deno.UnsafeCallback(
     { parameters: ["i32", "pointer", "pointer"], result: "i32" },
     (level, format, list) => {
       if (level > LIBBPF_INFO) return 0;
-      const bytes = libc.vsnprintf(line, BigInt(line.length), format, list);
-      logLines.push(new TextDecoder().decode(line.subarray(0, Math.min(bytes, line.length - 1))).trimEnd());
-      if (logLines.length > LOG_LINES_MAX) logLines.shift();
+      const bytes = libc.vsnprintf(text, BigInt(text.length), format, list);
+      logLines.push(...new TextDecoder().decode(text.subarray(0, Math.min(bytes, text.length - 1))).trimEnd().split("\n"));
+      if (logLines.length > LOG_LINES_MAX) logLines = logLines.slice(-LOG_LINES_MAX);
       return bytes;
     },
   );
@@ -198,10 +198,10 @@ export class BpfObject implements Disposable {
   }
 
   /**
-   * Runs an iterator program once over everything that it walks. `onBytes` gets what the program wrote, in order and in
-   * pieces that may end anywhere; a piece is valid during the call only.
+   * Runs an iterator program once over everything that it walks, and gives what the program wrote, in order and in pieces
+   * that may end anywhere; a piece is valid until the next one is asked for.
    */
-  iterate(program: string, onBytes: (bytes: Uint8Array) => void): void {
+  *iterate(program: string): Generator<Uint8Array> {
     const { bpf } = open();
     let link = this.#iterators.get(program);
     if (link === undefined) {
@@ -216,7 +216,7 @@ export class BpfObject implements Disposable {
     for (;;) {
       const bytes = readAgain(file, buffer);
       if (bytes === 0) return;
-      onBytes(buffer.subarray(0, bytes));
+      yield buffer.subarray(0, bytes);
     }
   }
 

@@ -13,6 +13,8 @@ const SYMBOLS = {
   readlink: { parameters: ["buffer", "buffer", "usize"], result: "isize" },
   // int clock_gettime(clockid_t clockid, struct timespec *tp)
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
+  // int clock_getres(clockid_t clockid, struct timespec *res)
+  clock_getres: { parameters: ["i32", "buffer"], result: "i32" },
   // int *__errno_location(void)
   __errno_location: { parameters: [], result: "pointer" },
   // int socket(int domain, int type, int protocol)
@@ -26,7 +28,7 @@ const SYMBOLS = {
 } as const;
 
 const O_RDONLY = 0, O_CLOEXEC = 0o2000000, O_DIRECTORY = 0o200000;
-const CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1;
+const CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_MONOTONIC_COARSE = 6;
 const AF_INET = 2, AF_INET6 = 10, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0o2000000, MSG_DONTWAIT = 0x40;
 const ENOENT = 2, ESRCH = 3, EACCES = 13, ENOTDIR = 20;
 
@@ -126,6 +128,16 @@ export function monotonicNs(): number {
   return Number(clockNs(CLOCK_MONOTONIC));
 }
 
+let tick: number | undefined;
+
+/** Length of the kernel's tick (1 / CONFIG_HZ), which is what its coarse clock moves by. */
+export function tickUs(): number {
+  if (tick !== undefined) return tick;
+  const timespec = new BigInt64Array(2);
+  if (libc().clock_getres(CLOCK_MONOTONIC_COARSE, timespec) !== 0) throw new LibcError("read the clock's resolution", lastErrno());
+  return tick = Number(timespec[1]) / 1_000;
+}
+
 function clockNs(clock: number): bigint {
   const timespec = new BigInt64Array(2);
   if (libc().clock_gettime(clock, timespec) !== 0) throw new LibcError(`read clock ${clock}`, lastErrno());
@@ -142,6 +154,15 @@ export class DatagramSender implements Disposable {
   constructor(address: Uint8Array, port: number, isIpv4: boolean) {
     this.#fd = libc().socket(isIpv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (this.#fd < 0) throw new LibcError("open a UDP socket", lastErrno());
+    try {
+      this.localAddress = this.#connect(address, port, isIpv4);
+    } catch (error) {
+      libc().close(this.#fd);
+      throw error;
+    }
+  }
+
+  #connect(address: Uint8Array, port: number, isIpv4: boolean): Uint8Array {
     const socketAddress = new Uint8Array(isIpv4 ? 16 : 28);
     const view = new DataView(socketAddress.buffer);
     view.setUint16(0, isIpv4 ? AF_INET : AF_INET6, true);
@@ -150,7 +171,7 @@ export class DatagramSender implements Disposable {
     if (libc().connect(this.#fd, socketAddress, socketAddress.length) !== 0) throw new LibcError("connect a UDP socket", lastErrno());
     const local = new Uint8Array(28);
     if (libc().getsockname(this.#fd, local, new Uint32Array([local.length])) !== 0) throw new LibcError("name a UDP socket", lastErrno());
-    this.localAddress = isIpv4 ? Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...local.subarray(4, 8)]) : local.slice(8, 24);
+    return isIpv4 ? Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...local.subarray(4, 8)]) : local.slice(8, 24);
   }
 
   /**

@@ -48,6 +48,10 @@ export interface TcpInfo {
   readonly min_rtt_us: number;
   readonly bytes_sent: number;
   readonly bytes_retrans: number;
+  readonly busy_us: number;
+  readonly rwnd_limited_us: number;
+  readonly sndbuf_limited_us: number;
+  readonly reord_seen: number;
 }
 
 /** How the two sockets speak: an IPv6 socket may connect to a mapped IPv4 address. */
@@ -106,6 +110,10 @@ export class TcpPair implements Disposable {
       min_rtt_us: view.getUint32(148, true),
       bytes_sent: u64(200),
       bytes_retrans: u64(208),
+      busy_us: u64(168),
+      rwnd_limited_us: u64(176),
+      sndbuf_limited_us: u64(184),
+      reord_seen: view.getUint32(220, true),
     };
   }
 

@@ -12,7 +12,7 @@ for (const analysis of ANALYSES) {
     using database = await Database.open({ memoryLimit: "1GB", temporaryDirectory: await Deno.makeTempDir() });
     await database.run(`create view flow as
       select *, encode(client_address) as client_ip, encode(server_address) as server_ip,
-        0 as connections_failed_timeout, 0 as connections_failed_other
+        0 as connections_failed_timeout, 0 as connections_failed_unreachable, 0 as connections_failed_other
       from read_csv(${sqlText(`${base}_input.csv`)})`);
     const answer = formatAnswer(await analyse(database, analysis), "csv", 0);
     assert.equal(answer.replaceAll("\r\n", "\n") + "\n", await Deno.readTextFile(`${base}.csv`));

@@ -7,7 +7,7 @@ const OBJECT = await Deno.readFile(new URL("../bpf/tp_btf.bpf.o", import.meta.ur
 
 Deno.test("readBtf() gives offsets and sizes of a structure's fields, arrays included", () => {
   const event = readBtf(OBJECT).structs.get("tcp_event")!;
-  assert.deepEqual(event.fields.find(({ name }) => name === "remote_address"), { name: "remote_address", offset: 88, size: 16 });
+  assert.deepEqual(event.fields.find(({ name }) => name === "remote_address"), { name: "remote_address", offset: 80, size: 16 });
   assert.equal(event.fields.reduce((bytes, { size }) => bytes + size, 0), event.size); // no hidden padding
 });
 

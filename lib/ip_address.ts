@@ -14,6 +14,11 @@ export function parseAddress(text: string): Uint8Array {
   return Uint8Array.from(v6.toByteArray());
 }
 
+/** Whether the text is an IPv4 address of four decimal numbers, or an IPv6 address. */
+export function isIpAddress(text: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text);
+}
+
 /** Canonical text of 16 bytes; a mapped address is written as IPv4. */
 export function formatAddress(bytes: Uint8Array): string {
   if (isMappedIpv4(bytes)) return `${bytes[12]}.${bytes[13]}.${bytes[14]}.${bytes[15]}`;

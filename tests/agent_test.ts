@@ -77,7 +77,7 @@ testWith(missing, "agent run says how to install the library that is missing", a
 Deno.test("agent run refuses a collector that is no address and port, as misuse", async () => {
   const { code, stderr } = await runTask("agent", ["run", "--collector", "nowhere"]);
   assert.equal(code, 2);
-  assert.match(stderr, /"nowhere"/);
+  assert.match(stderr, /'nowhere' is invalid. Needed "HOST:PORT"/);
 });
 
 Deno.test("agent run names the place in a configuration that is wrong", async () => {

@@ -4,12 +4,14 @@ import { DatagramSender } from "../ffi/libc.ts";
 import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_socket.ts";
 import { parseHostPort } from "../lib/ip_address.ts";
 import { type Ended, RunningTask } from "./command.ts";
-import { runTraffic, type TrafficOrder } from "./traffic/run.ts";
 
 const LOOPBACK = "127.0.0.1:0";
 
-/** Runs an agent and the traffic, and returns every datagram that the agent sent until it had stopped. */
-export async function captureAgent(order: TrafficOrder, agentArguments: readonly string[]): Promise<Uint8Array<ArrayBuffer>[]> {
+/** Runs the traffic under an agent, and returns every datagram that the agent sent until it had stopped. */
+export async function captureAgent(
+  traffic: () => Promise<unknown>,
+  agentArguments: readonly string[],
+): Promise<Uint8Array<ArrayBuffer>[]> {
   using socket = new UdpReceiver(parseHostPort(LOOPBACK).address, 0, true, LOOPBACK);
   const agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${socket.port}`, ...agentArguments]);
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
@@ -23,17 +25,17 @@ export async function captureAgent(order: TrafficOrder, agentArguments: readonly
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
   })();
-  const { code, stderr } = await runTrafficUnder(agent, order).finally(() => (quiet = true));
+  const { code, stderr } = await runUnder(agent, traffic).finally(() => (quiet = true));
   await receiving;
   if (code !== 0) throw new Error(`Cannot capture: the agent ended with ${code}: ${stderr}`);
   if (socket.droppedDatagrams > 0) throw new Error(`Cannot capture: ${socket.droppedDatagrams} datagrams were dropped`);
   return datagrams;
 }
 
-async function runTrafficUnder(agent: RunningTask, order: TrafficOrder): Promise<Ended> {
+async function runUnder(agent: RunningTask, traffic: () => Promise<unknown>): Promise<Ended> {
   try {
     await agent.line("observing");
-    await runTraffic(order);
+    await traffic();
   } finally {
     agent.kill("SIGTERM");
   }

@@ -9,7 +9,7 @@ import { freeUdpPort } from "../bench/processes.ts";
 import { captureAgent, replay } from "./captured.ts";
 import { firstMissing, missingCommand, missingKernel, testWith } from "./require.ts";
 import { KINDS } from "./traffic/plan.ts";
-import type { TrafficOrder } from "./traffic/run.ts";
+import { runTraffic, type TrafficOrder } from "./traffic/run.ts";
 
 const ORDER: TrafficOrder = { kinds: KINDS, connections: 210, longPerPlan: 1, concurrency: 8, perSecond: 0 };
 const START_MS = 1_500, QUIET_MS = 3_000;
@@ -22,7 +22,7 @@ let captured: Promise<Uint8Array<ArrayBuffer>[]> | undefined;
 
 /** One capture with the standard structures, for all tests of this file. */
 function interopDatagrams(): Promise<Uint8Array<ArrayBuffer>[]> {
-  return captured ??= captureAgent(ORDER, ["--interop"]);
+  return captured ??= captureAgent(() => runTraffic(ORDER), ["--interop"]);
 }
 
 function add(sums: BytesByDirection, from: string, to: string, bytes: bigint): void {
@@ -71,7 +71,7 @@ for (const interop of [false, true]) {
     firstMissing(kernel, await missingCommand("tshark", "--version")),
     `tshark dissects every datagram${interop ? " with --interop" : ""}, and calls none malformed`,
     async () => {
-      const datagrams = interop ? await interopDatagrams() : await captureAgent({ ...ORDER, connections: 42 }, []);
+      const datagrams = interop ? await interopDatagrams() : await captureAgent(() => runTraffic({ ...ORDER, connections: 42 }), []);
       const path = await Deno.makeTempFile({ suffix: ".pcap" });
       await Deno.writeFile(path, pcapFile(datagrams));
       const read = ["-r", path, "-d", "udp.port==6343,sflow"];

@@ -3,7 +3,7 @@
 import { type BtfTypes, readBtf } from "../lib/btf.ts";
 
 const DIRECTORY = new URL("../bpf/", import.meta.url);
-const STRUCTS = ["tcp_event", "process_event", "socket_owner"];
+const STRUCTS = ["tcp_event", "process_event"];
 const KPROBE_ENUMS = ["kprobe_hook"];
 const ENUMS = ["event_kind", "attribution", "first_fin", "counter"];
 

@@ -26,11 +26,14 @@ const TEST: readonly Need[] = [
   command("openjdk-17-jre-headless", "java", "runs Spark"),
   command("maven", "mvn", "fetches Spark's Delta Lake reader"),
   command("iproute2", "ip", "makes network namespaces"),
+  command("bpftool", "bpftool", "lists the kernel programs, and reads their run statistics"),
 ];
 
 const BENCH: readonly Need[] = [
   ...TEST,
   command("libbpf-tools", "tcplife", "the peer of the kernel cost bench"),
+  command("iperf3", "iperf3", "the stream of the interference bench"),
+  command("softflowd", "softflowd", "the peer of the interference bench"),
 ];
 
 const KERNEL: readonly Need[] = [

@@ -100,6 +100,7 @@ export const FLOW: Values = {
   state: 4,
   end_reason: 1,
   opened_count: 1,
+  amounts_known: 3,
   tx_bytes: 1_000,
   rx_bytes: 300,
   tx_segments: 5,

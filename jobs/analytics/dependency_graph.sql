@@ -11,7 +11,8 @@ views as (
     coalesce(client_service_name, '') as client_service_name,
     coalesce(server_service_name, '') as server_service_name,
     sum(connections_opened) as connections,
-    sum(connections_failed_refused + connections_failed_timeout + connections_failed_other) as failed_connections,
+    sum(connections_failed_refused + connections_failed_timeout + connections_failed_unreachable
+      + connections_failed_other) as failed_connections,
     sum(bytes_sent) as tx_bytes,
     sum(bytes_received) as rx_bytes,
     sum(retransmits) as retransmits,

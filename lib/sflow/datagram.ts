@@ -20,9 +20,13 @@ export const EXTENDED_SOCKET_IPV4 = dataFormat(0, 2100);
 export const EXTENDED_SOCKET_IPV6 = dataFormat(0, 2101);
 export const EXTENDED_TCP_INFO = dataFormat(0, 2209);
 
-/** Data source class 3 is a logical entity; index 1 carries Skyfall's own records, index 2 their restatement for other readers. */
+/**
+ * Data source class 3 is a logical entity; index 1 carries Skyfall's own flows, index 2 their restatement for other readers,
+ * index 3 what listens on the host.
+ */
 export const DATA_SOURCE_SKYFALL = (3 << 24) | 1;
 export const DATA_SOURCE_MIRROR = (3 << 24) | 2;
+export const DATA_SOURCE_LISTENERS = (3 << 24) | 3;
 
 /** Default enterprise number, reserved for documentation by RFC 5612. */
 export const DEFAULT_ENTERPRISE = 32_473;

@@ -37,7 +37,7 @@ export const SKYFALL_FLOW = {
   container: "flow_data",
   enterprise: 32473,
   format: 3,
-  fixedSize: 156,
+  fixedSize: 176,
   fields: {
     flow_id: { type: "u64", offset: 0, size: 8 },
     period_start_unix_us: { type: "u64", offset: 8, size: 8 },
@@ -54,18 +54,23 @@ export const SKYFALL_FLOW = {
     state: { type: "u32", offset: 84, size: 4 },
     end_reason: { type: "u32", offset: 88, size: 4 },
     opened_count: { type: "u32", offset: 92, size: 4 },
-    tx_bytes: { type: "u64", offset: 96, size: 8 },
-    rx_bytes: { type: "u64", offset: 104, size: 8 },
-    retrans_bytes: { type: "u64", offset: 112, size: 8 },
-    tx_segments: { type: "u32", offset: 120, size: 4 },
-    rx_segments: { type: "u32", offset: 124, size: 4 },
-    retrans_segments: { type: "u32", offset: 128, size: 4 },
-    lost_segments: { type: "u32", offset: 132, size: 4 },
-    srtt_us: { type: "u32", offset: 136, size: 4 },
-    rttvar_us: { type: "u32", offset: 140, size: 4 },
-    min_rtt_us: { type: "u32", offset: 144, size: 4 },
-    snd_cwnd_segments: { type: "u32", offset: 148, size: 4 },
-    connect_us: { type: "u32", offset: 152, size: 4 },
+    amounts_known: { type: "u32", offset: 96, size: 4 },
+    tx_bytes: { type: "u64", offset: 100, size: 8 },
+    rx_bytes: { type: "u64", offset: 108, size: 8 },
+    retrans_bytes: { type: "u64", offset: 116, size: 8 },
+    tx_segments: { type: "u32", offset: 124, size: 4 },
+    rx_segments: { type: "u32", offset: 128, size: 4 },
+    retrans_segments: { type: "u32", offset: 132, size: 4 },
+    lost_segments: { type: "u32", offset: 136, size: 4 },
+    reordering_count: { type: "u32", offset: 140, size: 4 },
+    busy_us: { type: "u32", offset: 144, size: 4 },
+    rwnd_limited_us: { type: "u32", offset: 148, size: 4 },
+    sndbuf_limited_us: { type: "u32", offset: 152, size: 4 },
+    srtt_us: { type: "u32", offset: 156, size: 4 },
+    rttvar_us: { type: "u32", offset: 160, size: 4 },
+    min_rtt_us: { type: "u32", offset: 164, size: 4 },
+    snd_cwnd_segments: { type: "u32", offset: 168, size: 4 },
+    connect_us: { type: "u32", offset: 172, size: 4 },
   },
 } as const;
 
@@ -76,6 +81,23 @@ export const SKYFALL_MIRROR = {
   fixedSize: 8,
   fields: {
     flow_id: { type: "u64", offset: 0, size: 8 },
+  },
+} as const;
+
+export const SKYFALL_LISTENER = {
+  container: "flow_data",
+  enterprise: 32473,
+  format: 5,
+  fixedSize: 52,
+  fields: {
+    local_address: { type: "opaque16", offset: 0, size: 16 },
+    local_port: { type: "u32", offset: 16, size: 4 },
+    transport_protocol: { type: "u32", offset: 20, size: 4 },
+    network_namespace: { type: "u32", offset: 24, size: 4 },
+    process_index: { type: "u32", offset: 28, size: 4 },
+    first_seen_unix_us: { type: "u64", offset: 32, size: 8 },
+    last_seen_unix_us: { type: "u64", offset: 40, size: 8 },
+    listening: { type: "u32", offset: 48, size: 4 },
   },
 } as const;
 

@@ -39,7 +39,8 @@ export async function observeTraffic(order: TrafficOrder, dataDirectory: string,
   const chain = await Chain.start({
     dataDirectory,
     windowS,
-    agentArguments: ["--interim-interval-ms", "1000"],
+    // The governor must leave nothing out of what is compared, however fast the traffic.
+    agentArguments: ["--interim-interval-ms", "1000", "--cpu-limit-percent", "100", "--metrics-listen", "off"],
     onProblem: (line) => problems.push(line),
   });
   let plans: readonly CountedPlan[] | null = null;

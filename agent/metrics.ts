@@ -1,0 +1,104 @@
+/** The agent's counters and gauges for Prometheus, at /metrics on a loopback port. */
+
+import { Counter, Gauge, Registry } from "prom-client";
+import { formatAddress, type HostPort } from "../lib/ip_address.ts";
+import { describeError, log } from "../lib/log.ts";
+import type { AgentGauges, AgentLedger } from "./observe.ts";
+
+/** What is served: read anew for each scrape. */
+export interface MetricsSource {
+  ledger(): AgentLedger;
+  gauges(): AgentGauges;
+}
+
+/** Every counter of the ledger, by its name there. */
+const COUNTER_HELP: Readonly<Record<keyof AgentLedger, string>> = {
+  kernel_events: "Events that the kernel programs wanted to report",
+  ring_lost_events: "Kernel events lost because the ring buffer was full",
+  map_full_sockets: "Sockets not followed because a kernel map was full",
+  flow_records: "Flow records made",
+  send_lost_records: "Flow records lost because they could not be sent",
+  opened_connections: "Connections that were established",
+  ended_connections: "Connections that ended",
+  unattributed_connections: "Connections that ended with their process unknown",
+  sent_datagrams: "Datagrams handed to the network",
+  lost_datagrams: "Datagrams that could not be sent, or had no collector",
+  refused_datagrams: "Datagrams that found no collector listening",
+  resolve_failures: "Attempts to find the collector that failed",
+  governor_dropped_flows: "Flows left out by the governor, counted in the datagrams as drops",
+  governor_step_changes: "Times that the governor changed its step",
+};
+
+const GAUGE_HELP: Readonly<Record<keyof AgentGauges, string>> = {
+  live_sockets: "Open TCP sockets that are followed",
+  governor_step: "Step of the governor: 0 while everything is reported",
+  cpu_percent: "Processor time of the agent's process over the governor's last window, in percent of one core",
+};
+
+/** A registry whose values are the source's at each scrape. */
+export function metricsRegistry(source: MetricsSource): Registry {
+  const registry = new Registry();
+  for (const name of keysOf(COUNTER_HELP)) {
+    new Counter({
+      name: `skyfall_agent_${name}_total`,
+      help: COUNTER_HELP[name],
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc(source.ledger()[name]);
+      },
+    });
+  }
+  for (const name of keysOf(GAUGE_HELP)) {
+    new Gauge({
+      name: `skyfall_agent_${name}`,
+      help: GAUGE_HELP[name],
+      registers: [registry],
+      collect() {
+        this.set(source.gauges()[name]);
+      },
+    });
+  }
+  return registry;
+}
+
+/**
+ * Serves the metrics until disposed of. Where the port cannot be had, that is logged and the agent goes on without: to
+ * observe matters more.
+ */
+export class MetricsServer implements AsyncDisposable {
+  readonly #server: Deno.HttpServer<Deno.NetAddr> | null;
+
+  constructor(listen: HostPort | null, source: MetricsSource) {
+    this.#server = listen === null ? null : serve(listen, metricsRegistry(source));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server?.shutdown();
+  }
+}
+
+function serve({ address, port }: HostPort, registry: Registry): Deno.HttpServer<Deno.NetAddr> | null {
+  const hostname = formatAddress(address);
+  try {
+    return Deno.serve({
+      hostname,
+      port,
+      onListen: ({ port }) => log("info", "agent", "serving metrics", { address: hostname, port }),
+    }, (request) => answer(request, registry));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse || error instanceof Deno.errors.AddrNotAvailable)) throw error;
+    log("warn", "agent", "metrics are not served", { error: describeError(error), address: hostname, port });
+    return null;
+  }
+}
+
+async function answer(request: Request, registry: Registry): Promise<Response> {
+  if (new URL(request.url).pathname !== "/metrics") return new Response("see /metrics\n", { status: 404 });
+  return new Response(await registry.metrics(), { headers: { "content-type": registry.contentType } });
+}
+
+function keysOf<K extends string>(record: Readonly<Record<K, string>>): K[] {
+  const isKey = (name: string): name is K => Object.hasOwn(record, name);
+  return Object.keys(record).filter(isKey);
+}

@@ -1,0 +1,93 @@
+/** The way from a running agent to its collector: changed, not there yet, gone, and found again. */
+
+import assert from "node:assert/strict";
+import { afterHiding } from "./command.ts";
+import { firstMissing, missingCommand, missingKernel, testWith } from "./require.ts";
+import { NO_METRICS, openCollector, parseLine, receivesSoon, talk, withAgent } from "./running_agent.ts";
+
+const missing = await missingKernel();
+
+testWith(missing, "on SIGHUP the agent takes in another collector, and refuses a file that is wrong", async () => {
+  using first = openCollector(), second = openCollector();
+  const path = await Deno.makeTempFile({ suffix: ".yaml" });
+  const write = (port: number, rest = "") => Deno.writeTextFile(path, `collector: 127.0.0.1:${port}\nmetrics_listen: off\n${rest}`);
+  await write(first.port);
+  await withAgent(["--config", path], async (agent) => {
+    assert.ok(await receivesSoon(first));
+    await write(second.port, "interim_interval_ms: soon\n");
+    agent.kill("SIGHUP");
+    const { error } = parseLine(await agent.line("configuration refused"));
+    assert.equal(error, `Cannot read configuration "${path}", line 3: interim_interval_ms: "soon", needed 100 to 3600000`);
+    await write(second.port, "nice: 3\ninterim_interval_ms: 200\n");
+    agent.kill("SIGHUP");
+    assert.deepEqual(parseLine(await agent.line("configuration reloaded"))["needs_restart"], ["nice"]);
+    await talk();
+    assert.ok(await receivesSoon(second));
+  });
+});
+
+testWith(
+  missing,
+  "agent run observes without a collector's name, counts what it cannot send, and sends when the name appears",
+  async () => {
+    using collector = openCollector();
+    const hosts = await Deno.makeTempFile();
+    await Deno.chmod(hosts, 0o644);
+    const name = "collector.skyfall.invalid";
+    const lines = await withAgent(["--collector", `${name}:${collector.port}`, ...NO_METRICS], async (agent) => {
+      await agent.line("no collector");
+      await talk();
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      await Deno.writeTextFile(hosts, `127.0.0.1 ${name}\n`);
+      await agent.line("collector found");
+      await talk();
+      assert.ok(await receivesSoon(collector));
+    }, afterHiding(`mount --bind ${hosts} /etc/hosts`));
+    const ledger = lines.at(-1)!["ledger"] as Readonly<Record<string, number>>;
+    assert.ok(
+      ledger["resolve_failures"]! >= 1 && ledger["send_lost_records"]! >= 2 && ledger["sent_datagrams"]! >= 1,
+      JSON.stringify(ledger),
+    );
+    assert.equal(lines.filter(({ message }) => message === "no collector").length, 1);
+  },
+);
+
+testWith(missing, "agent run goes on while the collector is gone, says so once, and sends again when it is back", async () => {
+  const first = openCollector(), { port } = first;
+  const lines = await withAgent(["--collector", `127.0.0.1:${port}`, ...NO_METRICS], async (agent) => {
+    assert.ok(await receivesSoon(first));
+    first[Symbol.dispose]();
+    for (let i = 0; i < 4; i++) {
+      await talk();
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+    }
+    await agent.line("collector does not listen");
+    using second = openCollector(port);
+    await talk();
+    assert.ok(await receivesSoon(second));
+  });
+  assert.equal(lines.filter(({ message }) => message === "collector does not listen").length, 1);
+});
+
+testWith(
+  firstMissing(missing, await missingCommand("ip", "-V")),
+  "agent run starts without a network, and finds its collector again",
+  async () => {
+    const withoutNetwork = ["unshare", "--net"];
+    const lines = await withAgent(["--collector", "127.0.0.1:6343", ...NO_METRICS], async (agent) => {
+      const loopback = async (state: "up" | "down") => {
+        const script = `ip link set lo ${state}${state === "down" ? "; ip address flush dev lo" : ""}`;
+        assert.ok((await new Deno.Command("nsenter", { args: [`--target=${agent.pid}`, "--net", "sh", "-ec", script] }).output()).success);
+      };
+      assert.match(String(parseLine(await agent.line("no collector"))["error"]), /connect a UDP socket/);
+      await loopback("up");
+      await agent.line("collector found");
+      await loopback("down");
+      await agent.line("collector cannot be reached");
+      await loopback("up");
+      await new Promise((resolve) => setTimeout(resolve, 3_000)); // it looks again after 1 s, and sends its counters at the end
+    }, withoutNetwork);
+    const ledger = lines.at(-1)!["ledger"] as Readonly<Record<string, number>>;
+    assert.ok(ledger["sent_datagrams"]! >= 1 && ledger["lost_datagrams"]! >= 1, JSON.stringify(ledger));
+  },
+);
