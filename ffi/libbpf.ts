@@ -42,6 +42,8 @@ const LIBBPF_SYMBOLS = {
   bpf_prog_test_run_opts: { parameters: ["i32", "buffer"], result: "i32" },
   // int bpf_map_get_next_key(int fd, const void *key, void *next_key)
   bpf_map_get_next_key: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int bpf_map_update_elem(int fd, const void *key, const void *value, __u64 flags)
+  bpf_map_update_elem: { parameters: ["i32", "buffer", "buffer", "u64"], result: "i32" },
   // int bpf_map_lookup_elem(int fd, const void *key, void *value)
   bpf_map_lookup_elem: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
 } as const;
@@ -264,6 +266,12 @@ export class BpfObject implements Disposable {
   /** Maps a ring buffer of `ringBytes` for reading. */
   ringBuffer(map: string, ringBytes: number): RingBuffer {
     return new RingBuffer(this.#mapFd(map), ringBytes);
+  }
+
+  /** Sets the first element of an array of 64-bit numbers. */
+  set(map: string, value: bigint): void {
+    const result = open().bpf.bpf_map_update_elem(this.#mapFd(map), Uint32Array.of(0), BigUint64Array.of(value), 0n);
+    if (result < 0) throw failure(`set map "${map}"`, result);
   }
 
   /** Sums of a per-CPU array of `count` 64-bit counters. */
