@@ -29,6 +29,8 @@ export interface RungPrograms {
   readonly openSockets: "iterators" | "map";
   /** Whether the object counts the calls of its hooks. */
   readonly countsHooks: boolean;
+  /** Address of the kernel's `socket_file_ops`, or null where the programs do not ask for it. */
+  readonly socketFileOperations: bigint | null;
 }
 
 /** Totals since the programs were attached, of every CPU. */
@@ -83,6 +85,7 @@ export class KernelPrograms implements Disposable {
       else this.#object.attachKprobe(program, kernelFunction);
     }
     this.releaseHookMissing = programs.cgroupRelease === null ? null : this.#attachRelease(programs.cgroupRelease);
+    if (programs.socketFileOperations !== null) this.#object.set("socket_file_operations", programs.socketFileOperations);
     this.#ring = stack.use(this.#object.ringBuffer("events", RING_BYTES));
     this.#snapshots = programs.openSockets === "map" ? stack.use(this.#object.ringBuffer("snapshots", SNAPSHOTS_BYTES)) : null;
     stack.move();

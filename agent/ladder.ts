@@ -5,7 +5,7 @@ import { readKernelFile } from "../ffi/libc.ts";
 import { describeError } from "../lib/log.ts";
 import { KernelPrograms, type RungPrograms } from "./kernel.ts";
 import { findFamily, kernelRelease, missingFamily, readFamilyFile } from "./kernel_family.ts";
-import { functionOfKernel, missingFunctions } from "./kernel_function.ts";
+import { missingFunctions, socketFileOperations } from "./kernel_function.ts";
 import { type Comparison, selfTest } from "./known_answer.ts";
 
 /** A way to observe conversations. */
@@ -43,7 +43,13 @@ export const RUNGS: readonly Rung[] = [
   {
     name: "kprobe",
     missing: () => missingForKprobes() ?? missingBtf(),
-    programs: () => ({ ...kprobePrograms(), object: readObject("kprobe"), btf: null, openSockets: "iterators" }),
+    programs: () => ({
+      ...kprobePrograms(),
+      object: readObject("kprobe"),
+      btf: null,
+      openSockets: "iterators",
+      socketFileOperations: socketFileOperations(),
+    }),
   },
   {
     name: "kprobe-elf",
@@ -70,6 +76,7 @@ export const RUNGS: readonly Rung[] = [
       cgroupRelease: "skyfall_release",
       openSockets: "iterators",
       countsHooks: false,
+      socketFileOperations: null,
     }),
   },
 ];
@@ -148,15 +155,16 @@ const KPROBE_FUNCTIONS = [
 ];
 
 /** In newer kernels connect(2) of UDP enters the inner function without passing the outer one. */
-function kprobePrograms(): Pick<RungPrograms, "attach" | "cgroupRelease" | "countsHooks"> {
+function kprobePrograms(): Pick<RungPrograms, "attach" | "cgroupRelease" | "countsHooks" | "socketFileOperations"> {
   return {
     attach: [
       ...KPROBE_PROGRAMS.map((program) => [program, null] as const),
-      ["skyfall_ip4_datagram", functionOfKernel("udp_connect") ? "__ip4_datagram_connect" : "ip4_datagram_connect"],
-      ["skyfall_ip6_datagram", functionOfKernel("udpv6_connect") ? "__ip6_datagram_connect" : "ip6_datagram_connect"],
+      ["skyfall_ip4_datagram", "__ip4_datagram_connect"],
+      ["skyfall_ip6_datagram", "__ip6_datagram_connect"],
     ],
     cgroupRelease: null,
     countsHooks: true,
+    socketFileOperations: null,
   };
 }
 

@@ -9,8 +9,28 @@ struct file___socket {
 	void *private_data;
 } __attribute__((preserve_access_index));
 
-/* Its address tells sockets from other files; bpf_sock_from_file() is there from 5.11 on only. */
-extern const void socket_file_ops __ksym __weak;
+/* Address of socket_file_ops, which tells sockets from other files, for kernels without bpf_sock_from_file(); 0: not known. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} socket_file_operations SEC(".maps");
+
+/* Since 5.11 the kernel tells; what is not there is not reached, and so not refused. */
+static __always_inline struct socket *socket_of(struct file *typed_file)
+{
+	struct file___socket *file = (struct file___socket *)typed_file;
+	__u32 zero = 0;
+	__u64 *operations;
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_sock_from_file))
+		return bpf_sock_from_file(typed_file);
+	operations = bpf_map_lookup_elem(&socket_file_operations, &zero);
+	if (!operations || *operations == 0 || (__u64)(unsigned long)BPF_CORE_READ(file, f_op) != *operations)
+		return 0;
+	return BPF_CORE_READ(file, private_data);
+}
 
 SEC("iter/tcp")
 int skyfall_live(struct bpf_iter__tcp *ctx)
@@ -52,7 +72,7 @@ int skyfall_live(struct bpf_iter__tcp *ctx)
 SEC("iter/task_file")
 int skyfall_owners(struct bpf_iter__task_file *ctx)
 {
-	struct file___socket *file = (struct file___socket *)ctx->file;
+	struct file *file = ctx->file;
 	struct task_struct *task = ctx->task;
 	struct followed_socket *known;
 	struct socket *socket;
@@ -60,10 +80,8 @@ int skyfall_owners(struct bpf_iter__task_file *ctx)
 
 	if (!task || !file || BPF_CORE_READ(task, tgid) != BPF_CORE_READ(task, pid)) /* threads share their leader's files */
 		return 0;
-	if (!&socket_file_ops || BPF_CORE_READ(file, f_op) != &socket_file_ops)
-		return 0;
-	socket = BPF_CORE_READ(file, private_data);
-	sk = BPF_CORE_READ(socket, sk);
+	socket = socket_of(file);
+	sk = socket ? BPF_CORE_READ(socket, sk) : 0;
 	if (!sk || !is_tcp(sk))
 		return 0;
 	known = followed_of(sk);

@@ -47,10 +47,12 @@ export async function compileForKernel(btf: Uint8Array<ArrayBuffer>): Promise<Ui
 
 /**
  * A bit-field has no address to read from: it becomes the byte that it begins; who reads it takes the bits that are its own.
- * And the header must not pass for a whole one, in which libbpf's headers would find the registers.
+ * The header must not pass for a whole one, in which libbpf's headers would find the registers, and what <linux/bpf.h> has
+ * must not be there twice.
  */
 function adaptHeader(header: string): string {
-  return header.replaceAll("__VMLINUX_H__", "SKYFALL_KERNEL_TYPES_H").replace(/^(\s*[\w ]+ \w+): \d+;$/gm, "$1;");
+  const partial = header.replaceAll("__VMLINUX_H__", "SKYFALL_KERNEL_TYPES_H").replace(/^enum bpf_func_id \{[^}]*\};$/m, "");
+  return partial.replace(/^(\s*[\w ]+ \w+): \d+;$/gm, "$1;");
 }
 
 /** One assertion for each named field of each named structure, so that C and the kernel cannot differ. */
