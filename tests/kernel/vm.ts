@@ -12,6 +12,8 @@ export interface VmResult {
 }
 
 const DEADLINE_S = 300;
+/** qemu without KVM now and then misses that the kernel changed an instruction of its own, and the kernel panics at boot. */
+const BOOTS_MAX = 3;
 const MEMORY_MIB = 3_072;
 const BEGIN = "SKYFALL-VM-BEGIN", END = "SKYFALL-VM-END";
 
@@ -47,10 +49,10 @@ export async function runInVm(kernel: Kernel, script: string): Promise<VmResult>
     await makeInitrd(kernel, folder);
     const exports = ["PATH", "HOME"].map((name) => `export ${name}='${Deno.env.get(name)}'`).join("\n");
     await Deno.writeTextFile(`${folder}/script`, `${exports}\nexport TERM=dumb NO_COLOR=1\n${script}\n`);
-    const console = await runQemu(kernel, folder);
-    const begin = console.indexOf(BEGIN), end = console.lastIndexOf(END);
-    const code = /:(\d+)/.exec(end < 0 ? "" : console.slice(end))?.[1];
-    const output = begin < 0 ? console : console.slice(begin + BEGIN.length, end < 0 ? undefined : end).trim();
+    const text = await boot(kernel, folder);
+    const begin = text.indexOf(BEGIN), end = text.lastIndexOf(END);
+    const code = /:(\d+)/.exec(end < 0 ? "" : text.slice(end))?.[1];
+    const output = text.slice(begin + BEGIN.length, end < 0 ? undefined : end).trim();
     return { code: code === undefined ? null : Number(code), output, seconds: (performance.now() - startMs) / 1_000 };
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -71,7 +73,19 @@ async function makeInitrd(kernel: Kernel, folder: string): Promise<void> {
   if (!success) throw new Error(`Cannot make the first file system: ${new TextDecoder().decode(stderr)}`);
 }
 
-async function runQemu(kernel: Kernel, folder: string): Promise<string> {
+/** What the machine printed, of the first boot that got as far as the script. */
+async function boot(kernel: Kernel, folder: string): Promise<string> {
+  for (let boots = 1;; boots++) {
+    const { text, errors } = await runQemu(kernel, folder);
+    if (text.includes(BEGIN)) return text;
+    if (boots === BOOTS_MAX) throw new Error(`Cannot boot kernel ${kernel.release}: ${text}${errors}`);
+    console.error(
+      `kernel ${kernel.release} did not boot, which is tried again: ${text.split("\n").find((line) => /Oops|panic/.test(line)) ?? errors}`,
+    );
+  }
+}
+
+async function runQemu(kernel: Kernel, folder: string): Promise<{ readonly text: string; readonly errors: string }> {
   const { stdout, stderr } = await new Deno.Command("timeout", {
     args: [
       String(DEADLINE_S),
@@ -85,7 +99,5 @@ async function runQemu(kernel: Kernel, folder: string): Promise<string> {
     stdout: "piped",
     stderr: "piped",
   }).output();
-  const text = new TextDecoder().decode(stdout).replaceAll("\r", "");
-  if (!text.includes(BEGIN)) throw new Error(`Cannot boot kernel ${kernel.release}: ${text}${new TextDecoder().decode(stderr)}`);
-  return text;
+  return { text: new TextDecoder().decode(stdout).replaceAll("\r", ""), errors: new TextDecoder().decode(stderr) };
 }
