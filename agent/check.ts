@@ -1,29 +1,26 @@
 /** `agent check`: says which rung this host gets, and proves it. */
 
-import { chooseRung, KernelPrograms, RUNGS } from "./kernel.ts";
-import { selfTest } from "./known_answer.ts";
-import { selfTestUdp } from "./known_answer_udp.ts";
+import { chooseRung, type Verdict } from "./ladder.ts";
 
 /**
- * Prints the ladder and the outcome of the self-test on stdout.
+ * Prints the rung that is taken and the outcome of its self-test on stdout; with `explain`, of every rung above it why not.
  *
- * @throws {Error} If no rung can be had, the kernel refuses it, or a field is wrong.
+ * @throws {NoRungError} If no rung can be had, the kernel refuses each, or a field of each is wrong.
  */
-export function check(): void {
-  for (const rung of RUNGS) console.log(`rung ${rung.name}: ${rung.missing() ?? "available"}`);
-  const rung = chooseRung();
-  using kernel = new KernelPrograms(rung);
-  console.log(`attached: rung ${rung.name}, release hook ${kernel.releaseHookMissing ?? "attached"}`);
-  const udp = kernel.udp?.amountsKnown
-    ? "attached"
-    : "attached, without amounts: the kernel has no tracepoint sock_send_length (since 6.3)";
-  console.log(`udp: ${kernel.udpMissing ?? udp}`);
-  const comparisons = [
-    ...selfTest(kernel),
-    ...(kernel.udp?.amountsKnown && kernel.udpMissing === null ? selfTestUdp(kernel.udp, () => {}) : []),
-  ];
-  const wrong = comparisons.filter(({ expected, actual }) => expected !== actual);
-  for (const { field, expected, actual } of wrong) console.log(`wrong: ${field}: ${actual ?? "not reported"}, needed ${expected}`);
-  if (wrong.length > 0) throw new Error(`Cannot trust rung "${rung.name}": ${wrong.length} of ${comparisons.length} fields are wrong`);
-  console.log(`self-test: ${comparisons.length} of ${comparisons.length} fields as the kernel's own TCP_INFO and the bytes that were sent`);
+export function check({ explain, rung }: { readonly explain?: boolean | undefined; readonly rung?: string | undefined }): void {
+  const choice = chooseRung(rung ?? null);
+  if (explain) { for (const verdict of choice.verdicts) console.log(explanation(verdict)); }
+  console.log(`attached: rung ${choice.rung.name}, release hook ${choice.releaseHookMissing ?? "attached"}`);
+  const found = choice.openSockets === "iterators" ? "all, also those older than the agent" : "those that begin while the agent runs";
+  console.log(`reported while open: ${found}`);
+  console.log(`udp: ${choice.udp}`);
+  if (choice.hookCounts !== null) {
+    console.log(`hooks: ${Object.entries(choice.hookCounts).map(([name, count]) => `${name} ${count}`).join(", ")}`);
+  }
+  const { length } = choice.comparisons;
+  console.log(`self-test: ${length} of ${length} fields as the kernel's own TCP_INFO and the bytes that were sent`);
+}
+
+function explanation({ rung, reason }: Verdict): string {
+  return `rung ${rung}: ${reason === null ? "taken" : `not taken: ${reason}`}`;
 }

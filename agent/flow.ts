@@ -4,7 +4,7 @@ import type { ProcessDescription } from "./processes.ts";
 
 export const ROLE = { unknown: 0, client: 1, server: 2 } as const;
 export const ROLE_SOURCE = { none: 0, connect: 1, accept: 2, listen: 3, heuristic: 4 } as const;
-export const ATTRIBUTION_SOURCE = { unknown: 0, connect: 1, close: 2, release: 3, task_file: 4, listener: 5 } as const;
+export const ATTRIBUTION_SOURCE = { unknown: 0, connect: 1, close: 2, release: 3, task_file: 4, listener: 5, accept: 6 } as const;
 export const END_REASON = {
   open: 0,
   closed_local: 1,

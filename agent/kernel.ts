@@ -1,8 +1,9 @@
-/** The ladder of hooks: chooses a rung that this kernel offers, and hands on what its programs report. */
+/** Kernel programs at work: attaches those of a rung, and hands on what they report. */
 
+import { KPROBE_HOOK } from "../bpf/kprobe_hook.gen.ts";
 import { COUNTER, SOCKET_ELSEWHERE } from "../bpf/tcp_event.gen.ts";
 import { BpfObject, type RingBuffer } from "../ffi/libbpf.ts";
-import { readKernelFile } from "../ffi/libc.ts";
+import { MemoryFile } from "../ffi/libc_memory_file.ts";
 import { NetworkNamespace } from "../ffi/libc_namespace.ts";
 import { cgroupRoot } from "./cgroups.ts";
 import {
@@ -18,18 +19,22 @@ import { checkEventLayouts } from "./layout.ts";
 import { attachUdp, type UdpPrograms } from "./udp_kernel.ts";
 import { walkRecords } from "./walk_records.ts";
 
-/** A way to observe conversations. The rungs above a chosen one are those that were found wanting. */
-export interface Rung {
-  readonly name: string;
-  /** Why this host cannot have it, or null. */
-  readonly missing: () => string | null;
-  readonly object: URL;
+/** The kernel programs of a rung of the ladder, and how they are attached on this host. */
+export interface RungPrograms {
+  readonly object: Uint8Array<ArrayBuffer>;
+  /** Type information of this kernel, where it has none of its own and the object needs it. */
+  readonly btf: Uint8Array<ArrayBuffer> | null;
+  /** Programs, each with the kernel function to enter from, or null where its section says it. */
+  readonly attach: readonly (readonly [program: string, kernelFunction: string | null])[];
+  /** Program that sees the last close(2) through the control group of every process, or null where a hook of `attach` does. */
+  readonly cgroupRelease: string | null;
+  /** How open sockets are found: iterators over all of them, or the programs' own map of those whose beginning they saw. */
+  readonly openSockets: "iterators" | "map";
+  /** Whether the object counts the calls of its hooks. */
+  readonly countsHooks: boolean;
+  /** Address of the kernel's `socket_file_ops`, or null where the programs do not ask for it. */
+  readonly socketFileOperations: bigint | null;
 }
-
-/** Preferred first. */
-export const RUNGS: readonly Rung[] = [
-  { name: "tp_btf", missing: missingForTpBtf, object: new URL("../bpf/tp_btf.bpf.o", import.meta.url) },
-];
 
 /** Totals since the programs were attached, of every CPU. */
 export interface KernelCounters {
@@ -53,30 +58,18 @@ export interface EventHandlers {
 
 /** RING_BYTES of bpf/conversation.bpf.h. */
 const RING_BYTES = 8 * 1024 * 1024;
-
-/** No rung works on this host. */
-export class NoRungError extends Error {
-  override readonly name = "NoRungError";
-}
-
-/** The first rung that this host can have. */
-export function chooseRung(): Rung {
-  const reasons = RUNGS.map((rung) => ({ rung, missing: rung.missing() }));
-  const chosen = reasons.find(({ missing }) => missing === null);
-  if (chosen === undefined) {
-    throw new NoRungError(
-      `Cannot observe this kernel: ${reasons.map(({ rung, missing }) => `rung "${rung.name}": ${missing}`).join("; ")}`,
-    );
-  }
-  return chosen.rung;
-}
+/** SNAPSHOTS_BYTES of bpf/kprobe.bpf.c, and how many answers surely fit. */
+const SNAPSHOTS_BYTES = 256 * 1024, SNAPSHOTS_MAX = 1_024;
 
 /** Kernel programs that are attached until disposed of. */
 export class KernelPrograms implements Disposable {
   readonly #object: BpfObject;
+  readonly #programs: RungPrograms;
   readonly #ring: RingBuffer;
   /** Other network namespaces with TCP sockets, by inode number, each with a process in it. */
   readonly #namespaces = new Map<number, number>();
+  readonly #snapshots: RingBuffer | null;
+  #sweptMisses: number | null = 0;
   /** Why sockets that a reset closed may stay without an owner; null where the release hook is attached. */
   readonly releaseHookMissing: string | null;
   /** What counts UDP, or null; `udpMissing` says what of it cannot be had. */
@@ -89,23 +82,27 @@ export class KernelPrograms implements Disposable {
    * @throws {LibbpfError} If the kernel refuses.
    * @throws {TypeError} If the object's events are laid out otherwise than this agent reads them.
    */
-  constructor(rung: Rung) {
-    const elf = Deno.readFileSync(rung.object);
-    checkEventLayouts(elf);
+  constructor(programs: RungPrograms) {
+    checkEventLayouts(programs.object, programs.openSockets === "iterators");
     using stack = new DisposableStack();
-    this.#object = stack.use(BpfObject.load(elf));
-    this.#object.attach("skyfall_state");
-    this.#object.attach("skyfall_exit");
-    this.releaseHookMissing = this.#attachRelease();
+    this.#programs = programs;
+    this.#object = stack.use(loadObject(programs));
+    for (const [program, kernelFunction] of programs.attach) {
+      if (kernelFunction === null) this.#object.attach(program);
+      else this.#object.attachKprobe(program, kernelFunction);
+    }
+    this.releaseHookMissing = programs.cgroupRelease === null ? null : this.#attachRelease(programs.cgroupRelease);
+    if (programs.socketFileOperations !== null) this.#object.set("socket_file_operations", programs.socketFileOperations);
     this.#ring = stack.use(this.#object.ringBuffer("events", RING_BYTES));
+    this.#snapshots = programs.openSockets === "map" ? stack.use(this.#object.ringBuffer("snapshots", SNAPSHOTS_BYTES)) : null;
     ({ udp: this.udp, missing: this.udpMissing } = attachUdp(this.#object, cgroupRoot()));
     stack.move();
   }
 
-  #attachRelease(): string | null {
+  #attachRelease(program: string): string | null {
     const root = cgroupRoot();
     if (root === null) return "no control group hierarchy of version 2 is mounted";
-    this.#object.attachCgroup("skyfall_release", root);
+    this.#object.attachCgroup(program, root);
     return null;
   }
 
@@ -119,11 +116,24 @@ export class KernelPrograms implements Disposable {
   }
 
   /**
+   * Has ends reported at which hooks were missed, for the next `drain()`. Looks at every socket that is followed, hence only
+   * where a hook was missed since the last time, or the kernel does not tell.
+   */
+  sweep(): void {
+    if (!this.#programs.countsHooks) return;
+    const missed = this.missedRuns();
+    if (missed !== null && missed === this.#sweptMisses) return;
+    this.#sweptMisses = missed;
+    for (const key of this.#object.keys("sockets")) this.#object.runOnce("skyfall_sweep", key);
+  }
+
+  /**
    * Hands on what each open TCP socket did since it was last handed on, where it did anything. Sockets that were open
    * before the programs were attached come once at first, listening ones included, with nothing done. Other network
-   * namespaces are walked as far as `findOwners()` knows them.
+   * namespaces are walked as far as `findOwners()` knows them. Without iterators those alone whose beginning was seen.
    */
   *walkOpen(): Generator<TcpEvent> {
+    if (this.#snapshots !== null) return yield* this.#walkMap(this.#snapshots);
     yield* this.#walkNamespace(null);
     for (const [inode, pid] of this.#namespaces) {
       using namespace = NetworkNamespace.of(pid, inode);
@@ -140,6 +150,7 @@ export class KernelPrograms implements Disposable {
    * what `walkOpen()` hands on next has it. Of connections that have ended, `drain()` hands it on.
    */
   findOwners(): void {
+    if (this.#snapshots !== null) return;
     this.#namespaces.clear();
     for (const { view, at } of walkRecords(this.#object.iterate("skyfall_owners", null), SOCKET_ELSEWHERE.size)) {
       const { network_namespace, pid } = SOCKET_ELSEWHERE.fields;
@@ -161,17 +172,46 @@ export class KernelPrograms implements Disposable {
     };
   }
 
+  /** How often each hook was called, by its name in bpf/kprobe_hook.h; null where they are not counted. */
+  hookCounts(): Readonly<Record<string, number>> | null {
+    if (!this.#programs.countsHooks) return null;
+    const values = this.#object.perCpuCounters("hooks", KPROBE_HOOK.HOOK_MAX).map(Number);
+    const names = Object.entries(KPROBE_HOOK).filter(([name]) => name !== "HOOK_MAX");
+    return Object.fromEntries(names.map(([name, index]) => [name.replace(/^HOOK_/, "").toLowerCase(), values[index]!]));
+  }
+
+  /** Calls of hooks at which no program ran, as another was running on that processor; null where the kernel does not tell. */
+  missedRuns(): number | null {
+    const missed = this.#programs.attach.map(([program]) => this.#object.missedRuns(program));
+    return missed.includes(null) ? null : missed.reduce((sum: number, count) => sum + count!, 0);
+  }
+
+  *#walkMap(snapshots: RingBuffer): Generator<TcpEvent> {
+    let events: TcpEvent[] = [], asked = 0;
+    const drain = () => snapshots.drain((view, offset) => events.push(readTcpEvent(view, offset)));
+    for (const key of this.#object.keys("sockets")) {
+      this.#object.runOnce("skyfall_snapshot", key);
+      if (++asked % SNAPSHOTS_MAX !== 0) continue;
+      drain();
+      yield* events;
+      events = [];
+    }
+    drain();
+    yield* events;
+  }
+
   [Symbol.dispose](): void {
     this.udp?.[Symbol.dispose]();
     this.#ring[Symbol.dispose]();
+    this.#snapshots?.[Symbol.dispose]();
     this.#object[Symbol.dispose]();
   }
 }
 
 export { EVENT_KIND };
 
-function missingForTpBtf(): string | null {
-  return readKernelFile("/sys/kernel/btf/vmlinux", 4) === null
-    ? "/sys/kernel/btf/vmlinux is not there: the kernel was built without CONFIG_DEBUG_INFO_BTF"
-    : null;
+function loadObject({ object, btf, openSockets }: RungPrograms): BpfObject {
+  if (btf === null) return BpfObject.load(object);
+  using file = new MemoryFile(btf);
+  return BpfObject.load(object, { btfPath: file.path, without: openSockets === "map" ? ["skyfall_live", "skyfall_owners"] : [] });
 }

@@ -1,6 +1,6 @@
 /** Known-answer test: conversations of known bytes on loopback, every field compared with what the kernel itself says. */
 
-import { tickUs } from "../ffi/libc.ts";
+import { DatagramSender, readKernelFile, tickUs } from "../ffi/libc.ts";
 import { type PairEnd, type PairKind, type TcpInfo, TcpPair } from "../ffi/libc_tcp_pair.ts";
 import { formatAddress } from "../lib/ip_address.ts";
 import { ATTRIBUTION, EVENT_KIND, type TcpEvent } from "./event.ts";
@@ -17,21 +17,30 @@ const CLIENT_BYTES = 10_000;
 const SERVER_BYTES = 3_000;
 const KINDS: readonly PairKind[] = ["ipv4", "ipv6", "mapped"];
 const ADDRESSES: Readonly<Record<PairKind, string>> = { ipv4: "127.0.0.1", ipv6: "::1", mapped: "127.0.0.1" };
+const MAPPED_LOOPBACK = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1);
+const IPV6_LOOPBACK = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
+/** Nothing is sent there: connect(2) alone is looked for. */
+const DISCARD_PORT = 9;
 /** A delayed acknowledgement may change an account between two looks at it; then one looks again. */
 const LOOKS_MAX = 20;
 
+/** Connections of each family that are counted. */
+const COUNTED = 20;
+const LOOPBACK_IPV6 = /^0{31}1 /m;
+const IF_INET6_BYTES_MAX = 1 << 20;
+
 /** What the kernel programs told of each socket so far: amounts added up, all else as of the last time. */
 class Accounts {
-  readonly #sockets = new Map<number, TcpEvent>();
+  readonly #sockets = new Map<string, TcpEvent>();
 
   add(event: TcpEvent): void {
-    const before = this.#sockets.get(event.socket_cookie);
+    const before = this.#sockets.get(portsOf(event));
     const sums = before === undefined ? {} : Object.fromEntries(AMOUNTS.map((name) => [name, before[name] + event[name]]));
-    this.#sockets.set(event.socket_cookie, { ...event, ...sums });
+    this.#sockets.set(portsOf(event), { ...event, ...sums });
   }
 
-  of(end: PairEnd): TcpEvent | undefined {
-    return this.#sockets.get(end.cookie);
+  of(end: PairEnd, peer: PairEnd): TcpEvent | undefined {
+    return this.#sockets.get(portsOf(end, peer));
   }
 }
 
@@ -49,9 +58,74 @@ const AMOUNTS = [
   "sndbuf_limited_ticks",
 ] as const satisfies readonly (keyof TcpEvent)[];
 
-/** Holds one conversation of each kind with the programs attached, and returns every comparison, also those that agree. */
+/** Holds conversations of each kind with the programs attached, and returns every comparison, also those that agree. */
 export function selfTest(kernel: KernelPrograms): Comparison[] {
-  return KINDS.flatMap((kind) => testPair(kernel, kind));
+  const kinds = KINDS.filter((kind) => kind === "ipv4" || hasIpv6());
+  const families = kinds.filter((kind) => kind !== "mapped");
+  return [
+    ...kinds.flatMap((kind) => testPair(kernel, kind)),
+    ...families.flatMap((kind) => testCounts(kernel, kind)),
+    ...testHooks(kernel, kinds),
+  ];
+}
+
+/** Whether the loopback interface has its IPv6 address: a kernel may be told to do without. */
+function hasIpv6(): boolean {
+  const addresses = readKernelFile("/proc/net/if_inet6", IF_INET6_BYTES_MAX);
+  return addresses !== null && LOOPBACK_IPV6.test(new TextDecoder().decode(addresses));
+}
+
+function testCounts(kernel: KernelPrograms, kind: PairKind): Comparison[] {
+  const ends = new Set<string>();
+  for (let i = 0; i < COUNTED; i++) {
+    using pair = new TcpPair(kind);
+    ends.add(portsOf(pair.client, pair.server)).add(portsOf(pair.server, pair.client));
+  }
+  const events = endedEvents(kernel).filter((event) => event.pid === Deno.pid && ends.has(portsOf(event)));
+  const connected = events.filter(({ active_open }) => active_open).length;
+  return [
+    { field: `${kind} connects`, expected: COUNTED, actual: connected },
+    { field: `${kind} accepts`, expected: COUNTED, actual: events.length - connected },
+  ];
+}
+
+/** Where the calls of hooks are counted, each was called at least as often as this test did; others may have called it too. */
+function testHooks(kernel: KernelPrograms, kinds: readonly PairKind[]): Comparison[] {
+  if (kernel.hookCounts() === null) return [];
+  using _ipv4 = new DatagramSender(MAPPED_LOOPBACK, DISCARD_PORT, true);
+  using _ipv6 = hasIpv6() ? new DatagramSender(IPV6_LOOPBACK, DISCARD_PORT, false) : null;
+  const families = kinds.includes("ipv6") ? 2 : 1;
+  const connections = kinds.length + families * COUNTED;
+  const needed: Readonly<Record<string, number>> = {
+    tcp_v4_connect: kinds.length - (families - 1) + COUNTED,
+    tcp_v6_connect: families === 2 ? 2 + COUNTED : 0,
+    inet_csk_accept: connections,
+    security_sock_graft: connections,
+    ip4_datagram_connect: 1,
+    ip6_datagram_connect: families - 1,
+  };
+  const counts = kernel.hookCounts()!;
+  return Object.entries(needed).map(([hook, least]) => ({
+    field: `calls of ${hook}, at least`,
+    expected: least,
+    actual: Math.min(counts[hook]!, least),
+  }));
+}
+
+/** Ports of a socket and its peer, which tell the sockets of this test apart. */
+function portsOf(end: PairEnd | TcpEvent, peer?: PairEnd): string {
+  return "port" in end ? `${end.port} ${peer?.port}` : `${end.local_port} ${end.remote_port}`;
+}
+
+function endedEvents(kernel: KernelPrograms): TcpEvent[] {
+  const events: TcpEvent[] = [];
+  kernel.drain({
+    onTcpEvent: (event) => {
+      if (event.kind === EVENT_KIND.EVENT_SOCKET_ENDED) events.push(event);
+    },
+    onProcess: () => {},
+  });
+  return events;
 }
 
 function testPair(kernel: KernelPrograms, kind: PairKind): Comparison[] {
@@ -61,21 +135,20 @@ function testPair(kernel: KernelPrograms, kind: PairKind): Comparison[] {
     using pair = new TcpPair(kind);
     ends = [pair.client, pair.server];
     pair.transfer(pair.client, pair.server, CLIENT_BYTES);
-    for (const [i, end] of ends.entries()) comparisons.push(...compareOpen(kernel, accounts, pair, end, `${kind} ${endName(i)} open`));
+    for (const [i, end] of ends.entries()) {
+      comparisons.push(...compareOpen(kernel, accounts, pair, end, ends[1 - i]!, `${kind} ${endName(i)} open`));
+    }
     pair.transfer(pair.server, pair.client, SERVER_BYTES);
-    for (const [i, end] of ends.entries()) comparisons.push(...compareOpen(kernel, accounts, pair, end, `${kind} ${endName(i)} later`));
+    for (const [i, end] of ends.entries()) {
+      comparisons.push(...compareOpen(kernel, accounts, pair, end, ends[1 - i]!, `${kind} ${endName(i)} later`));
+    }
   }
-  const ended = new Set<number>();
-  kernel.drain({
-    onTcpEvent: (event) => {
-      if (event.kind !== EVENT_KIND.EVENT_SOCKET_ENDED) return;
-      accounts.add(event);
-      ended.add(event.socket_cookie);
-    },
-    onProcess: () => {},
-  });
+  const ended = endedEvents(kernel);
+  for (const event of ended) accounts.add(event);
   for (const [i, end] of ends.entries()) {
-    comparisons.push(...compareEnded(ended.has(end.cookie) ? accounts.of(end) : undefined, i, ends[1 - i]!, end, kind));
+    const peer = ends[1 - i]!;
+    const event = ended.some((e) => portsOf(e) === portsOf(end, peer)) ? accounts.of(end, peer) : undefined;
+    comparisons.push(...compareEnded(event, i, peer, end, kind), compareAttribution(event, i, kernel.hookCounts() !== null, kind));
   }
   return comparisons;
 }
@@ -84,12 +157,12 @@ function endName(index: number): string {
   return index === 0 ? "client" : "server";
 }
 
-function compareOpen(kernel: KernelPrograms, accounts: Accounts, pair: TcpPair, end: PairEnd, prefix: string): Comparison[] {
+function compareOpen(kernel: KernelPrograms, accounts: Accounts, pair: TcpPair, end: PairEnd, peer: PairEnd, prefix: string): Comparison[] {
   for (let look = 1;; look++) {
     const before = pair.info(end);
     for (const event of kernel.walkOpen()) accounts.add(event);
     const settled = JSON.stringify(before) === JSON.stringify(pair.info(end));
-    if (settled || look === LOOKS_MAX) return openComparisons(accounts.of(end), before, prefix);
+    if (settled || look === LOOKS_MAX) return openComparisons(accounts.of(end, peer), before, prefix);
   }
 }
 
@@ -124,10 +197,13 @@ function compareEnded(event: TcpEvent | undefined, index: number, peer: PairEnd,
     { field: `${prefix} remote_port`, expected: peer.port, actual: event?.remote_port },
     { field: `${prefix} active_open`, expected: isClient, actual: event?.active_open },
     { field: `${prefix} pid`, expected: Deno.pid, actual: event?.pid },
-    {
-      field: `${prefix} attribution in the owner's context`,
-      expected: true,
-      actual: event && event.attribution !== ATTRIBUTION.ATTRIBUTION_UNKNOWN,
-    },
   ];
+}
+
+/** Who connects is known from connect(2), who accepts from accept(2) where kernel functions are hooks, else from a later moment. */
+function compareAttribution(event: TcpEvent | undefined, index: number, seesAccept: boolean, kind: PairKind): Comparison {
+  const field = `${kind} ${endName(index)} attribution`;
+  if (index === 0) return { field, expected: ATTRIBUTION.ATTRIBUTION_CONNECT, actual: event?.attribution };
+  if (seesAccept) return { field, expected: ATTRIBUTION.ATTRIBUTION_ACCEPT, actual: event?.attribution };
+  return { field: `${field} is known`, expected: true, actual: event && event.attribution !== ATTRIBUTION.ATTRIBUTION_UNKNOWN };
 }

@@ -9,15 +9,15 @@ export interface Layout {
   readonly fields: Readonly<Record<string, { readonly offset: number; readonly size: number }>>;
 }
 
-const EVENT_LAYOUTS: Readonly<Record<string, Layout>> = {
-  tcp_event: TCP_EVENT,
-  process_event: PROCESS_EVENT,
-  socket_elsewhere: SOCKET_ELSEWHERE,
-};
+const EVENT_LAYOUTS: Readonly<Record<string, Layout>> = { tcp_event: TCP_EVENT, process_event: PROCESS_EVENT };
+const ITERATOR_LAYOUTS: Readonly<Record<string, Layout>> = { socket_elsewhere: SOCKET_ELSEWHERE };
 
-/** @throws {TypeError} If an event's structure in the object's BTF differs; the message names the field. */
-export function checkEventLayouts(elf: Uint8Array): void {
-  checkLayouts(elf, EVENT_LAYOUTS);
+/**
+ * @param hasIterators Whether the object walks open files.
+ * @throws {TypeError} If an event's structure in the object's BTF differs; the message names the field.
+ */
+export function checkEventLayouts(elf: Uint8Array, hasIterators: boolean): void {
+  checkLayouts(elf, hasIterators ? { ...EVENT_LAYOUTS, ...ITERATOR_LAYOUTS } : EVENT_LAYOUTS);
 }
 
 /** @throws {TypeError} If a structure of the object's BTF differs; the message names the field. */

@@ -1,11 +1,12 @@
 /** The agent: `run` observes and reports, `check` proves that this host can be observed. */
 
-import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
+import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { LibbpfError } from "../ffi/libbpf.ts";
 import { MissingLibraryError } from "../ffi/system_library.ts";
 import { describeError, log } from "../lib/log.ts";
 import { check } from "./check.ts";
 import { CONFIG_KEYS } from "./config.ts";
+import { NoRungError, RUNGS } from "./ladder.ts";
 import { run } from "./run.ts";
 
 const program = new Command("agent").description(
@@ -23,6 +24,7 @@ program.command("run")
     "how often open conversations are reported",
     (text) => readFlag(CONFIG_KEYS.interim_interval_ms, Number(text)),
   )
+  .addOption(rungOption())
   .option("--interop", "restate every flow in standard sFlow structures")
   .option(
     "--cpu-limit-percent <percent>",
@@ -34,7 +36,7 @@ program.command("run")
     "where Prometheus finds the metrics, on loopback, or off",
     (text) => readFlag(CONFIG_KEYS.metrics_listen, text),
   )
-  .action(async ({ config, collector, enterprise, interimIntervalMs, interop, cpuLimitPercent, metricsListen }) => {
+  .action(async ({ config, collector, enterprise, interimIntervalMs, interop, cpuLimitPercent, metricsListen, rung }) => {
     await run(config ?? null, {
       ...(collector === undefined ? {} : { collector }),
       ...(enterprise === undefined ? {} : { enterprise }),
@@ -42,12 +44,18 @@ program.command("run")
       ...(interop === undefined ? {} : { interop }),
       ...(cpuLimitPercent === undefined ? {} : { cpu_limit_percent: cpuLimitPercent }),
       ...(metricsListen === undefined ? {} : { metrics_listen: metricsListen }),
-    });
+    }, rung ?? null);
   });
 
 program.command("check")
   .description("load, attach, observe a conversation of known bytes, and compare every field with the kernel's own account")
+  .option("--explain", "say of every rung why it was taken or not")
+  .addOption(rungOption())
   .action(check);
+
+function rungOption(): Option<"--rung <name>", undefined, undefined, undefined, false, string> {
+  return new Option("--rung <name>", "the only way to observe that is tried").choices(RUNGS.map(({ name }) => name));
+}
 
 interface Flag<T> {
   readonly needed: string;
@@ -65,9 +73,10 @@ try {
   await program.parseAsync(Deno.args, { from: "user" });
 } catch (error) {
   if (error instanceof Error && "exitCode" in error) Deno.exit(error.exitCode === 0 ? 0 : 2); // commander has said why
+  const refusal = error instanceof NoRungError ? error.cause : error;
   log("error", "agent", "failed", {
-    error: describeError(error),
-    ...(error instanceof LibbpfError ? { kernel_log: error.log.split("\n") } : {}),
+    error: error instanceof NoRungError ? error.message : describeError(error),
+    ...(refusal instanceof LibbpfError ? { kernel_log: refusal.log.split("\n") } : {}),
   });
   Deno.exit(error instanceof SyntaxError && !(error instanceof MissingLibraryError) ? 2 : 1);
 }

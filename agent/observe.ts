@@ -177,6 +177,8 @@ export class Observer implements Disposable {
 
   /** Reports what open connections did; at first it finds those that are older than the agent, and what listens. */
   async #reportOpen(): Promise<void> {
+    this.#kernel.sweep();
+    this.#drain();
     const nowMs = performance.now();
     if (nowMs >= this.#nextHoldersMs || this.#kernel.counters().unowned > 0) {
       this.#kernel.findOwners();

@@ -4,7 +4,8 @@ import { describeError, log } from "../lib/log.ts";
 import { type AgentConfig, type ConfigFile, resolveConfig } from "./config.ts";
 import { parseConfigFile } from "./config_file.ts";
 import { describeHost } from "./host.ts";
-import { chooseRung, KernelPrograms } from "./kernel.ts";
+import { KernelPrograms } from "./kernel.ts";
+import { chooseRung } from "./ladder.ts";
 import { dropRights, standBack } from "./manners.ts";
 import { MetricsServer } from "./metrics.ts";
 import { Observer } from "./observe.ts";
@@ -15,23 +16,27 @@ const AT_START = ["enterprise", "interop", "metricsListen", "nice"] as const sat
 /**
  * Reads the file, if there is one, puts the flags over it, and observes.
  *
+ * @param forcedRung The only rung of the ladder to try, or null.
  * @throws {SyntaxError} If the configuration is wrong, or names no collector.
  */
-export async function run(path: string | null, flags: ConfigFile): Promise<void> {
+export async function run(path: string | null, flags: ConfigFile, forcedRung: string | null): Promise<void> {
   const stop = new AbortController();
   const abort = () => stop.abort();
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, abort);
   const config = readConfig(path, flags);
   standBack(config.nice);
-  const rung = chooseRung();
-  using kernel = new KernelPrograms(rung);
+  const { rung, verdicts } = chooseRung(forcedRung);
+  using kernel = new KernelPrograms(rung.programs());
   using observer = new Observer(kernel, config, describeHost());
-  log("info", "agent", "attached", { rung: rung.name });
+  log("info", "agent", "attached", {
+    rung: rung.name,
+    rungs_not_taken: verdicts.flatMap((v) => v.reason === null ? [] : [`${v.rung}: ${v.reason}`]),
+  });
   await using _metrics = new MetricsServer(config.metricsListen, observer);
   // Without a file there is nothing to reload, and the end of a terminal ends the agent.
   if (path !== null) Deno.addSignalListener("SIGHUP", () => reload(observer, path, flags, config));
   const ledger = await observer.run(stop.signal, dropRights);
-  log("info", "agent", "stopped", { ledger });
+  log("info", "agent", "stopped", { ledger, missed_hook_runs: kernel.missedRuns(), hooks: kernel.hookCounts() });
 }
 
 function readConfig(path: string | null, flags: ConfigFile): AgentConfig {

@@ -165,7 +165,7 @@ export class UdpPrograms implements Disposable {
   /** Of the first programs: what they missed and the second did not is rescued. */
   #missedRuns(): number {
     const first = this.#tracing.filter((program) => !program.endsWith("_2"));
-    return first.reduce((sum, program) => sum + Number(this.#object.missedRuns(program)), 0);
+    return first.reduce((sum, program) => sum + (this.#object.missedRuns(program) ?? 0), 0);
   }
 
   [Symbol.dispose](): void {

@@ -10,9 +10,13 @@
 /* Linux 6.15 renamed the field (commit 633488947ef6). */
 static __always_inline struct kernfs_node *parent_of(struct kernfs_node *node)
 {
+#ifdef SKYFALL_KERNEL_TYPES
+	return KERNEL_READ(node, KERNFS_PARENT);
+#else
 	if (bpf_core_field_exists(node->__parent))
 		return KERNEL_READ(node, __parent);
 	return KERNEL_READ((struct kernfs_node___parent *)node, parent);
+#endif
 }
 
 /* From the innermost outwards, without the root; returns the bytes written, 0 where the path is longer than the bounds. */

@@ -222,7 +222,7 @@ static __always_inline void read_limits(struct socket_totals *totals, const stru
 	__u32 busy = KERNEL_READ(tp, chrono_stat[TCP_CHRONO_BUSY - 1]);
 	__u32 rwnd_limited = KERNEL_READ(tp, chrono_stat[TCP_CHRONO_RWND_LIMITED - 1]);
 	__u32 sndbuf_limited = KERNEL_READ(tp, chrono_stat[TCP_CHRONO_SNDBUF_LIMITED - 1]);
-	__u32 type = KERNEL_READ(tp, chrono_type) & 3; /* a bit-field of two bits up to 6.7 */
+	__u32 type = KERNEL_READ_BITS(tp, chrono_type); /* a bit-field in some kernels, a byte in others */
 
 	if (type != 0) {
 		__u32 running = (__u32)bpf_jiffies64() - KERNEL_READ(tp, chrono_start);

@@ -24,6 +24,7 @@ struct {
 	__type(value, struct process_event);
 } exiting_scratch SEC(".maps");
 
+#ifndef SKYFALL_EXITS_UNSEEN
 /*
  * The last thread of a process exits. Tracepoint sched_process_exit comes before the memory is dropped since Linux 6.16;
  * before, there is nothing to note, and the agent has /proc alone.
@@ -48,6 +49,7 @@ static __always_inline int on_process_exit(void)
 	bpf_map_update_elem(&exiting, &key.pid, scratch, BPF_ANY);
 	return 0;
 }
+#endif
 
 /* Tells of the current process by its note; false where there is none. */
 static __always_inline bool describe_exiting(const struct process_key *key)

@@ -25,6 +25,7 @@
 #define TCP_SYN_SENT 2
 #define TCP_SYN_RECV 3
 #define TCP_FIN_WAIT1 4
+#define TCP_FIN_WAIT2 5
 #define TCP_TIME_WAIT 6
 #define TCP_CLOSE 7
 #define TCP_CLOSE_WAIT 8
@@ -36,9 +37,12 @@
 #define TCP_CHRONO_RWND_LIMITED 2
 #define TCP_CHRONO_SNDBUF_LIMITED 3
 
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
 enum sock_flags { SOCK_DEAD, SOCK_DONE };
+
+#ifdef SKYFALL_KERNEL_TYPES /* an object for one kernel alone, with its offsets fixed: tools/kernel_types.ts makes this header */
+#include SKYFALL_KERNEL_TYPES
+#else
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct ns_common {
 	unsigned int inum;
@@ -236,5 +240,6 @@ struct bpf_iter__task_file {
 };
 
 #pragma clang attribute pop
+#endif
 
 #endif

@@ -11,6 +11,8 @@
 
 /* The verifier knows the pointers' types, so that a field is a plain load. */
 #define KERNEL_READ(pointer, field) ((pointer)->field)
+/* A plain load of what is a bit-field in the running kernel is refused when the object is loaded. */
+#define KERNEL_READ_BITS(pointer, field) BPF_CORE_READ_BITFIELD(pointer, field)
 
 /* Lives and dies with the socket: no bound to set, nothing to clean up, and found without a search. */
 struct {

@@ -23,6 +23,7 @@ enum attribution {
 	ATTRIBUTION_RELEASE = 3, /* last close(2), seen by cgroup/sock_release */
 	ATTRIBUTION_TASK_FILE = 4, /* a walk over the open files of all tasks */
 	ATTRIBUTION_LISTEN = 5,  /* listen(2) */
+	ATTRIBUTION_ACCEPT = 6,  /* accept(2) */
 };
 
 /* Which end closed first. */

@@ -70,6 +70,9 @@ const END = {
 /** Both bits of `skyfall_flow.amounts_known`. */
 const AMOUNTS_KNOWN = 3;
 
+/** `skyfall_flow.attribution_source`: accept(2). */
+const ATTRIBUTION_ACCEPT = 6;
+
 /**
  * Rows of one worker. A table of row numbers with linear probing points into dense rows, so that memory is touched only as
  * far as rows are in use. The hash is seeded, and keys are compared in full: crafted collisions cost time, never truth.
@@ -270,7 +273,10 @@ export class FlowTable {
     if (end > v[to + VALUE.window_end]!) v[to + VALUE.window_end] = end;
     v[to + VALUE.identity] = identity;
     v[to + VALUE.role_source] = strongest(v[to + VALUE.role_source]!, view.getUint32(at + F.role_source.offset));
-    v[to + VALUE.attribution_source] = strongest(v[to + VALUE.attribution_source]!, view.getUint32(at + F.attribution_source.offset));
+    v[to + VALUE.attribution_source] = strongestAttribution(
+      v[to + VALUE.attribution_source]!,
+      view.getUint32(at + F.attribution_source.offset),
+    );
     v[to + VALUE.event_count]!++;
   }
 
@@ -334,6 +340,11 @@ export class FlowTable {
 /** Evidence is numbered from the strongest, 1, to the weakest; 0 is none. */
 function strongest(a: number, b: number): number {
   return a === 0 || b !== 0 && b < a ? b : a;
+}
+
+/** As `strongest()`, but that accept(2), numbered last, is as strong as connect(2); no row has both. */
+function strongestAttribution(a: number, b: number): number {
+  return a === ATTRIBUTION_ACCEPT || b === ATTRIBUTION_ACCEPT ? ATTRIBUTION_ACCEPT : strongest(a, b);
 }
 
 function getUint64(view: DataView, at: number): number {

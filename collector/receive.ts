@@ -37,7 +37,7 @@ export interface ReceiveCounts {
 const F = SKYFALL_FLOW.fields;
 const PROCESS_INDEX_MAX = 255;
 const PORT_MAX = 65_535;
-const ROLE_MAX = 2, ROLE_SOURCE_MAX = 4, ATTRIBUTION_SOURCE_MAX = 5, END_REASON_MAX = 10, AMOUNTS_KNOWN_MAX = 3;
+const ROLE_MAX = 2, ROLE_SOURCE_MAX = 4, ATTRIBUTION_SOURCE_MAX = 6, END_REASON_MAX = 10, AMOUNTS_KNOWN_MAX = 3;
 /** Above it the upper word makes a number that JavaScript does not hold exactly: 2^53. */
 const UPPER_WORD_MAX = 0x001f_ffff;
 const TRANSPORTS: readonly number[] = [6, 17];

@@ -15,7 +15,7 @@ export interface RowMessage {
 
 const ROLES = ["unknown", "client", "server"] as const;
 const DIRECTION_SOURCES = ["heuristic", "connect", "accept", "listen", "heuristic"] as const;
-const ATTRIBUTION_SOURCES = ["unknown", "connect", "close", "release", "task_file", "listener"] as const;
+const ATTRIBUTION_SOURCES = ["unknown", "connect", "close", "release", "task_file", "listener", "accept"] as const;
 const TRANSPORTS: Readonly<Record<number, string>> = { 6: "tcp", 17: "udp" };
 
 /** Columns that hold a value of the table as it is. */

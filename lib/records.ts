@@ -61,7 +61,7 @@ export const FLOW_COLUMNS = [
   column(
     "attribution_source",
     "VARCHAR",
-    "connect | close | release | task_file | listener | unknown",
+    "connect | accept | close | release | task_file | listener | unknown",
     "Where the observer's process was taken from, the strongest evidence in the row",
     "skyfall_flow.attribution_source",
   ),

@@ -20,7 +20,32 @@ testWith(missing, "agent check finds every field of a known conversation as the 
   const counts = /self-test: (\d+) of (\d+) fields/.exec(stdout);
   assert.equal(counts?.[1], counts?.[2]);
   assert.ok(Number(counts?.[1]) > 100, stdout);
-  assert.match(stdout, /rung tp_btf: available/);
+});
+
+testWith(missing, "agent check --explain says of every rung up to the one that is taken why not", async () => {
+  const { code, stdout, stderr } = await runTask("agent", ["check", "--explain"]);
+  assert.equal(code, 0, stderr);
+  const verdicts = [...stdout.matchAll(/^rung (\S+): (taken|not taken: \S+ .*)$/gm)].map((
+    [, rung, verdict],
+  ) => [rung, verdict === "taken"]);
+  const order = ["kprobe", "kprobe-elf", "kprobe-min-btf", "tp_btf"];
+  assert.deepEqual(verdicts, order.slice(0, verdicts.length).map((rung, i) => [rung, i === verdicts.length - 1]));
+});
+
+testWith(missing, "agent check --rung takes the rung that it names, or none", async () => {
+  const { code, stdout } = await runTask("agent", ["check", "--rung", "tp_btf"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /attached: rung tp_btf/);
+  const hide = afterHiding("d=$(mktemp -d); mount --bind $d /sys/kernel/btf; rmdir $d");
+  const refused = await runTask("agent", ["check", "--rung", "tp_btf"], hide);
+  assert.equal(refused.code, 1);
+  assert.match(failure(refused.stderr), /^Cannot observe this kernel: rung "tp_btf": .*CONFIG_DEBUG_INFO_BTF$/);
+});
+
+Deno.test("agent refuses a rung that there is not, as misuse, with the names of those there are", async () => {
+  const { code, stderr } = await runTask("agent", ["check", "--rung", "none"]);
+  assert.equal(code, 2);
+  assert.match(stderr, /kprobe, kprobe-elf, kprobe-min-btf, tp_btf/);
 });
 
 testWith(missing, "agent run says which capabilities it needs where it has none", async () => {

@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import { CLANG_MAJOR, compileObject, generateLayouts, LAYOUT_FILES, OBJECTS } from "../tools/build_bpf.ts";
+import { KERNEL_FAMILIES } from "../bpf/kernels/families.gen.ts";
+import { compileForKernel } from "../tools/kernel_types.ts";
 import { GENERATED } from "../tools/generate.ts";
-import { missingCommand, testWith } from "./require.ts";
+import { firstMissing, missingCommand, testWith } from "./require.ts";
 import { PROJECT, readSource } from "./sources.ts";
 
 for (const { path, make } of GENERATED) {
@@ -23,5 +25,13 @@ for (const file of LAYOUT_FILES) {
 for (const name of OBJECTS) {
   testWith(await missingCommand(`clang-${CLANG_MAJOR}`, "--version"), `bpf/${name}.bpf.o is fresh; else run deno task bpf`, async () => {
     assert.deepEqual(await Deno.readFile(new URL(`bpf/${name}.bpf.o`, PROJECT)), await compileObject(name));
+  });
+}
+
+const missingCompiler = firstMissing(await missingCommand(`clang-${CLANG_MAJOR}`, "--version"), await missingCommand("bpftool", "version"));
+for (const family of Object.keys(KERNEL_FAMILIES)) {
+  testWith(missingCompiler, `bpf/kernels/${family}.bpf.o is fresh; else run deno task kernels build`, async () => {
+    const btf = await Deno.readFile(new URL(`bpf/kernels/${family}.btf`, PROJECT));
+    assert.deepEqual(await Deno.readFile(new URL(`bpf/kernels/${family}.bpf.o`, PROJECT)), await compileForKernel(btf));
   });
 }

@@ -28,21 +28,24 @@ export const LAYOUT_FILES: readonly LayoutFile[] = [
     structs: ["udp_key", "udp_flow", "udp_socket"],
     enums: ["udp_flag", "udp_counter"],
   },
+  { object: "kprobe", header: "bpf/kprobe_hook.h", path: "bpf/kprobe_hook.gen.ts", structs: [], enums: ["kprobe_hook"] },
 ];
 
 /** Compiler whose output is committed; another version makes other bytes from the same source. */
 export const CLANG_MAJOR = 14;
 
 /** Programs by object: one object a rung of the ladder, and one for UDP beside them. */
-export const OBJECTS = ["tp_btf", "udp"];
+export const OBJECTS = ["tp_btf", "kprobe", "udp"];
 
 /**
  * Compiles one object in memory.
  *
+ * @param options Further options of the compiler.
  * @throws {Error} If clang or llvm-strip is missing or fails; the message holds what they printed.
  */
-export async function compileObject(name: string): Promise<Uint8Array> {
-  const folder = await Deno.makeTempDir(), output = `${folder}/${name}.bpf.o`;
+export async function compileObject(name: string, options: readonly string[] = []): Promise<Uint8Array<ArrayBuffer>> {
+  const folder = await Deno.makeTempDir();
+  const output = `${folder}/${name}.bpf.o`;
   try {
     await run(`clang-${CLANG_MAJOR}`, [
       "-g",
@@ -56,6 +59,7 @@ export async function compileObject(name: string): Promise<Uint8Array> {
       "-idirafter",
       `/usr/include/${Deno.build.arch}-linux-gnu`,
       "-fdebug-compilation-dir=.",
+      ...options,
       "-c",
       `${name}.bpf.c`,
       "-o",

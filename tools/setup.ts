@@ -17,6 +17,7 @@ const TEST: readonly Need[] = [
   ...RUN,
   command("clang-14", "clang-14", "rebuilds the kernel programs, to see that the committed ones are fresh"),
   command("llvm-14", "llvm-strip-14", "strips them"),
+  command("bpftool", "bpftool", "tells the compiler the structures of kernels that do not tell them"),
   header("libbpf-dev", "/usr/include/bpf/bpf_helpers.h", "headers of the kernel programs"),
   command("tshark", "tshark", "dissects our datagrams"),
   command("pmacct", "sfacctd", "reads our datagrams"),
@@ -35,8 +36,18 @@ const BENCH: readonly Need[] = [
   command("softflowd", "softflowd", "the peer of the interference bench"),
 ];
 
+const KERNEL: readonly Need[] = [
+  ...RUN,
+  command("qemu-system-x86", "qemu-system-x86_64", "runs the kernels"),
+  command("busybox-static", "busybox", "starts them"),
+  command("cpio", "cpio", "packs their first file system"),
+  command("xz-utils", "xz", "unpacks older kernels"),
+  command("zstd", "zstd", "unpacks newer kernels"),
+  command("llvm-14", "llvm-objcopy-14", "takes a kernel's type information out of it"),
+];
+
 /** What each purpose needs. */
-export const PURPOSES: Readonly<Record<string, readonly Need[]>> = { run: RUN, test: TEST, bench: BENCH };
+export const PURPOSES: Readonly<Record<string, readonly Need[]>> = { run: RUN, test: TEST, kernel: KERNEL, bench: BENCH };
 
 /**
  * Installs what is missing.

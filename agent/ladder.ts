@@ -1,0 +1,194 @@
+/** The ladder of hooks: the ways to observe a kernel, and which of them this host gets. */
+
+import { LibbpfError } from "../ffi/libbpf.ts";
+import { readKernelFile } from "../ffi/libc.ts";
+import { describeError } from "../lib/log.ts";
+import { KernelPrograms, type RungPrograms } from "./kernel.ts";
+import { findFamily, kernelRelease, missingFamily, readFamilyFile } from "./kernel_family.ts";
+import { missingFunctions, socketFileOperations } from "./kernel_function.ts";
+import { type Comparison, selfTest } from "./known_answer.ts";
+import { selfTestUdp } from "./known_answer_udp.ts";
+
+/** A way to observe conversations. */
+export interface Rung {
+  readonly name: string;
+  /** Why this host cannot have it, or null. */
+  readonly missing: () => string | null;
+  readonly programs: () => RungPrograms;
+}
+
+/** What was found of a rung; `reason` is null for the one that is taken. */
+export interface Verdict {
+  readonly rung: string;
+  readonly reason: string | null;
+}
+
+/** A rung that passed its self-test. */
+export interface Choice {
+  readonly rung: Rung;
+  /** Of this rung, and of those above it. */
+  readonly verdicts: readonly Verdict[];
+  readonly comparisons: readonly Comparison[];
+  readonly releaseHookMissing: string | null;
+  readonly openSockets: RungPrograms["openSockets"];
+  readonly hookCounts: Readonly<Record<string, number>> | null;
+  /** What is observed of UDP. */
+  readonly udp: string;
+}
+
+/** No rung works on this host; its cause is what the kernel said last. */
+export class NoRungError extends Error {
+  override readonly name = "NoRungError";
+}
+
+/** Preferred first. */
+export const RUNGS: readonly Rung[] = [
+  {
+    name: "kprobe",
+    missing: () => missingForKprobes() ?? missingBtf(),
+    programs: () => ({
+      ...kprobePrograms(),
+      object: readObject("kprobe"),
+      btf: null,
+      openSockets: "iterators",
+      socketFileOperations: socketFileOperations(),
+    }),
+  },
+  {
+    name: "kprobe-elf",
+    missing: () => missingForKprobes() ?? missingFamily(),
+    programs: () => ({ ...kprobePrograms(), object: readFamilyFile(findFamily()!, "bpf.o"), btf: null, openSockets: "map" }),
+  },
+  {
+    name: "kprobe-min-btf",
+    missing: () => missingForKprobes() ?? missingFamily(),
+    programs: () => ({
+      ...kprobePrograms(),
+      object: readObject("kprobe"),
+      btf: readFamilyFile(findFamily()!, "btf"),
+      openSockets: "map",
+    }),
+  },
+  {
+    name: "tp_btf",
+    missing: missingBtf,
+    programs: () => ({
+      object: readObject("tp_btf"),
+      btf: null,
+      attach: [["skyfall_state", null], ["skyfall_exit", null]],
+      cgroupRelease: "skyfall_release",
+      openSockets: "iterators",
+      countsHooks: false,
+      socketFileOperations: null,
+    }),
+  },
+];
+
+/**
+ * The first rung that this host can have, that its kernel accepts and that passes its self-test.
+ *
+ * @param forced The only rung to try, by name, or null.
+ * @throws {NoRungError} If there is none; the message says of each why.
+ */
+export function chooseRung(forced: string | null): Choice {
+  const verdicts: Verdict[] = [];
+  let cause: unknown;
+  for (const rung of RUNGS.filter(({ name }) => forced === null || name === forced)) {
+    const missing = rung.missing();
+    if (missing !== null) {
+      verdicts.push({ rung: rung.name, reason: missing });
+      continue;
+    }
+    try {
+      const tried = tryRung(rung);
+      const reason = wrongFields(tried.comparisons);
+      verdicts.push({ rung: rung.name, reason });
+      if (reason === null) return { rung, verdicts, ...tried };
+    } catch (error) {
+      if (!(error instanceof LibbpfError || error instanceof TypeError)) throw error;
+      cause = error;
+      verdicts.push({ rung: rung.name, reason: describeError(error) });
+    }
+  }
+  throw new NoRungError(`Cannot observe this kernel: ${verdicts.map(({ rung, reason }) => `rung "${rung}": ${reason}`).join("; ")}`, {
+    cause,
+  });
+}
+
+function tryRung(rung: Rung): Omit<Choice, "rung" | "verdicts"> {
+  const programs = rung.programs();
+  using kernel = new KernelPrograms(programs);
+  const { udp, udpMissing } = kernel;
+  const ofUdp = udp?.amountsKnown && udpMissing === null ? selfTestUdp(udp, () => {}) : [];
+  return {
+    comparisons: [...selfTest(kernel), ...ofUdp],
+    openSockets: programs.openSockets,
+    releaseHookMissing: kernel.releaseHookMissing,
+    hookCounts: kernel.hookCounts(),
+    udp: udpMissing ??
+      (udp?.amountsKnown ? "attached" : "attached, without amounts: the kernel has no tracepoint sock_send_length (since 6.3)"),
+  };
+}
+
+function wrongFields(comparisons: readonly Comparison[]): string | null {
+  const wrong = comparisons.filter(({ expected, actual }) => expected !== actual);
+  if (wrong.length === 0) return null;
+  const { field, expected, actual } = wrong[0]!;
+  return `${wrong.length} of ${comparisons.length} fields of its self-test are wrong, first "${field}": ${
+    actual ?? "not reported"
+  }, needed ${expected}`;
+}
+
+function readObject(name: string): Uint8Array<ArrayBuffer> {
+  return Deno.readFileSync(new URL(`../bpf/${name}.bpf.o`, import.meta.url));
+}
+
+/** Programs that are entered from the function which their section names. */
+const KPROBE_PROGRAMS = [
+  "skyfall_state",
+  "skyfall_v4_connect",
+  "skyfall_v6_connect",
+  "skyfall_accept",
+  "skyfall_graft",
+  "skyfall_listen",
+  "skyfall_release",
+  "skyfall_destroy",
+];
+const KPROBE_FUNCTIONS = [
+  "tcp_set_state",
+  "tcp_v4_connect",
+  "tcp_v6_connect",
+  "inet_csk_accept",
+  "security_sock_graft",
+  "inet_csk_listen_start",
+  "inet_release",
+  "tcp_v4_destroy_sock",
+];
+
+/** In newer kernels connect(2) of UDP enters the inner function without passing the outer one. */
+function kprobePrograms(): Pick<RungPrograms, "attach" | "cgroupRelease" | "countsHooks" | "socketFileOperations"> {
+  return {
+    attach: [
+      ...KPROBE_PROGRAMS.map((program) => [program, null] as const),
+      ["skyfall_ip4_datagram", "__ip4_datagram_connect"],
+      ["skyfall_ip6_datagram", "__ip6_datagram_connect"],
+    ],
+    cgroupRelease: null,
+    countsHooks: true,
+    socketFileOperations: null,
+  };
+}
+
+function missingForKprobes(): string | null {
+  if (Deno.build.arch !== "x86_64") return `its programs are compiled for the registers of x86_64, not of ${Deno.build.arch}`;
+  if (readKernelFile("/sys/bus/event_source/devices/kprobe/type", 16) === null) {
+    return "/sys/bus/event_source/devices/kprobe is not there: the kernel was built without CONFIG_KPROBE_EVENTS";
+  }
+  return missingFunctions(KPROBE_FUNCTIONS);
+}
+
+function missingBtf(): string | null {
+  return readKernelFile("/sys/kernel/btf/vmlinux", 4) === null
+    ? `/sys/kernel/btf/vmlinux is not there: kernel ${kernelRelease()} was built without CONFIG_DEBUG_INFO_BTF`
+    : null;
+}
