@@ -4,7 +4,7 @@ import { DatagramSender, readKernelFile, tickUs } from "../ffi/libc.ts";
 import { type PairEnd, type PairKind, type TcpInfo, TcpPair } from "../ffi/libc_tcp_pair.ts";
 import { formatAddress } from "../lib/ip_address.ts";
 import { ATTRIBUTION, EVENT_KIND, type TcpEvent } from "./event.ts";
-import type { KernelPrograms } from "./kernel.ts";
+import type { EventHandlers, KernelPrograms } from "./kernel.ts";
 
 /** One compared field. */
 export interface Comparison {
@@ -58,15 +58,32 @@ const AMOUNTS = [
   "sndbuf_limited_ticks",
 ] as const satisfies readonly (keyof TcpEvent)[];
 
+/** Gets everything that the kernel programs tell while the test runs, its own conversations among it. */
+export interface Audience extends EventHandlers {
+  readonly onOpen: (event: TcpEvent) => void;
+}
+
+const NOBODY: Audience = { onTcpEvent: () => {}, onProcess: () => {}, onOpen: () => {} };
+
 /** Holds conversations of each kind with the programs attached, and returns every comparison, also those that agree. */
-export function selfTest(kernel: KernelPrograms): Comparison[] {
+export function selfTest(kernel: KernelPrograms, audience: Audience = NOBODY): Comparison[] {
   const kinds = KINDS.filter((kind) => kind === "ipv4" || hasIpv6());
   const families = kinds.filter((kind) => kind !== "mapped");
   return [
-    ...kinds.flatMap((kind) => testPair(kernel, kind)),
-    ...families.flatMap((kind) => testCounts(kernel, kind)),
+    ...kinds.flatMap((kind) => testPair(kernel, kind, audience)),
+    ...families.flatMap((kind) => testCounts(kernel, kind, audience)),
     ...testHooks(kernel, kinds),
   ];
+}
+
+/** Says which field is wrong first, and how many are; null where all agree. */
+export function wrongFields(comparisons: readonly Comparison[]): string | null {
+  const wrong = comparisons.filter(({ expected, actual }) => expected !== actual);
+  if (wrong.length === 0) return null;
+  const { field, expected, actual } = wrong[0]!;
+  return `${wrong.length} of ${comparisons.length} fields of its self-test are wrong, first "${field}": ${
+    actual ?? "not reported"
+  }, needed ${expected}`;
 }
 
 /** Whether the loopback interface has its IPv6 address: a kernel may be told to do without. */
@@ -75,13 +92,13 @@ function hasIpv6(): boolean {
   return addresses !== null && LOOPBACK_IPV6.test(new TextDecoder().decode(addresses));
 }
 
-function testCounts(kernel: KernelPrograms, kind: PairKind): Comparison[] {
+function testCounts(kernel: KernelPrograms, kind: PairKind, audience: Audience): Comparison[] {
   const ends = new Set<string>();
   for (let i = 0; i < COUNTED; i++) {
     using pair = new TcpPair(kind);
     ends.add(portsOf(pair.client, pair.server)).add(portsOf(pair.server, pair.client));
   }
-  const events = endedEvents(kernel).filter((event) => event.pid === Deno.pid && ends.has(portsOf(event)));
+  const events = endedEvents(kernel, audience).filter((event) => event.pid === Deno.pid && ends.has(portsOf(event)));
   const connected = events.filter(({ active_open }) => active_open).length;
   return [
     { field: `${kind} connects`, expected: COUNTED, actual: connected },
@@ -117,18 +134,19 @@ function portsOf(end: PairEnd | TcpEvent, peer?: PairEnd): string {
   return "port" in end ? `${end.port} ${peer?.port}` : `${end.local_port} ${end.remote_port}`;
 }
 
-function endedEvents(kernel: KernelPrograms): TcpEvent[] {
+function endedEvents(kernel: KernelPrograms, audience: Audience): TcpEvent[] {
   const events: TcpEvent[] = [];
   kernel.drain({
     onTcpEvent: (event) => {
       if (event.kind === EVENT_KIND.EVENT_SOCKET_ENDED) events.push(event);
+      audience.onTcpEvent(event);
     },
-    onProcess: () => {},
+    onProcess: audience.onProcess,
   });
   return events;
 }
 
-function testPair(kernel: KernelPrograms, kind: PairKind): Comparison[] {
+function testPair(kernel: KernelPrograms, kind: PairKind, audience: Audience): Comparison[] {
   let ends: readonly PairEnd[];
   const comparisons: Comparison[] = [], accounts = new Accounts();
   {
@@ -136,14 +154,14 @@ function testPair(kernel: KernelPrograms, kind: PairKind): Comparison[] {
     ends = [pair.client, pair.server];
     pair.transfer(pair.client, pair.server, CLIENT_BYTES);
     for (const [i, end] of ends.entries()) {
-      comparisons.push(...compareOpen(kernel, accounts, pair, end, ends[1 - i]!, `${kind} ${endName(i)} open`));
+      comparisons.push(...compareOpen(kernel, audience, accounts, pair, end, ends[1 - i]!, `${kind} ${endName(i)} open`));
     }
     pair.transfer(pair.server, pair.client, SERVER_BYTES);
     for (const [i, end] of ends.entries()) {
-      comparisons.push(...compareOpen(kernel, accounts, pair, end, ends[1 - i]!, `${kind} ${endName(i)} later`));
+      comparisons.push(...compareOpen(kernel, audience, accounts, pair, end, ends[1 - i]!, `${kind} ${endName(i)} later`));
     }
   }
-  const ended = endedEvents(kernel);
+  const ended = endedEvents(kernel, audience);
   for (const event of ended) accounts.add(event);
   for (const [i, end] of ends.entries()) {
     const peer = ends[1 - i]!;
@@ -157,10 +175,21 @@ function endName(index: number): string {
   return index === 0 ? "client" : "server";
 }
 
-function compareOpen(kernel: KernelPrograms, accounts: Accounts, pair: TcpPair, end: PairEnd, peer: PairEnd, prefix: string): Comparison[] {
+function compareOpen(
+  kernel: KernelPrograms,
+  audience: Audience,
+  accounts: Accounts,
+  pair: TcpPair,
+  end: PairEnd,
+  peer: PairEnd,
+  prefix: string,
+): Comparison[] {
   for (let look = 1;; look++) {
     const before = pair.info(end);
-    for (const event of kernel.walkOpen()) accounts.add(event);
+    for (const event of kernel.walkOpen()) {
+      accounts.add(event);
+      audience.onOpen(event);
+    }
     const settled = JSON.stringify(before) === JSON.stringify(pair.info(end));
     if (settled || look === LOOKS_MAX) return openComparisons(accounts.of(end, peer), before, prefix);
   }

@@ -6,7 +6,7 @@ import { describeError } from "../lib/log.ts";
 import { KernelPrograms, type RungPrograms } from "./kernel.ts";
 import { findFamily, kernelRelease, missingFamily, readFamilyFile } from "./kernel_family.ts";
 import { missingFunctions, socketFileOperations } from "./kernel_function.ts";
-import { type Comparison, selfTest } from "./known_answer.ts";
+import { type Comparison, selfTest, wrongFields } from "./known_answer.ts";
 import { selfTestUdp } from "./known_answer_udp.ts";
 
 /** A way to observe conversations. */
@@ -128,15 +128,6 @@ function tryRung(rung: Rung): Omit<Choice, "rung" | "verdicts"> {
     udp: udpMissing ??
       (udp?.amountsKnown ? "attached" : "attached, without amounts: the kernel has no tracepoint sock_send_length (since 6.3)"),
   };
-}
-
-function wrongFields(comparisons: readonly Comparison[]): string | null {
-  const wrong = comparisons.filter(({ expected, actual }) => expected !== actual);
-  if (wrong.length === 0) return null;
-  const { field, expected, actual } = wrong[0]!;
-  return `${wrong.length} of ${comparisons.length} fields of its self-test are wrong, first "${field}": ${
-    actual ?? "not reported"
-  }, needed ${expected}`;
 }
 
 function readObject(name: string): Uint8Array<ArrayBuffer> {

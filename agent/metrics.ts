@@ -27,6 +27,8 @@ const COUNTER_HELP: Readonly<Record<keyof AgentLedger, string>> = {
   resolve_failures: "Attempts to find the collector that failed",
   governor_dropped_flows: "Flows left out by the governor, counted in the datagrams as drops",
   governor_step_changes: "Times that the governor changed its step",
+  self_tests: "Self-tests since the start, which had its own",
+  self_test_failures: "Self-tests in which a field was wrong",
   udp_flows: "UDP flows begun: a socket, a peer and a process in one period",
   udp_map_full_datagrams: "UDP datagrams counted without their peer, because the map of flows was full",
   udp_lost_datagrams: "UDP datagrams not counted, because there was no room for their socket either",

@@ -10,6 +10,8 @@ import { EVENT_KIND, type TcpEvent } from "./event.ts";
 import type { Flow } from "./flow.ts";
 import { Governor } from "./governor.ts";
 import type { EventHandlers, KernelPrograms } from "./kernel.ts";
+import { selfTest, wrongFields } from "./known_answer.ts";
+import { selfTestUdp } from "./known_answer_udp.ts";
 import { ListenerTable } from "./listeners.ts";
 import { OwnTraffic } from "./own_traffic.ts";
 import { ProcessTable } from "./processes.ts";
@@ -33,6 +35,8 @@ const FIND_COLLECTOR_MS = 200;
 const OWNERS_INTERVAL_MS = 1_000;
 /** How often, at least, they are walked to see whether open connections were passed on. */
 const HOLDERS_INTERVAL_MS = 60_000;
+/** How often the programs are proven again; whoever chose the rung has done so at the start. */
+const SELF_TEST_INTERVAL_MS = 3_600_000;
 const TCP_LISTEN = 10;
 
 /** What became of everything that the kernel reported, for the log when the agent stops. */
@@ -43,6 +47,8 @@ export type AgentLedger = AgentCounters & {
   readonly resolve_failures: number;
   readonly governor_dropped_flows: number;
   readonly governor_step_changes: number;
+  readonly self_tests: number;
+  readonly self_test_failures: number;
 } & Partial<UdpCounters>; // absent where UDP is not observed
 
 /** The agent at this moment. */
@@ -67,6 +73,9 @@ export class Observer implements Disposable {
   #unixOffsetNs = unixOffsetNs();
   #nextOwnersMs = 0;
   #nextHoldersMs = 0;
+  #nextSelfTestMs = performance.now() + SELF_TEST_INTERVAL_MS;
+  #selfTests = 0;
+  #selfTestFailures = 0;
 
   /** Inert; `run()` acts. */
   constructor(kernel: KernelPrograms, config: AgentConfig, host: HostDescription) {
@@ -135,6 +144,10 @@ export class Observer implements Disposable {
         if (nowMs >= nextListenersMs) nextListenersMs = nowMs + LISTENERS_INTERVAL_MS;
         nextSendMs = nowMs + SEND_INTERVAL_MS;
       }
+      if (nowMs >= this.#nextSelfTestMs) {
+        this.#selfTest();
+        this.#nextSelfTestMs = nowMs + SELF_TEST_INTERVAL_MS;
+      }
       if (nowMs >= nextCountersMs) {
         await this.#sendCounters();
         nextCountersMs = nowMs + COUNTERS_INTERVAL_MS;
@@ -187,12 +200,35 @@ export class Observer implements Disposable {
     for (const event of this.#kernel.walkOpen()) {
       // Its owner's description may be in the ring still; /proc would tell of what the process runs by now.
       if (!this.#processes.isDescribed(event)) this.#kernel.drain(this.#handlers);
-      if (event.state === TCP_LISTEN) this.#listeners.add(event, this.#processes.find(event), this.#unixUs());
-      else this.#conversations.reportOpen(event);
+      this.#onOpen(event);
       if (this.#encoder.pendingFlowCount < PENDING_FLOWS_MAX) continue;
       await this.#send(); // a host may have very many
       this.#drain();
     }
+  }
+
+  #onOpen(event: TcpEvent): void {
+    if (event.state === TCP_LISTEN) this.#listeners.add(event, this.#processes.find(event), this.#unixUs());
+    else this.#conversations.reportOpen(event);
+  }
+
+  /** Proves the programs again, by conversations that are reported like any other; wrong fields are logged and counted. */
+  #selfTest(): void {
+    const comparisons = selfTest(this.#kernel, { ...this.#handlers, onOpen: (event) => this.#onOpen(event) });
+    const { udp, udpMissing } = this.#kernel;
+    if (udp?.amountsKnown && udpMissing === null) {
+      comparisons.push(...selfTestUdp(udp, (records) => this.#udpConversations.report(records, udp.sockets())));
+    }
+    this.#selfTests++;
+    const problem = wrongFields(comparisons);
+    if (problem === null) return log("info", "agent", "self-test passed", { fields: comparisons.length });
+    this.#selfTestFailures++;
+    log("error", "agent", "self-test failed", { error: problem });
+  }
+
+  /** Has the self-test run at once, and not only when it is due. */
+  askSelfTest(): void {
+    this.#nextSelfTestMs = 0;
   }
 
   /** Processes first: they described themselves before their flows began. */
@@ -275,6 +311,8 @@ export class Observer implements Disposable {
       resolve_failures: resolveFailures,
       governor_dropped_flows: this.#governor.droppedFlows,
       governor_step_changes: this.#governor.stepChanges,
+      self_tests: this.#selfTests,
+      self_test_failures: this.#selfTestFailures,
       ...this.#kernel.udp?.counters(),
     };
   }

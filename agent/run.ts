@@ -35,6 +35,7 @@ export async function run(path: string | null, flags: ConfigFile, forcedRung: st
   await using _metrics = new MetricsServer(config.metricsListen, observer);
   // Without a file there is nothing to reload, and the end of a terminal ends the agent.
   if (path !== null) Deno.addSignalListener("SIGHUP", () => reload(observer, path, flags, config));
+  Deno.addSignalListener("SIGUSR1", () => observer.askSelfTest());
   const ledger = await observer.run(stop.signal, dropRights);
   log("info", "agent", "stopped", { ledger, missed_hook_runs: kernel.missedRuns(), hooks: kernel.hookCounts() });
 }

@@ -202,3 +202,17 @@ async function ownIds(pid: number): Promise<Readonly<Record<"prog" | "link" | "m
   }
   return own;
 }
+
+testWith(missing, "agent run proves itself again on SIGUSR1, with its rights dropped, and loses nothing by it", async () => {
+  using collector = openCollector();
+  const lines = await withAgent(["--collector", `127.0.0.1:${collector.port}`, ...NO_METRICS], async (agent) => {
+    await agent.line("rights dropped");
+    agent.kill("SIGUSR1");
+    assert.ok(parseLine(await agent.line("self-test passed"))["fields"] as number > 200);
+  });
+  const { ledger } = lines.at(-1)! as unknown as { readonly ledger: Readonly<Record<string, number>> };
+  const { self_tests, self_test_failures, ring_lost_events, opened_connections, ended_connections, flow_records } = ledger;
+  assert.deepEqual([self_tests, self_test_failures, ring_lost_events], [1, 0, 0]);
+  // Three conversations of two ends, and two times twenty.
+  assert.ok(opened_connections! >= 86 && ended_connections! >= 86 && flow_records! >= 86, JSON.stringify(ledger));
+});
