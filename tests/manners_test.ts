@@ -190,11 +190,21 @@ testWith(
   },
 );
 
+/** "" where the file descriptor has been closed meanwhile. */
+async function readIfPresent(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
 /** What a process holds by its file descriptors (proc(5), fdinfo). */
 async function ownIds(pid: number): Promise<Readonly<Record<"prog" | "link" | "map", Set<number>>>> {
   const own = { prog: new Set<number>(), link: new Set<number>(), map: new Set<number>() };
   for (const { name } of Deno.readDirSync(`/proc/${pid}/fdinfo`)) {
-    const info = await Deno.readTextFile(`/proc/${pid}/fdinfo/${name}`);
+    const info = await readIfPresent(`/proc/${pid}/fdinfo/${name}`);
     for (const kind of ["prog", "link", "map"] as const) {
       const id = new RegExp(`^${kind}_id:\\s*(\\d+)$`, "m").exec(info)?.[1];
       if (id !== undefined) own[kind].add(Number(id));
