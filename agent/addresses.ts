@@ -1,4 +1,4 @@
-/** Addresses of 16 bytes, compared. */
+/** Addresses of 16 bytes: compared, and copied out of what the kernel handed over. */
 
 import { isMappedIpv4 } from "../lib/ip_address.ts";
 
@@ -22,4 +22,20 @@ export function addressKey(address: Uint8Array): string {
 function isZero(address: Uint8Array): boolean {
   for (const byte of address) if (byte !== 0) return false;
   return true;
+}
+
+/** Addresses share buffers: one of its own would cost each many times its 16 bytes. */
+const ADDRESS_BYTES = 16, SHARED_BYTES = 65_536;
+let shared = new DataView(new ArrayBuffer(SHARED_BYTES)), sharedUsed = 0;
+
+/** Copies 16 bytes out of a view that will not last. */
+export function copyAddress(view: DataView, at: number): Uint8Array {
+  if (sharedUsed === SHARED_BYTES) {
+    shared = new DataView(new ArrayBuffer(SHARED_BYTES));
+    sharedUsed = 0;
+  }
+  for (let i = 0; i < ADDRESS_BYTES; i += 4) shared.setUint32(sharedUsed + i, view.getUint32(at + i));
+  const address = new Uint8Array(shared.buffer, sharedUsed, ADDRESS_BYTES);
+  sharedUsed += ADDRESS_BYTES;
+  return address;
 }

@@ -2,6 +2,7 @@
 
 import { ATTRIBUTION, EVENT_KIND, FIRST_FIN, PROCESS_EVENT, TCP_EVENT } from "../bpf/tcp_event.gen.ts";
 import { getUint64Le } from "../lib/u64.ts";
+import { copyAddress } from "./addresses.ts";
 
 /** Identifies one program run by one process: `pid` alone is used again, and exec keeps it. */
 export interface ProcessKey {
@@ -149,21 +150,6 @@ export function readArguments(bytes: Uint8Array): string {
 
 function copy(view: DataView, at: number, bytes: number): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset + at, bytes).slice();
-}
-
-/** Addresses share buffers: one of its own would cost each many times its 16 bytes. */
-const ADDRESS_BYTES = 16, SHARED_BYTES = 65_536;
-let shared = new DataView(new ArrayBuffer(SHARED_BYTES)), sharedUsed = 0;
-
-function copyAddress(view: DataView, at: number): Uint8Array {
-  if (sharedUsed === SHARED_BYTES) {
-    shared = new DataView(new ArrayBuffer(SHARED_BYTES));
-    sharedUsed = 0;
-  }
-  for (let i = 0; i < ADDRESS_BYTES; i += 4) shared.setUint32(sharedUsed + i, view.getUint32(at + i));
-  const address = new Uint8Array(shared.buffer, sharedUsed, ADDRESS_BYTES);
-  sharedUsed += ADDRESS_BYTES;
-  return address;
 }
 
 function cString(bytes: Uint8Array): string {

@@ -3,6 +3,7 @@
 import { UDP_FLAG, UDP_FLOW, UDP_KEY, UDP_SOCKET } from "../bpf/udp_flow.gen.ts";
 import { tickUs } from "../ffi/libc.ts";
 import { getUint64Le } from "../lib/u64.ts";
+import { copyAddress } from "./addresses.ts";
 import type { SocketOwner } from "./event.ts";
 
 /** `struct udp_key` and `struct udp_flow` of bpf/udp_flow.h: what one process did on one socket with one peer in one period. */
@@ -56,7 +57,7 @@ export function readUdpRecord(key: DataView, keyAt: number, flow: DataView, at: 
   const flags = flow.getUint8(at + F.flags.offset);
   return {
     socket_cookie: getUint64Le(key, keyAt + K.socket_cookie.offset),
-    remote_address: copy(key, keyAt + K.remote_address.offset),
+    remote_address: copyAddress(key, keyAt + K.remote_address.offset),
     pid: key.getUint32(keyAt + K.pid.offset, true),
     remote_port: key.getUint16(keyAt + K.remote_port.offset, true),
     first_ktime_ns,
@@ -67,7 +68,7 @@ export function readUdpRecord(key: DataView, keyAt: number, flow: DataView, at: 
     rx_datagrams: getUint64Le(flow, at + F.rx_datagrams.offset),
     process_start_ns: getUint64Le(flow, at + F.process_start_ns.offset),
     cgroup_id: getUint64Le(flow, at + F.cgroup_id.offset),
-    local_address: copy(flow, at + F.local_address.offset),
+    local_address: copyAddress(flow, at + F.local_address.offset),
     exec_id: flow.getUint32(at + F.exec_id.offset, true),
     user_id: flow.getUint32(at + F.user_id.offset, true),
     network_namespace: flow.getUint32(at + F.network_namespace.offset, true),
@@ -84,15 +85,11 @@ export function readUdpRecord(key: DataView, keyAt: number, flow: DataView, at: 
 export function readUdpSocket(view: DataView, at: number): UdpSocket {
   return {
     socket_cookie: getUint64Le(view, at + S.socket_cookie.offset),
-    local_address: copy(view, at + S.local_address.offset),
-    remote_address: copy(view, at + S.remote_address.offset),
+    local_address: copyAddress(view, at + S.local_address.offset),
+    remote_address: copyAddress(view, at + S.remote_address.offset),
     network_namespace: view.getUint32(at + S.network_namespace.offset, true),
     local_port: view.getUint16(at + S.local_port.offset, true),
     remote_port: view.getUint16(at + S.remote_port.offset, true),
     port_bound: view.getUint8(at + S.port_bound.offset) === 1,
   };
-}
-
-function copy(view: DataView, at: number): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset + at, 16).slice();
 }
