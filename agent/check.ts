@@ -1,5 +1,6 @@
 /** `agent check`: says which rung this host gets, and proves it. */
 
+import type { KernelPrograms } from "./kernel.ts";
 import { chooseRung, type Verdict } from "./ladder.ts";
 
 /**
@@ -8,19 +9,24 @@ import { chooseRung, type Verdict } from "./ladder.ts";
  * @throws {NoRungError} If no rung can be had, the kernel refuses each, or a field of each is wrong.
  */
 export function check({ explain, rung }: { readonly explain?: boolean | undefined; readonly rung?: string | undefined }): void {
-  const choice = chooseRung(rung ?? null);
-  if (explain) { for (const verdict of choice.verdicts) console.log(explanation(verdict)); }
-  console.log(`attached: rung ${choice.rung.name}, release hook ${choice.releaseHookMissing ?? "attached"}`);
-  const found = choice.openSockets === "iterators" ? "all, also those older than the agent" : "those that begin while the agent runs";
+  const { rung: taken, verdicts, comparisons, ...choice } = chooseRung(rung ?? null);
+  using kernel = choice.kernel;
+  if (explain) { for (const verdict of verdicts) console.log(explanation(verdict)); }
+  console.log(`attached: rung ${taken.name}, release hook ${kernel.releaseHookMissing ?? "attached"}`);
+  const found = kernel.openSockets === "iterators" ? "all, also those older than the agent" : "those that begin while the agent runs";
   console.log(`reported while open: ${found}`);
-  console.log(`udp: ${choice.udp}`);
-  if (choice.hookCounts !== null) {
-    console.log(`hooks: ${Object.entries(choice.hookCounts).map(([name, count]) => `${name} ${count}`).join(", ")}`);
-  }
-  const { length } = choice.comparisons;
+  console.log(`udp: ${udpOf(kernel)}`);
+  const hooks = kernel.hookCounts();
+  if (hooks !== null) console.log(`hooks: ${Object.entries(hooks).map(([name, count]) => `${name} ${count}`).join(", ")}`);
+  const { length } = comparisons;
   console.log(`self-test: ${length} of ${length} fields as the kernel's own TCP_INFO and the bytes that were sent`);
 }
 
 function explanation({ rung, reason }: Verdict): string {
   return `rung ${rung}: ${reason === null ? "taken" : `not taken: ${reason}`}`;
+}
+
+function udpOf({ udp, udpMissing }: KernelPrograms): string {
+  if (udpMissing !== null) return udpMissing;
+  return udp?.amountsKnown ? "attached" : "attached, without amounts: the kernel has no tracepoint sock_send_length (since 6.3)";
 }

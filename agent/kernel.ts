@@ -2,7 +2,8 @@
 
 import { KPROBE_HOOK } from "../bpf/kprobe_hook.gen.ts";
 import { COUNTER, SOCKET_ELSEWHERE } from "../bpf/tcp_event.gen.ts";
-import { BpfObject, type RingBuffer } from "../ffi/libbpf.ts";
+import type { RingBuffer } from "../ffi/bpf_ring_buffer.ts";
+import { BpfObject } from "../ffi/libbpf.ts";
 import { MemoryFile } from "../ffi/libc_memory_file.ts";
 import { NetworkNamespace } from "../ffi/libc_namespace.ts";
 import { cgroupRoot } from "./cgroups.ts";
@@ -106,6 +107,10 @@ export class KernelPrograms implements Disposable {
     return null;
   }
 
+  get openSockets(): RungPrograms["openSockets"] {
+    return this.#programs.openSockets;
+  }
+
   /** Hands on everything that was reported since the last call; returns the number of records. */
   drain(handlers: EventHandlers): number {
     return this.#ring.drain((view, offset, bytes) => {
@@ -113,6 +118,16 @@ export class KernelPrograms implements Disposable {
       else if (bytes === TCP_EVENT_BYTES) handlers.onTcpEvent(readTcpEvent(view, offset));
       else throw new TypeError(`Cannot read event: ${bytes} bytes, needed ${TCP_EVENT_BYTES} or ${PROCESS_EVENT_BYTES}`);
     });
+  }
+
+  /** Resolves when the programs want `drain()` to be called soon, on `interrupt()`, or after `timeoutMs`. */
+  async wait(timeoutMs: number): Promise<void> {
+    await this.#ring.wait(timeoutMs);
+  }
+
+  /** Ends a `wait()`, or the next one where there is none. */
+  interrupt(): void {
+    this.#ring.interrupt();
   }
 
   /**
@@ -138,6 +153,17 @@ export class KernelPrograms implements Disposable {
     for (const [inode, pid] of this.#namespaces) {
       using namespace = NetworkNamespace.of(pid, inode);
       if (namespace !== null) yield* this.#walkNamespace(namespace);
+    }
+  }
+
+  /** The same for both ends of one conversation in the agent's network namespace; without iterators for all sockets. */
+  *walkConversation(localPort: number, remotePort: number): Generator<TcpEvent> {
+    if (this.#snapshots !== null) return yield* this.#walkMap(this.#snapshots);
+    this.#object.set("walked_ports", BigInt(localPort) | BigInt(remotePort) << 32n);
+    try {
+      yield* this.#walkNamespace(null);
+    } finally {
+      this.#object.set("walked_ports", 0n);
     }
   }
 

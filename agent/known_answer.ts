@@ -64,10 +64,8 @@ export interface Audience extends EventHandlers {
   readonly onOpen: (event: TcpEvent) => void;
 }
 
-const NOBODY: Audience = { onTcpEvent: () => {}, onProcess: () => {}, onOpen: () => {} };
-
 /** Holds conversations of each kind with the programs attached, and returns every comparison, also those that agree. */
-export function selfTest(kernel: KernelPrograms, audience: Audience = NOBODY): Comparison[] {
+export function selfTest(kernel: KernelPrograms, audience: Audience): Comparison[] {
   const kinds = KINDS.filter((kind) => kind === "ipv4" || hasIpv6());
   const families = kinds.filter((kind) => kind !== "mapped");
   return [
@@ -150,7 +148,7 @@ function endedEvents(kernel: KernelPrograms, audience: Audience): TcpEvent[] {
       if (event.kind === EVENT_KIND.EVENT_SOCKET_ENDED) events.push(event);
       audience.onTcpEvent(event);
     },
-    onProcess: audience.onProcess,
+    onProcess: (event) => audience.onProcess(event),
   });
   return events;
 }
@@ -162,13 +160,9 @@ function testPair(kernel: KernelPrograms, kind: PairKind, audience: Audience): C
     using pair = new TcpPair(kind);
     ends = [pair.client, pair.server];
     pair.transfer(pair.client, pair.server, CLIENT_BYTES);
-    for (const [i, end] of ends.entries()) {
-      comparisons.push(...compareOpen(kernel, audience, accounts, pair, end, ends[1 - i]!, `${kind} ${endName(i)} open`));
-    }
+    comparisons.push(...compareOpen(kernel, audience, accounts, pair, kind, "open"));
     pair.transfer(pair.server, pair.client, SERVER_BYTES);
-    for (const [i, end] of ends.entries()) {
-      comparisons.push(...compareOpen(kernel, audience, accounts, pair, end, ends[1 - i]!, `${kind} ${endName(i)} later`));
-    }
+    comparisons.push(...compareOpen(kernel, audience, accounts, pair, kind, "later"));
   }
   const ended = endedEvents(kernel, audience);
   for (const event of ended) accounts.add(event);
@@ -189,18 +183,19 @@ function compareOpen(
   audience: Audience,
   accounts: Accounts,
   pair: TcpPair,
-  end: PairEnd,
-  peer: PairEnd,
-  prefix: string,
+  kind: PairKind,
+  moment: string,
 ): Comparison[] {
+  const ends = [pair.client, pair.server], infos = () => ends.map((end) => pair.info(end));
   for (let look = 1;; look++) {
-    const before = pair.info(end);
-    for (const event of kernel.walkOpen()) {
+    const before = infos();
+    for (const event of kernel.walkConversation(pair.client.port, pair.server.port)) {
       accounts.add(event);
       audience.onOpen(event);
     }
-    const settled = JSON.stringify(before) === JSON.stringify(pair.info(end));
-    if (settled || look === LOOKS_MAX) return openComparisons(accounts.of(end, peer), before, prefix);
+    const settled = JSON.stringify(before) === JSON.stringify(infos());
+    if (!settled && look < LOOKS_MAX) continue;
+    return ends.flatMap((end, i) => openComparisons(accounts.of(end, ends[1 - i]!), before[i]!, `${kind} ${endName(i)} ${moment}`));
   }
 }
 

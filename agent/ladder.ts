@@ -1,8 +1,9 @@
 /** The ladder of hooks: the ways to observe a kernel, and which of them this host gets. */
 
 import { LibbpfError } from "../ffi/libbpf.ts";
-import { readKernelFile } from "../ffi/libc.ts";
+import { LibcError, readKernelFile } from "../ffi/libc.ts";
 import { describeError } from "../lib/log.ts";
+import { Heard } from "./heard.ts";
 import { KernelPrograms, type RungPrograms } from "./kernel.ts";
 import { findFamily, kernelRelease, missingFamily, readFamilyFile } from "./kernel_family.ts";
 import { missingFunctions, socketFileOperations } from "./kernel_function.ts";
@@ -29,11 +30,10 @@ export interface Choice {
   /** Of this rung, and of those above it. */
   readonly verdicts: readonly Verdict[];
   readonly comparisons: readonly Comparison[];
-  readonly releaseHookMissing: string | null;
-  readonly openSockets: RungPrograms["openSockets"];
-  readonly hookCounts: Readonly<Record<string, number>> | null;
-  /** What is observed of UDP. */
-  readonly udp: string;
+  /** Its programs, attached still; whoever asked for the choice disposes of them. */
+  readonly kernel: KernelPrograms;
+  /** What they told since they were attached. */
+  readonly heard: Heard;
 }
 
 /** No rung works on this host; its cause is what the kernel said last. */
@@ -104,8 +104,9 @@ export function chooseRung(forced: string | null): Choice {
       const reason = wrongFields(tried.comparisons);
       verdicts.push({ rung: rung.name, reason });
       if (reason === null) return { rung, verdicts, ...tried };
+      tried.kernel[Symbol.dispose]();
     } catch (error) {
-      if (!(error instanceof LibbpfError || error instanceof TypeError)) throw error;
+      if (!(error instanceof LibbpfError || error instanceof LibcError || error instanceof TypeError)) throw error;
       cause = error;
       verdicts.push({ rung: rung.name, reason: describeError(error) });
     }
@@ -116,18 +117,13 @@ export function chooseRung(forced: string | null): Choice {
 }
 
 function tryRung(rung: Rung): Omit<Choice, "rung" | "verdicts"> {
-  const programs = rung.programs();
-  using kernel = new KernelPrograms(programs);
+  using stack = new DisposableStack();
+  const kernel = stack.use(new KernelPrograms(rung.programs())), heard = new Heard();
   const { udp, udpMissing } = kernel;
-  const ofUdp = udp?.amountsKnown && udpMissing === null ? selfTestUdp(udp, () => {}) : [];
-  return {
-    comparisons: [...selfTest(kernel), ...ofUdp],
-    openSockets: programs.openSockets,
-    releaseHookMissing: kernel.releaseHookMissing,
-    hookCounts: kernel.hookCounts(),
-    udp: udpMissing ??
-      (udp?.amountsKnown ? "attached" : "attached, without amounts: the kernel has no tracepoint sock_send_length (since 6.3)"),
-  };
+  const comparisons = selfTest(kernel, heard);
+  if (udp?.amountsKnown && udpMissing === null) comparisons.push(...selfTestUdp(udp, (records) => heard.onUdp(records)));
+  stack.move();
+  return { comparisons, kernel, heard };
 }
 
 function readObject(name: string): Uint8Array<ArrayBuffer> {

@@ -9,8 +9,9 @@ import { type AgentCounters, DatagramEncoder, type HostDescription } from "./enc
 import { EVENT_KIND, type TcpEvent } from "./event.ts";
 import type { Flow } from "./flow.ts";
 import { Governor } from "./governor.ts";
-import type { EventHandlers, KernelPrograms } from "./kernel.ts";
-import { selfTest, wrongFields } from "./known_answer.ts";
+import type { Heard } from "./heard.ts";
+import type { KernelPrograms } from "./kernel.ts";
+import { type Audience, selfTest, wrongFields } from "./known_answer.ts";
 import { selfTestUdp } from "./known_answer_udp.ts";
 import { ListenerTable } from "./listeners.ts";
 import { OwnTraffic } from "./own_traffic.ts";
@@ -19,8 +20,8 @@ import { CollectorLink } from "./send.ts";
 import { UdpConversations } from "./udp_conversations.ts";
 import type { UdpCounters } from "./udp_kernel.ts";
 
-/** How often the ring buffer is read: it has room for far more events than a host makes in that time. */
-const POLL_INTERVAL_MS = 50;
+/** How often the ring buffer is read where no program asks for it, and at what distance at least where they do. */
+const DRAIN_INTERVAL_MS = 500, DRAIN_SPACING_MS = 50;
 /** How often flows are sent. */
 const SEND_INTERVAL_MS = 1_000;
 /** How often the agent tells its own counters. */
@@ -69,7 +70,7 @@ export class Observer implements Disposable {
   readonly #conversations: Conversations;
   readonly #udpConversations: UdpConversations;
   readonly #startedMs = performance.now();
-  readonly #handlers: EventHandlers;
+  readonly #audience: Audience;
   #unixOffsetNs = unixOffsetNs();
   #nextOwnersMs = 0;
   #nextHoldersMs = 0;
@@ -97,7 +98,11 @@ export class Observer implements Disposable {
     };
     this.#conversations = new Conversations(this.#processes, this.#listeners, () => this.#unixOffsetNs, onFlow);
     this.#udpConversations = new UdpConversations(this.#processes, () => this.#unixOffsetNs, onFlow, new OwnTraffic(() => link.ownEnd));
-    this.#handlers = { onTcpEvent: (event) => this.#onTcpEvent(event), onProcess: (event) => this.#processes.add(event) };
+    this.#audience = {
+      onTcpEvent: (event) => this.#onTcpEvent(event),
+      onProcess: (event) => this.#processes.add(event),
+      onOpen: (event) => this.#onOpen(event),
+    };
   }
 
   /** Puts into force what can be changed at run time. */
@@ -111,11 +116,16 @@ export class Observer implements Disposable {
   /**
    * Observes until `signal` is aborted, then reports every conversation up to that moment.
    *
+   * @param heard What the programs told before.
    * @param onObserving Called once everything is loaded, attached and read that needs privileges.
    */
-  async run(signal: AbortSignal, onObserving: () => void): Promise<AgentLedger> {
-    await Promise.race([this.#link.find(performance.now()), untilAborted(FIND_COLLECTOR_MS, signal)]);
-    if (this.#kernel.udp !== null) this.#udpConversations.seed(this.#kernel.udp.sockets());
+  async run(signal: AbortSignal, heard: Heard, onObserving: () => void): Promise<AgentLedger> {
+    await this.#findCollector(signal);
+    heard.tell(this.#audience);
+    if (this.#kernel.udp !== null) {
+      this.#udpConversations.seed(this.#kernel.udp.sockets());
+      this.#udpConversations.report(heard.udpRecords, this.#kernel.udp.sockets());
+    }
     await this.#reportOpen();
     onObserving();
     log("info", "agent", "observing", {
@@ -125,8 +135,12 @@ export class Observer implements Disposable {
       udp_amounts_known: this.#kernel.udp?.amountsKnown ?? false,
     });
     let nextSendMs = 0, lastInterimMs = performance.now(), nextCountersMs = 0, nextListenersMs = 0;
+    signal.addEventListener("abort", () => this.#kernel.interrupt(), { once: true });
     while (!signal.aborted) {
-      await untilAborted(POLL_INTERVAL_MS, signal);
+      const drainedMs = performance.now();
+      await this.#kernel.wait(DRAIN_INTERVAL_MS);
+      const restMs = drainedMs + DRAIN_SPACING_MS - performance.now();
+      if (restMs > 0) await untilAborted(restMs, signal);
       this.#drain();
       const nowMs = performance.now();
       if (this.#governor.tick(nowMs)) this.#logStep();
@@ -138,7 +152,7 @@ export class Observer implements Disposable {
       }
       if (nowMs >= nextSendMs) {
         if (this.#kernel.udp?.isFilling) this.#reportUdp();
-        await Promise.race([this.#link.find(nowMs), untilAborted(FIND_COLLECTOR_MS, signal)]);
+        await this.#findCollector(signal);
         await this.#send();
         await this.#sendListeners(nowMs >= nextListenersMs);
         if (nowMs >= nextListenersMs) nextListenersMs = nowMs + LISTENERS_INTERVAL_MS;
@@ -157,8 +171,13 @@ export class Observer implements Disposable {
     return this.ledger();
   }
 
+  async #findCollector(signal: AbortSignal): Promise<void> {
+    const nowMs = performance.now();
+    if (this.#link.isDue(nowMs)) await Promise.race([this.#link.find(nowMs), untilAborted(FIND_COLLECTOR_MS, signal)]);
+  }
+
   #drain(): void {
-    this.#kernel.drain(this.#handlers);
+    this.#kernel.drain(this.#audience);
     const nowMs = performance.now();
     if (nowMs < this.#nextOwnersMs || !this.#conversations.isDue(nowMs)) return;
     this.#expire(nowMs);
@@ -169,7 +188,7 @@ export class Observer implements Disposable {
   #expire(nowMs: number): void {
     if (!this.#conversations.isDue(nowMs)) return;
     this.#kernel.findOwners();
-    this.#kernel.drain(this.#handlers);
+    this.#kernel.drain(this.#audience);
     this.#conversations.expire(nowMs);
   }
 
@@ -199,7 +218,7 @@ export class Observer implements Disposable {
     }
     for (const event of this.#kernel.walkOpen()) {
       // Its owner's description may be in the ring still; /proc would tell of what the process runs by now.
-      if (!this.#processes.isDescribed(event)) this.#kernel.drain(this.#handlers);
+      if (!this.#processes.isDescribed(event)) this.#kernel.drain(this.#audience);
       this.#onOpen(event);
       if (this.#encoder.pendingFlowCount < PENDING_FLOWS_MAX) continue;
       await this.#send(); // a host may have very many
@@ -214,7 +233,7 @@ export class Observer implements Disposable {
 
   /** Proves the programs again, by conversations that are reported like any other; wrong fields are logged and counted. */
   #selfTest(): void {
-    const comparisons = selfTest(this.#kernel, { ...this.#handlers, onOpen: (event) => this.#onOpen(event) });
+    const comparisons = selfTest(this.#kernel, this.#audience);
     const { udp, udpMissing } = this.#kernel;
     if (udp?.amountsKnown && udpMissing === null) {
       comparisons.push(...selfTestUdp(udp, (records) => this.#udpConversations.report(records, udp.sockets())));

@@ -4,7 +4,6 @@ import { describeError, log } from "../lib/log.ts";
 import { type AgentConfig, type ConfigFile, resolveConfig } from "./config.ts";
 import { parseConfigFile } from "./config_file.ts";
 import { describeHost } from "./host.ts";
-import { KernelPrograms } from "./kernel.ts";
 import { chooseRung } from "./ladder.ts";
 import { dropRights, standBack } from "./manners.ts";
 import { MetricsServer } from "./metrics.ts";
@@ -23,10 +22,13 @@ export async function run(path: string | null, flags: ConfigFile, forcedRung: st
   const stop = new AbortController();
   const abort = () => stop.abort();
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, abort);
+  // At once: until somebody listens, the runtime takes SIGUSR1 for a wish to debug it.
+  let askSelfTest = () => {};
+  Deno.addSignalListener("SIGUSR1", () => askSelfTest());
   const config = readConfig(path, flags);
   standBack(config.nice);
-  const { rung, verdicts } = chooseRung(forcedRung);
-  using kernel = new KernelPrograms(rung.programs());
+  const { rung, verdicts, heard, ...choice } = chooseRung(forcedRung);
+  using kernel = choice.kernel;
   using observer = new Observer(kernel, config, describeHost());
   log("info", "agent", "attached", {
     rung: rung.name,
@@ -35,8 +37,8 @@ export async function run(path: string | null, flags: ConfigFile, forcedRung: st
   await using _metrics = new MetricsServer(config.metricsListen, observer);
   // Without a file there is nothing to reload, and the end of a terminal ends the agent.
   if (path !== null) Deno.addSignalListener("SIGHUP", () => reload(observer, path, flags, config));
-  Deno.addSignalListener("SIGUSR1", () => observer.askSelfTest());
-  const ledger = await observer.run(stop.signal, dropRights);
+  askSelfTest = () => observer.askSelfTest();
+  const ledger = await observer.run(stop.signal, heard, dropRights);
   log("info", "agent", "stopped", { ledger, missed_hook_runs: kernel.missedRuns(), hooks: kernel.hookCounts() });
 }
 

@@ -77,9 +77,14 @@ export class CollectorLink implements Disposable {
     this.#backoffMs = BACKOFF_MIN_MS;
   }
 
+  /** Whether it is time to look for the collector. */
+  isDue(nowMs: number): boolean {
+    return !this.#isLookingUp && nowMs >= this.#nextLookUpMs;
+  }
+
   /** Looks for the collector if it is time to. Where that fails, that is logged, and tried again later. */
   async find(nowMs: number): Promise<void> {
-    if (this.#isLookingUp || nowMs < this.#nextLookUpMs) return;
+    if (!this.isDue(nowMs)) return;
     this.#isLookingUp = true;
     const collector = this.#collector;
     try {

@@ -2,7 +2,7 @@
 
 import { UDP_COUNTER, UDP_FLOW, UDP_KEY, UDP_SOCKET } from "../bpf/udp_flow.gen.ts";
 import { BpfObject, LibbpfError } from "../ffi/libbpf.ts";
-import { hasTracepoint, setInnerMap, takeEntries } from "../ffi/libbpf_maps.ts";
+import { setInnerMap, takeEntries } from "../ffi/libbpf_maps.ts";
 import { readKernelFile } from "../ffi/libc.ts";
 import { checkLayouts } from "./layout.ts";
 import {
@@ -33,9 +33,7 @@ export interface UdpCounters {
 
 /** Maps that both objects use, so that processes describe themselves once and in one ring. */
 const SHARED_MAPS = ["events", "described", "counters"] as const;
-/** Since 6.3: calls of send and receive with their lengths, and the peers that calls name on the way. */
-const TRACEPOINTS = ["sock_send_length", "sock_recv_length"] as const;
-/** What is attached: `tracing` in this order. */
+/** What is attached: `tracing` in this order, calls of send and receive with their lengths; `cgroup`, the peers that calls name. */
 interface ProgramSet {
   readonly tracing: readonly string[];
   readonly cgroup: readonly string[];
@@ -61,6 +59,8 @@ export const UDP_PROGRAMS = {
     ],
   },
 } as const satisfies Readonly<Record<string, ProgramSet>>;
+/** What libbpf says of a tracepoint that the kernel does not have. */
+const ESRCH = 3;
 /** The first kernel, as 1,000 * major + minor, whose tracepoints may be preempted. */
 const PREEMPTIBLE_SINCE = 6_019;
 const OBJECT = new URL("../bpf/udp.bpf.o", import.meta.url);
@@ -173,20 +173,31 @@ export class UdpPrograms implements Disposable {
   }
 }
 
-/** The programs, and what of UDP this host cannot have: its kernel is too old, or refuses. */
-export function attachUdp(
-  rung: BpfObject,
-  cgroupRoot: string | null,
-): { readonly udp: UdpPrograms | null; readonly missing: string | null } {
-  const amountsKnown = TRACEPOINTS.every(hasTracepoint);
+/** What is observed of UDP, and what of it this host cannot have: its kernel is too old, or refuses. */
+interface AttachedUdp {
+  readonly udp: UdpPrograms | null;
+  readonly missing: string | null;
+}
+
+/** The programs that count, or where the kernel has not the tracepoints for them (before 6.3) those that see peers. */
+export function attachUdp(rung: BpfObject, cgroupRoot: string | null): AttachedUdp {
   const missing = cgroupRoot === null ? "no control group hierarchy of version 2 is mounted" : null;
-  if (missing !== null && !amountsKnown) return { udp: null, missing };
+  const counting = tryUdp(rung, cgroupRoot, countingMode());
+  if (!(counting instanceof LibbpfError)) {
+    return { udp: counting, missing: missing && `peers of sockets that are not connected are unknown: ${missing}` };
+  }
+  if (counting.errno !== ESRCH) return { udp: null, missing: counting.message };
+  if (missing !== null) return { udp: null, missing };
+  const seeing = tryUdp(rung, cgroupRoot, "seeing");
+  return seeing instanceof LibbpfError ? { udp: null, missing: seeing.message } : { udp: seeing, missing: null };
+}
+
+function tryUdp(rung: BpfObject, cgroupRoot: string | null, mode: keyof typeof UDP_PROGRAMS): UdpPrograms | LibbpfError {
   try {
-    const udp = new UdpPrograms(rung, cgroupRoot, amountsKnown ? countingMode() : "seeing");
-    return { udp, missing: missing === null ? null : `peers of sockets that are not connected are unknown: ${missing}` };
+    return new UdpPrograms(rung, cgroupRoot, mode);
   } catch (error) {
     if (!(error instanceof LibbpfError)) throw error;
-    return { udp: null, missing: error.message };
+    return error;
   }
 }
 

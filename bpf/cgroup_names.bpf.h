@@ -11,20 +11,20 @@
 static __always_inline struct kernfs_node *parent_of(struct kernfs_node *node)
 {
 #ifdef SKYFALL_KERNEL_TYPES
-	return KERNEL_READ(node, KERNFS_PARENT);
+	return KERNEL_READ_SELDOM(node, KERNFS_PARENT);
 #else
 	if (bpf_core_field_exists(node->__parent))
-		return KERNEL_READ(node, __parent);
-	return KERNEL_READ((struct kernfs_node___parent *)node, parent);
+		return KERNEL_READ_SELDOM(node, __parent);
+	return KERNEL_READ_SELDOM((struct kernfs_node___parent *)node, parent);
 #endif
 }
 
 /* From the innermost outwards, without the root; returns the bytes written, 0 where the path is longer than the bounds. */
 static __always_inline __u32 read_cgroup_names(__u8 names[CGROUP_NAMES_BYTES], struct task_struct *task)
 {
-	struct css_set *set = KERNEL_READ(task, cgroups);
-	struct cgroup *group = KERNEL_READ(set, dfl_cgrp);
-	struct kernfs_node *node = KERNEL_READ(group, kn), *parent;
+	struct css_set *set = KERNEL_READ_SELDOM(task, cgroups);
+	struct cgroup *group = KERNEL_READ_SELDOM(set, dfl_cgrp);
+	struct kernfs_node *node = KERNEL_READ_SELDOM(group, kn), *parent;
 	__u32 at = 0;
 	int i;
 
@@ -37,7 +37,7 @@ static __always_inline __u32 read_cgroup_names(__u8 names[CGROUP_NAMES_BYTES], s
 			return at;
 		if (at > CGROUP_NAMES_BYTES - CGROUP_NAME_BYTES)
 			return 0;
-		bytes = bpf_probe_read_kernel_str(names + at, CGROUP_NAME_BYTES, KERNEL_READ(node, name));
+		bytes = bpf_probe_read_kernel_str(names + at, CGROUP_NAME_BYTES, KERNEL_READ_SELDOM(node, name));
 		if (bytes <= 0 || bytes >= CGROUP_NAME_BYTES)
 			return 0;
 		at += bytes;

@@ -12,6 +12,8 @@
 /* Bounds. */
 #define PROCESSES_MAX 16384
 #define RING_BYTES (8 * 1024 * 1024)
+#define WAKE_UP_MARK_BYTES (RING_BYTES / 4)
+#define WAKE_UP_BYTES 4096
 
 struct process_key {
 	__u64 start_ns;
@@ -50,7 +52,6 @@ static __noinline int count(enum counter counter)
 	return 0;
 }
 
-/* The agent polls the ring many times before it can fill, so that no event pays for a wake-up. */
 static __always_inline void *reserve_event(__u64 size)
 {
 	void *event = bpf_ringbuf_reserve(&events, size, 0);
@@ -59,6 +60,17 @@ static __always_inline void *reserve_event(__u64 size)
 	if (!event)
 		count(COUNTER_RING_LOST);
 	return event;
+}
+
+/*
+ * The agent reads the ring now and then. What it is woken for is a process, whose files in /proc may soon be gone, and a
+ * ring that fills: the records around a mark all do it, as those of other processors may pass the mark itself unseen.
+ */
+static __always_inline void submit_event(void *event)
+{
+	__u64 beyond_mark = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) - WAKE_UP_MARK_BYTES;
+
+	bpf_ringbuf_submit(event, beyond_mark < WAKE_UP_BYTES ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
 static __always_inline struct process_key current_process(void)
@@ -93,18 +105,18 @@ static __noinline int take_owner(struct followed_socket *followed, enum attribut
 
 static __always_inline __u32 network_namespace_of_task(struct task_struct *task)
 {
-	struct nsproxy *proxy = KERNEL_READ(task, nsproxy);
-	struct net *net = KERNEL_READ(proxy, net_ns);
+	struct nsproxy *proxy = KERNEL_READ_SELDOM(task, nsproxy);
+	struct net *net = KERNEL_READ_SELDOM(proxy, net_ns);
 
-	return KERNEL_READ(net, ns.inum);
+	return KERNEL_READ_SELDOM(net, ns.inum);
 }
 
 static __always_inline void fill_executable_name(struct process_event *event, struct mm_struct *mm)
 {
-	struct file *file = KERNEL_READ(mm, exe_file);
-	struct dentry *dentry = KERNEL_READ(file, f_path.dentry);
+	struct file *file = KERNEL_READ_SELDOM(mm, exe_file);
+	struct dentry *dentry = KERNEL_READ_SELDOM(file, f_path.dentry);
 
-	bpf_probe_read_kernel_str(event->executable_name, sizeof(event->executable_name), KERNEL_READ(dentry, d_name.name));
+	bpf_probe_read_kernel_str(event->executable_name, sizeof(event->executable_name), KERNEL_READ_SELDOM(dentry, d_name.name));
 }
 
 #include "cgroup_names.bpf.h"
@@ -113,8 +125,8 @@ static __always_inline void fill_executable_name(struct process_event *event, st
 static __noinline int fill_process_event(struct process_event *event)
 {
 	struct task_struct *task = current_task();
-	struct task_struct *leader = KERNEL_READ(task, group_leader);
-	struct mm_struct *mm = KERNEL_READ(task, mm);
+	struct task_struct *leader = KERNEL_READ_SELDOM(task, group_leader);
+	struct mm_struct *mm = KERNEL_READ_SELDOM(task, mm);
 	unsigned long start, bytes;
 
 	if (!event)
@@ -122,8 +134,8 @@ static __noinline int fill_process_event(struct process_event *event)
 	event->kind = EVENT_PROCESS;
 	__builtin_memset(event->reserved, 0, sizeof(event->reserved));
 	event->pid = bpf_get_current_pid_tgid() >> 32;
-	event->process_start_ns = KERNEL_READ(leader, start_time);
-	event->exec_id = (__u32)KERNEL_READ(task, self_exec_id);
+	event->process_start_ns = KERNEL_READ_SELDOM(leader, start_time);
+	event->exec_id = (__u32)KERNEL_READ_SELDOM(task, self_exec_id);
 	event->user_id = (__u32)bpf_get_current_uid_gid();
 	event->cgroup_id = bpf_get_current_cgroup_id();
 	event->network_namespace = network_namespace_of_task(task);
@@ -134,8 +146,8 @@ static __noinline int fill_process_event(struct process_event *event)
 	if (!mm) /* a kernel thread */
 		return 0;
 	fill_executable_name(event, mm);
-	start = KERNEL_READ(mm, arg_start);
-	bytes = KERNEL_READ(mm, arg_end) - start;
+	start = KERNEL_READ_SELDOM(mm, arg_start);
+	bytes = KERNEL_READ_SELDOM(mm, arg_end) - start;
 	if (bytes > COMMAND_LINE_BYTES)
 		bytes = COMMAND_LINE_BYTES;
 	if (bytes > 0 && bpf_probe_read_user(event->command_line, bytes, (const void *)start) == 0)
@@ -159,7 +171,7 @@ static __always_inline void describe_process(const struct followed_socket *owner
 		if (!event)
 			return; /* not marked as described: the next socket tries again */
 		fill_process_event(event);
-		bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+		bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
 	}
 	bpf_map_update_elem(&described, &key, &yes, BPF_ANY);
 }
@@ -437,7 +449,7 @@ static __always_inline void on_end(struct sock *sk, struct tcp_sock *tp, __u8 ol
 	event->socket_cookie = socket_id(sk);
 	fill_tcp_event(event, tp, known, EVENT_SOCKET_ENDED, old_state);
 	fill_amounts(event, &totals, &known->reported);
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	submit_event(event);
 }
 
 /* listen(2) and the close of a listener run in the owner's context. */
@@ -459,7 +471,7 @@ static __always_inline void on_listen(struct sock *sk, struct tcp_sock *tp, enum
 	event->socket_cookie = socket_id(sk);
 	fill_tcp_event(event, tp, followed, kind, TCP_LISTEN);
 	fill_amounts(event, &followed->reported, &followed->reported);
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	submit_event(event);
 }
 
 /* Every change of a TCP socket's state; the argument holds the new state, the socket still the old one. */
@@ -511,7 +523,7 @@ static __noinline int report_owner(const struct followed_socket *known, __u64 co
 	event->socket_cookie = cookie;
 	event->kind = EVENT_SOCKET_OWNED;
 	fill_owner(event, known);
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	submit_event(event);
 	return 0;
 }
 

@@ -59,7 +59,7 @@ static __always_inline bool describe_exiting(const struct process_key *key)
 	if (!note || note->process_start_ns != key->start_ns || note->exec_id != key->exec_id)
 		return false;
 	count(COUNTER_EVENTS);
-	if (bpf_ringbuf_output(&events, note, sizeof(*note), BPF_RB_NO_WAKEUP) == 0)
+	if (bpf_ringbuf_output(&events, note, sizeof(*note), BPF_RB_FORCE_WAKEUP) == 0)
 		return true;
 	count(COUNTER_RING_LOST);
 	return false;

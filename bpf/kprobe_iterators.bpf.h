@@ -4,6 +4,7 @@
 #define SKYFALL_KPROBE_ITERATORS_BPF_H
 
 #include "owner_walk.bpf.h"
+#include "socket_walk.bpf.h"
 
 /* Fields that only these programs read; the part of a name from ___ on is left out when it is looked up (CO-RE). */
 struct file___socket {
@@ -44,7 +45,7 @@ int skyfall_live(struct bpf_iter__tcp *ctx)
 	struct tcp_sock *tp;
 	__u8 state;
 
-	if (!sk)
+	if (!sk || !is_walked(&sk->__sk_common))
 		return 0;
 	state = KERNEL_READ(sk, __sk_common.skc_state);
 	if (state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV || state == TCP_CLOSE) /* a minisocket, or about to be destroyed */

@@ -30,6 +30,8 @@
 #define KERNEL_READ_BITS(pointer, field) BPF_CORE_READ_BITFIELD_PROBED(pointer, field)
 #endif
 
+#define KERNEL_READ_SELDOM(pointer, field) KERNEL_READ(pointer, field)
+
 /* Bounds: 15 MB of the kernel's memory, taken when the object is loaded. */
 #define SOCKETS_MAX 131072
 /* An identifier stays below 2^53: that of the processor, then a sequence with a beginning of its own for every run. */

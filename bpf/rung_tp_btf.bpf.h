@@ -11,6 +11,8 @@
 
 /* The verifier knows the pointers' types, so that a field is a plain load. */
 #define KERNEL_READ(pointer, field) ((pointer)->field)
+/* For what is read once a process: the verifier searches all types of the kernel by name for each typed load of a pointer. */
+#define KERNEL_READ_SELDOM(pointer, field) BPF_CORE_READ(pointer, field)
 /* A plain load of what is a bit-field in the running kernel is refused when the object is loaded. */
 #define KERNEL_READ_BITS(pointer, field) BPF_CORE_READ_BITFIELD(pointer, field)
 

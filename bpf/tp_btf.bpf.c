@@ -4,6 +4,7 @@
 #include "conversation.bpf.h"
 #include "open_socket.bpf.h"
 #include "owner_walk.bpf.h"
+#include "socket_walk.bpf.h"
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(skyfall_state, struct sock *sk, int old_state, int new_state)
@@ -37,7 +38,7 @@ int skyfall_live(struct bpf_iter__tcp *ctx)
 	struct sock *sk;
 	__u8 state;
 
-	if (!common)
+	if (!common || !is_walked(common))
 		return 0;
 	tp = bpf_skc_to_tcp_sock(common);
 	if (!tp) /* a minisocket, in TIME-WAIT or NEW-SYN-RECV */

@@ -1,5 +1,6 @@
-/** libbpf: loads and attaches kernel programs, reads their ring buffer, iterators and counters. */
+/** libbpf: loads and attaches kernel programs, reads their iterators and counters. */
 
+import { RingBuffer } from "./bpf_ring_buffer.ts";
 import { FileDescriptor, lastErrno } from "./libc.ts";
 import type { NetworkNamespace } from "./libc_namespace.ts";
 import { openSystemLibrary } from "./system_library.ts";
@@ -54,18 +55,10 @@ const LIBBPF_SYMBOLS = {
 } as const;
 
 const LIBC_SYMBOLS = {
-  // void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
-  mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
-  // int munmap(void *addr, size_t length)
-  munmap: { parameters: ["pointer", "usize"], result: "i32" },
   // int vsnprintf(char *str, size_t size, const char *format, va_list ap)
   vsnprintf: { parameters: ["buffer", "usize", "pointer", "pointer"], result: "i32" },
 } as const;
 
-const PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1;
-const PAGE_BYTES = 4_096;
-const RING_HEADER_BYTES = 8;
-const RING_BUSY = 0x8000_0000, RING_DISCARDED = 0x4000_0000;
 const ITERATOR_BUFFER_BYTES = 1 << 18;
 const LOG_LINES_MAX = 100, LOG_BYTES_MAX = 1 << 20;
 /** enum libbpf_print_level: warnings, the verifier's words among them, then information; beyond it is tracing. */
@@ -335,60 +328,4 @@ function readAgain(file: FileDescriptor, buffer: Uint8Array<ArrayBuffer>): numbe
       if (!(error instanceof Error && "errno" in error && error.errno === EAGAIN)) throw error;
     }
   }
-}
-
-/** BPF_MAP_TYPE_RINGBUF, read in place (kernel: Documentation/bpf/ringbuf.rst). */
-export class RingBuffer implements Disposable {
-  readonly #ringBytes: number;
-  readonly #consumerPage: Deno.PointerObject;
-  readonly #producerPages: Deno.PointerObject;
-  readonly #consumerPosition: BigUint64Array;
-  readonly #producerPosition: BigUint64Array;
-  readonly #headers: Uint32Array;
-  readonly #data: DataView;
-
-  /** @internal Made by `BpfObject.ringBuffer()`. */
-  constructor(mapFd: number, ringBytes: number) {
-    this.#ringBytes = ringBytes;
-    this.#consumerPage = map(PAGE_BYTES, PROT_READ | PROT_WRITE, mapFd, 0);
-    // The data is mapped twice in a row, so that a record which wraps around is still in one piece.
-    this.#producerPages = map(PAGE_BYTES + 2 * ringBytes, PROT_READ, mapFd, PAGE_BYTES);
-    const producer = Deno.UnsafePointerView.getArrayBuffer(this.#producerPages, PAGE_BYTES + 2 * ringBytes);
-    this.#consumerPosition = new BigUint64Array(Deno.UnsafePointerView.getArrayBuffer(this.#consumerPage, 8));
-    this.#producerPosition = new BigUint64Array(producer, 0, 1);
-    this.#headers = new Uint32Array(producer, PAGE_BYTES);
-    this.#data = new DataView(producer, PAGE_BYTES);
-  }
-
-  /** Hands every finished record to `onRecord`, which may read `view` from `offset` during the call only; returns how many there were. */
-  drain(onRecord: (view: DataView, offset: number, bytes: number) => void): number {
-    let position = Number(Atomics.load(this.#consumerPosition, 0));
-    const end = Number(Atomics.load(this.#producerPosition, 0));
-    let records = 0;
-    while (position < end) {
-      const offset = position % this.#ringBytes;
-      const header = Atomics.load(this.#headers, offset / 4);
-      if ((header & RING_BUSY) !== 0) break;
-      const bytes = header & ~RING_DISCARDED;
-      if ((header & RING_DISCARDED) === 0) {
-        onRecord(this.#data, offset + RING_HEADER_BYTES, bytes);
-        records++;
-      }
-      position += (bytes + RING_HEADER_BYTES + 7) & ~7;
-    }
-    Atomics.store(this.#consumerPosition, 0, BigInt(position));
-    return records;
-  }
-
-  [Symbol.dispose](): void {
-    const { libc } = open();
-    libc.munmap(this.#consumerPage, BigInt(PAGE_BYTES));
-    libc.munmap(this.#producerPages, BigInt(PAGE_BYTES + 2 * this.#ringBytes));
-  }
-}
-
-function map(bytes: number, protection: number, fd: number, offset: number): Deno.PointerObject {
-  const address = open().libc.mmap(null, BigInt(bytes), protection, MAP_SHARED, fd, BigInt(offset));
-  if (address === null || Deno.UnsafePointer.value(address) === 0xffff_ffff_ffff_ffffn) throw failure("map the ring buffer", lastErrno());
-  return address;
 }

@@ -1,4 +1,4 @@
-/** libbpf: hash maps that the kernel programs fill and this process empties, and whether the kernel has a tracepoint. */
+/** libbpf: hash maps that the kernel programs fill and this process empties. */
 
 import { LibbpfError } from "./libbpf.ts";
 import { openSystemLibrary } from "./system_library.ts";
@@ -11,13 +11,9 @@ const SYMBOLS = {
     parameters: ["i32", "buffer", "buffer", "buffer", "buffer", "buffer", "pointer"],
     result: "i32",
   },
-  // int libbpf_find_vmlinux_btf_id(const char *name, enum bpf_attach_type attach_type)
-  libbpf_find_vmlinux_btf_id: { parameters: ["buffer", "i32"], result: "i32" },
 } as const;
 
 const BPF_ANY = 0n;
-/** enum bpf_attach_type. */
-const BPF_TRACE_RAW_TP = 23;
 const ENOENT = 2, ENOSPC = 28;
 /** Entries taken by one call; a bucket of a hash map with more than this is tried again with more room. */
 const BATCH_ENTRIES = 4_096;
@@ -28,11 +24,6 @@ let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
 function bpf(): Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] {
   library ??= openSystemLibrary("libbpf.so.1", SYMBOLS, "it was there when the programs were loaded");
   return library.symbols;
-}
-
-/** Whether typed programs can be attached to a tracepoint of the running kernel. */
-export function hasTracepoint(name: string): boolean {
-  return bpf().libbpf_find_vmlinux_btf_id(new TextEncoder().encode(name + "\0"), BPF_TRACE_RAW_TP) > 0;
 }
 
 /**
