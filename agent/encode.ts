@@ -41,6 +41,13 @@ export interface DatagramSource {
   readonly interop: boolean;
 }
 
+/** A datagram, valid until the encoder makes the next. */
+export interface Datagram {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Flow records in it. */
+  readonly flowCount: number;
+}
+
 /** Keeps our sequence numbers apart from those of another sFlow agent on the host, which counts as sub-agent 0. */
 const SUB_AGENT_ID = 1;
 const SAMPLE_HEADER_BYTES = 8;
@@ -104,8 +111,8 @@ export class DatagramEncoder {
     if (this.#source.interop) this.#mirrorSamples.push(...this.#mirrors.encode(flow, this.#source.enterprise, this.#drops));
   }
 
-  /** Encodes the flows in as many datagrams as they need; `onDatagram` gets each with the number of flows in it. */
-  flush(uptimeMs: number, drops: number, onDatagram: (datagram: Uint8Array<ArrayBuffer>, flowCount: number) => void): void {
+  /** Encodes the flows in as many datagrams as they need. */
+  *flush(uptimeMs: number, drops: number): Generator<Datagram> {
     this.#drops = drops;
     const flows = this.#flows;
     const records: Records = {
@@ -115,14 +122,14 @@ export class DatagramEncoder {
       processOf: (index) => flows.processOf(index),
       write: (index, at, processIndex) => flows.copy(index, this.#words, at / 4, this.#view, processIndex),
     };
-    this.#encodeRecords(this.#flowSource, records, uptimeMs, drops, onDatagram);
+    yield* this.#encodeRecords(this.#flowSource, records, uptimeMs, drops);
     flows.clear();
-    this.#packSamples(this.#mirrorSamples, uptimeMs, (datagram) => onDatagram(datagram, 0));
+    yield* this.#packSamples(this.#mirrorSamples, uptimeMs);
     this.#mirrorSamples = [];
   }
 
   /** Encodes listeners in as many datagrams as they need. */
-  encodeListeners(listeners: readonly ListenerReport[], uptimeMs: number, onDatagram: (datagram: Uint8Array<ArrayBuffer>) => void): void {
+  *encodeListeners(listeners: readonly ListenerReport[], uptimeMs: number): Generator<Datagram> {
     const records: Records = {
       count: listeners.length,
       format: SKYFALL_LISTENER.format,
@@ -130,11 +137,11 @@ export class DatagramEncoder {
       processOf: (index) => listeners[index]!.process,
       write: (index, at, processIndex) => this.#writeListener(at, listeners[index]!, processIndex),
     };
-    this.#encodeRecords(this.#listenerSource, records, uptimeMs, 0, onDatagram);
+    for (const { bytes } of this.#encodeRecords(this.#listenerSource, records, uptimeMs, 0)) yield { bytes, flowCount: 0 };
   }
 
   /** Encodes the agent's counters in one datagram. */
-  encodeCounters(counters: AgentCounters, uptimeMs: number): Uint8Array<ArrayBuffer> {
+  encodeCounters(counters: AgentCounters, uptimeMs: number): Datagram {
     let at = this.#beginDatagram(uptimeMs, 1);
     const body = encodeStruct(SKYFALL_AGENT_COUNTERS.fields, counters);
     for (
@@ -149,7 +156,11 @@ export class DatagramEncoder {
       ]
     ) at = this.#word(at, word);
     this.#buffer.set(body, at);
-    return this.#buffer.slice(0, at + body.length);
+    return this.#datagram(at + body.length, 0);
+  }
+
+  #datagram(length: number, flowCount: number): Datagram {
+    return { bytes: this.#buffer.subarray(0, length), flowCount };
   }
 
   #beginDatagram(uptimeMs: number, sampleCount: number): number {
@@ -164,18 +175,12 @@ export class DatagramEncoder {
     return this.#word(at, sampleCount);
   }
 
-  #encodeRecords(
-    source: DataSource,
-    records: Records,
-    uptimeMs: number,
-    drops: number,
-    onDatagram: (datagram: Uint8Array<ArrayBuffer>, recordCount: number) => void,
-  ): void {
+  *#encodeRecords(source: DataSource, records: Records, uptimeMs: number, drops: number): Generator<Datagram> {
     const order = orderByProcess(records);
     for (let next = 0; next < order.length;) {
       const start = this.#beginDatagram(uptimeMs, 1);
       const { end, at } = this.#writeSample(source, records, order, next, start, drops);
-      onDatagram(this.#buffer.slice(0, at), end - next);
+      yield this.#datagram(at, end - next);
       next = end;
     }
   }
@@ -245,7 +250,7 @@ export class DatagramEncoder {
     return body;
   }
 
-  #packSamples(samples: readonly Uint8Array[], uptimeMs: number, onDatagram: (datagram: Uint8Array<ArrayBuffer>) => void): void {
+  *#packSamples(samples: readonly Uint8Array[], uptimeMs: number): Generator<Datagram> {
     for (let next = 0; next < samples.length;) {
       let at = this.#beginDatagram(uptimeMs, 0);
       const countAt = at - 4;
@@ -257,7 +262,7 @@ export class DatagramEncoder {
         count++;
       }
       this.#word(countAt, count);
-      onDatagram(this.#buffer.slice(0, at));
+      yield this.#datagram(at, 0);
     }
   }
 

@@ -115,7 +115,7 @@ function encode(flows: readonly Flow[], interop = false): { readonly datagram: U
   const datagrams: { datagram: Uint8Array; flowCount: number }[] = [];
   const made = encoder(interop);
   for (const flow of flows) made.add(flow);
-  made.flush(5_000, 3, (datagram, flowCount) => datagrams.push({ datagram, flowCount }));
+  for (const { bytes, flowCount } of made.flush(5_000, 3)) datagrams.push({ datagram: bytes.slice(), flowCount });
   return datagrams;
 }
 
@@ -185,7 +185,9 @@ Deno.test("DatagramEncoder tells listeners in samples of their own source, with 
     listening: true,
   };
   const datagrams: Uint8Array[] = [];
-  encoder().encodeListeners([listener, { ...listener, process: null, listening: false }], 5_000, (datagram) => datagrams.push(datagram));
+  for (const { bytes } of encoder().encodeListeners([listener, { ...listener, process: null, listening: false }], 5_000)) {
+    datagrams.push(bytes.slice());
+  }
   const { head, records } = read(datagrams[0]!).samples[0]!;
   assert.deepEqual([head[1], head[3]], [3 << 24 | 3, 2]);
   const told = records.filter(({ name }) => name === "skyfall_listener").map(({ values }) => values);
@@ -214,14 +216,14 @@ Deno.test("DatagramEncoder has room for a flow beside the longest descriptors, o
   const source = { agentAddress: new Uint8Array(16).fill(1), host: { ...HOST, host_name: text }, enterprise: DEFAULT_ENTERPRISE };
   const encoder = new DatagramEncoder({ ...source, interop: false });
   encoder.add(flow({ process: longest }));
-  encoder.flush(1, 0, (datagram) => datagrams.push(datagram));
+  for (const { bytes } of encoder.flush(1, 0)) datagrams.push(bytes.slice());
   assert.deepEqual(datagrams.map((datagram) => datagram.length <= DATAGRAM_BYTES_MAX), [true]);
 });
 
 Deno.test("DatagramEncoder writes every counter of the agent where skyfall.x has it", () => {
   const names = STRUCTS.find(({ name }) => name === "skyfall_agent_counters")!.fields.map(({ name }) => name);
   const counters = Object.fromEntries(names.map((name, i) => [name, 100 + i])) as unknown as AgentCounters;
-  const { samples } = read(encoder().encodeCounters(counters, 1));
+  const { samples } = read(encoder().encodeCounters(counters, 1).bytes);
   assert.equal(samples[0]!.tag, 2);
   assert.deepEqual(samples[0]!.records[0]!.values, Object.fromEntries(names.map((name, i) => [name, BigInt(100 + i)])));
 });

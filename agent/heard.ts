@@ -6,8 +6,8 @@ import type { UdpRecord } from "./udp_record.ts";
 
 /** Keeps everything in order, but the test's own connections: the agent has no others at that time. */
 export class Heard implements Audience {
-  readonly #told: ((audience: Audience) => void)[] = [];
-  readonly udpRecords: UdpRecord[] = [];
+  #told: ((audience: Audience) => void)[] = [];
+  #udpRecords: UdpRecord[] = [];
 
   onTcpEvent(event: TcpEvent): void {
     if (event.pid !== Deno.pid) this.#told.push((audience) => audience.onTcpEvent(event));
@@ -22,11 +22,19 @@ export class Heard implements Audience {
   }
 
   onUdp(records: readonly UdpRecord[]): void {
-    this.udpRecords.push(...records);
+    this.#udpRecords.push(...records);
   }
 
-  /** Tells TCP's part again. */
+  /** Tells TCP's part again, once. */
   tell(audience: Audience): void {
     for (const tell of this.#told) tell(audience);
+    this.#told = [];
+  }
+
+  /** UDP's part, once. */
+  takeUdp(): readonly UdpRecord[] {
+    const records = this.#udpRecords;
+    this.#udpRecords = [];
+    return records;
   }
 }

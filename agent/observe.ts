@@ -20,15 +20,18 @@ import { CollectorLink } from "./send.ts";
 import { UdpConversations } from "./udp_conversations.ts";
 import type { UdpCounters } from "./udp_kernel.ts";
 
-/** How often the ring buffer is read where no program asks for it, and at what distance at least where they do. */
-const DRAIN_INTERVAL_MS = 500, DRAIN_SPACING_MS = 50;
+/**
+ * How often the ring buffer is read where no program asks for it, and at what distance at least where they do. In between
+ * the distance is such that so many records are read at once.
+ */
+const DRAIN_INTERVAL_MS = 500, DRAIN_SPACING_MS = 50, DRAIN_RECORDS = 1_024;
 /** How often flows are sent. */
 const SEND_INTERVAL_MS = 1_000;
 /** How often the agent tells its own counters. */
 const COUNTERS_INTERVAL_MS = 10_000;
 /** How often everything that listens is told. */
 const LISTENERS_INTERVAL_MS = 60_000;
-/** Flows of a walk over open sockets that are held before they are sent. */
+/** Flows that are held before they are sent, about. */
 const PENDING_FLOWS_MAX = 2_048;
 /** How long sending waits for a collector that has to be looked up; the ring buffer has room meanwhile. */
 const FIND_COLLECTOR_MS = 200;
@@ -124,7 +127,7 @@ export class Observer implements Disposable {
     heard.tell(this.#audience);
     if (this.#kernel.udp !== null) {
       this.#udpConversations.seed(this.#kernel.udp.sockets());
-      this.#udpConversations.report(heard.udpRecords, this.#kernel.udp.sockets());
+      this.#udpConversations.report(heard.takeUdp(), this.#kernel.udp.sockets());
     }
     await this.#reportOpen();
     onObserving();
@@ -136,12 +139,13 @@ export class Observer implements Disposable {
     });
     let nextSendMs = 0, lastInterimMs = performance.now(), nextCountersMs = 0, nextListenersMs = 0;
     signal.addEventListener("abort", () => this.#kernel.interrupt(), { once: true });
+    let waitMs = DRAIN_INTERVAL_MS;
     while (!signal.aborted) {
       const drainedMs = performance.now();
-      await this.#kernel.wait(DRAIN_INTERVAL_MS);
+      await this.#kernel.wait(waitMs);
       const restMs = drainedMs + DRAIN_SPACING_MS - performance.now();
       if (restMs > 0) await untilAborted(restMs, signal);
-      this.#drain();
+      waitMs = nextWaitMs(this.#drain(), performance.now() - drainedMs);
       const nowMs = performance.now();
       if (this.#governor.tick(nowMs)) this.#logStep();
       const { interimIntervalMs } = this.#governor.step;
@@ -150,7 +154,7 @@ export class Observer implements Disposable {
         this.#reportUdp();
         lastInterimMs = nowMs;
       }
-      if (nowMs >= nextSendMs) {
+      if (nowMs >= nextSendMs || this.#encoder.pendingFlowCount >= PENDING_FLOWS_MAX) {
         if (this.#kernel.udp?.isFilling) this.#reportUdp();
         await this.#findCollector(signal);
         await this.#send();
@@ -176,12 +180,14 @@ export class Observer implements Disposable {
     if (this.#link.isDue(nowMs)) await Promise.race([this.#link.find(nowMs), untilAborted(FIND_COLLECTOR_MS, signal)]);
   }
 
-  #drain(): void {
-    this.#kernel.drain(this.#audience);
+  /** Returns the number of records that it read. */
+  #drain(): number {
+    const records = this.#kernel.drain(this.#audience);
     const nowMs = performance.now();
-    if (nowMs < this.#nextOwnersMs || !this.#conversations.isDue(nowMs)) return;
+    if (nowMs < this.#nextOwnersMs || !this.#conversations.isDue(nowMs)) return records;
     this.#expire(nowMs);
     this.#nextOwnersMs = nowMs + OWNERS_INTERVAL_MS;
+    return records;
   }
 
   /** Looks for processes that still hold connections which have ended, before it lets those go that nobody closed in time. */
@@ -262,13 +268,8 @@ export class Observer implements Disposable {
   async #send(): Promise<void> {
     this.#unixOffsetNs = unixOffsetNs();
     if (this.#encoder.pendingFlowCount === 0) return;
-    const datagrams: { bytes: Uint8Array<ArrayBuffer>; flowCount: number }[] = [];
-    this.#encoder.flush(
-      this.#uptimeMs(),
-      this.#kernel.counters().ring_lost + this.#governor.droppedFlows,
-      (bytes, flowCount) => datagrams.push({ bytes, flowCount }),
-    );
-    await this.#link.send(datagrams);
+    const drops = this.#kernel.counters().ring_lost + this.#governor.droppedFlows;
+    await this.#link.send(this.#encoder.flush(this.#uptimeMs(), drops));
   }
 
   #logStep(): void {
@@ -282,8 +283,7 @@ export class Observer implements Disposable {
   }
 
   async #sendCounters(): Promise<void> {
-    const bytes = this.#encoder.encodeCounters(this.#counters(), this.#uptimeMs());
-    await this.#link.send([{ bytes, flowCount: 0 }]);
+    await this.#link.send([this.#encoder.encodeCounters(this.#counters(), this.#uptimeMs())]);
   }
 
   async #finish(): Promise<void> {
@@ -300,9 +300,7 @@ export class Observer implements Disposable {
   /** Sends what began and ended to listen, and from time to time all that listens. */
   async #sendListeners(isAllDue: boolean): Promise<void> {
     const listeners = isAllDue ? this.#listeners.takeAll(this.#unixUs()) : this.#listeners.takeChanges();
-    const datagrams: { bytes: Uint8Array<ArrayBuffer>; flowCount: number }[] = [];
-    this.#encoder.encodeListeners(listeners, this.#uptimeMs(), (bytes) => datagrams.push({ bytes, flowCount: 0 }));
-    await this.#link.send(datagrams);
+    await this.#link.send(this.#encoder.encodeListeners(listeners, this.#uptimeMs()));
   }
 
   #counters(): AgentCounters {
@@ -356,6 +354,11 @@ export class Observer implements Disposable {
   [Symbol.dispose](): void {
     this.#link[Symbol.dispose]();
   }
+}
+
+/** How long to wait so that about DRAIN_RECORDS come, if as many come as in the last while. */
+function nextWaitMs(records: number, elapsedMs: number): number {
+  return Math.max(DRAIN_SPACING_MS, Math.min(DRAIN_INTERVAL_MS, elapsedMs * DRAIN_RECORDS / Math.max(1, records)));
 }
 
 function untilAborted(ms: number, signal: AbortSignal): Promise<void> {

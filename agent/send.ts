@@ -5,6 +5,7 @@ import { ResolveError, resolveHost } from "../ffi/libc_resolve.ts";
 import { formatAddress, isMappedIpv4 } from "../lib/ip_address.ts";
 import { describeError, log, type LogLevel } from "../lib/log.ts";
 import { type CollectorAddress, formatCollectorAddress } from "./collector_address.ts";
+import type { Datagram } from "./encode.ts";
 import type { OwnEnd } from "./own_traffic.ts";
 
 /** Datagrams sent in a row before the collector gets a moment to read them. */
@@ -103,10 +104,12 @@ export class CollectorLink implements Disposable {
   }
 
   /** Sends in order, with a pause after each burst. Does not wait for a collector that has to be found first. */
-  async send(datagrams: readonly { readonly bytes: Uint8Array<ArrayBuffer>; readonly flowCount: number }[]): Promise<void> {
+  async send(datagrams: Iterable<Datagram>): Promise<void> {
     const refusalsBefore = this.#counts.refusals;
-    for (const [i, { bytes, flowCount }] of datagrams.entries()) {
-      if (i > 0 && i % BURST_DATAGRAMS === 0) await pause();
+    let sent = 0;
+    for (const { bytes, flowCount } of datagrams) {
+      if (sent > 0 && sent % BURST_DATAGRAMS === 0) await pause();
+      sent++;
       if (await this.#sendOne(bytes)) {
         this.#counts.sentDatagrams++;
       } else {

@@ -36,7 +36,7 @@ export function makeDatagrams({ flows, conversations, processes, interop }: Load
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
   for (let first = 0; first < flows; first += FLOWS_PER_SEND) {
     for (let i = first; i < Math.min(first + FLOWS_PER_SEND, flows); i++) encoder.add(makeFlow(i, random(conversations), owners, random));
-    encoder.flush(first, 0, (bytes) => datagrams.push(bytes));
+    for (const { bytes } of encoder.flush(first, 0)) datagrams.push(bytes.slice());
   }
   return datagrams;
 }

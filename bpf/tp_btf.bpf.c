@@ -15,8 +15,13 @@ int BPF_PROG(skyfall_state, struct sock *sk, int old_state, int new_state)
 SEC("cgroup/sock_release")
 int skyfall_release(struct bpf_sock *sk)
 {
-	if (sk->protocol == IPPROTO_TCP)
-		on_release(bpf_sk_storage_get(&sockets, sk, 0, 0), bpf_get_socket_cookie(sk));
+	struct followed_socket *known;
+
+	if (sk->protocol != IPPROTO_TCP)
+		return 1;
+	known = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	if (known && known->pid == 0)
+		on_release(known, bpf_get_socket_cookie(sk));
 	return 1;
 }
 

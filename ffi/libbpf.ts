@@ -149,7 +149,8 @@ export class BpfObject implements Disposable {
   readonly #object: Deno.PointerValue;
   /** By program. */
   readonly #links = new Map<string, Deno.PointerValue>();
-  readonly #iterators = new Map<string, Deno.PointerValue>();
+  /** By program, each with what it is read into. */
+  readonly #iterators = new Map<string, { readonly link: Deno.PointerValue; readonly buffer: Uint8Array<ArrayBuffer> }>();
 
   private constructor(object: Deno.PointerValue) {
     this.#object = object;
@@ -203,27 +204,31 @@ export class BpfObject implements Disposable {
   /**
    * Runs an iterator program once over everything that it walks, and gives what the program wrote, in order and in pieces
    * that may end anywhere; a piece is valid until the next one is asked for. An iterator over sockets walks those of `namespace`,
-   * or of the agent's own; none where the agent may not enter it.
+   * or of the agent's own; none where the agent may not enter it. A walk of a program ends before its next begins.
    */
   *iterate(program: string, namespace: NetworkNamespace | null): Generator<Uint8Array> {
     const { bpf } = open();
-    let link = this.#iterators.get(program);
-    if (link === undefined) {
-      link = bpf.bpf_program__attach_iter(this.#program(program), null);
-      if (link === null) throw failure(`attach iterator "${program}"`, lastErrno());
-      this.#iterators.set(program, link);
-    }
+    const { link, buffer } = this.#iterator(program);
     const create = () => bpf.bpf_iter_create(bpf.bpf_link__fd(link));
     const fd = namespace === null ? create() : namespace.within(create);
     if (fd === null) return;
     if (fd < 0) throw failure(`start iterator "${program}"`, fd);
     using file = new FileDescriptor(fd);
-    const buffer = new Uint8Array(ITERATOR_BUFFER_BYTES);
     for (;;) {
       const bytes = readAgain(file, buffer);
       if (bytes === 0) return;
       yield buffer.subarray(0, bytes);
     }
+  }
+
+  #iterator(program: string): { readonly link: Deno.PointerValue; readonly buffer: Uint8Array<ArrayBuffer> } {
+    const known = this.#iterators.get(program);
+    if (known !== undefined) return known;
+    const link = open().bpf.bpf_program__attach_iter(this.#program(program), null);
+    if (link === null) throw failure(`attach iterator "${program}"`, lastErrno());
+    const iterator = { link, buffer: new Uint8Array(ITERATOR_BUFFER_BYTES) };
+    this.#iterators.set(program, iterator);
+    return iterator;
   }
 
   /**
@@ -292,7 +297,8 @@ export class BpfObject implements Disposable {
 
   [Symbol.dispose](): void {
     const { bpf } = open();
-    for (const link of [...this.#links.values(), ...this.#iterators.values()]) bpf.bpf_link__destroy(link);
+    for (const link of this.#links.values()) bpf.bpf_link__destroy(link);
+    for (const { link } of this.#iterators.values()) bpf.bpf_link__destroy(link);
     bpf.bpf_object__close(this.#object);
   }
 

@@ -35,6 +35,14 @@ export function setInnerMap(outerFd: number, index: number, innerFd: number): vo
   if (result < 0) throw new LibbpfError("put a map in another's place", -result, "");
 }
 
+/** Memory that is used again: half a megabyte a call would wait long for the garbage collector. */
+const scratches = { keys: new Uint8Array(0), values: new Uint8Array(0) };
+
+function scratch(use: keyof typeof scratches, bytes: number): Uint8Array<ArrayBuffer> {
+  if (scratches[use].length < bytes) scratches[use] = new Uint8Array(bytes);
+  return scratches[use];
+}
+
 /** Empties a hash map that no program uses; `onEntry` may read both views at the given offsets during the call only. */
 export function takeEntries(
   fd: number,
@@ -44,17 +52,15 @@ export function takeEntries(
 ): number {
   const cursor = new Uint8Array(Math.max(4, keyBytes));
   let room = BATCH_ENTRIES, total = 0, isFirst = true;
-  let keys = new Uint8Array(room * keyBytes), values = new Uint8Array(room * valueBytes);
   for (;;) {
     const count = new Uint32Array([room]);
     const before = cursor.slice();
+    const keys = scratch("keys", room * keyBytes), values = scratch("values", room * valueBytes);
     const result = bpf().bpf_map_lookup_and_delete_batch(fd, isFirst ? null : before, cursor, keys, values, count, null);
     if (result < 0 && result !== -ENOENT && result !== -ENOSPC) throw new LibbpfError("empty a map", -result, "");
     if (result === -ENOSPC) {
       if (room >= BATCH_ENTRIES_MAX) throw new LibbpfError("empty a map", ENOSPC, "");
       room *= 2;
-      keys = new Uint8Array(room * keyBytes);
-      values = new Uint8Array(room * valueBytes);
       cursor.set(before);
       continue;
     }

@@ -99,15 +99,25 @@ export class FileDescriptor implements Disposable {
 export function readKernelFile(path: string, bytesMax: number): Uint8Array | null {
   using file = FileDescriptor.open(path);
   if (file === null) return null;
-  const buffer = new Uint8Array(bytesMax);
-  let length = 0;
+  let buffer = readingBuffer, length = 0;
   while (length < bytesMax) {
-    const bytes = Number(libc().read(file.fd, buffer.subarray(length), BigInt(bytesMax - length)));
+    if (length === buffer.length) buffer = grown(buffer);
+    const room = buffer.subarray(length, bytesMax);
+    const bytes = Number(libc().read(file.fd, room, BigInt(room.length)));
     if (bytes < 0) return nullIfAbsent(`read "${path}"`);
     if (bytes === 0) break;
     length += bytes;
   }
-  return buffer.subarray(0, length);
+  return buffer.slice(0, length);
+}
+
+/** What files are read into before they are copied: most are far smaller than their bound. */
+const readingBuffer = new Uint8Array(65_536);
+
+function grown(buffer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(2 * buffer.length);
+  larger.set(buffer);
+  return larger;
 }
 
 /** Target of a symbolic link of /proc, or null as in `readKernelFile()`. */
