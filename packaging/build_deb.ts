@@ -1,6 +1,7 @@
 /** `deno task package`: builds a Debian package of the agent that runs without Deno installed and without a network. */
 
 import { taskArguments } from "../chain/program.ts";
+import { kernelProgramFiles } from "./kernel_programs.ts";
 
 const PROJECT = new URL("../", import.meta.url);
 const LIBRARY = "/usr/lib/skyfall";
@@ -38,9 +39,7 @@ async function fill(root: string): Promise<void> {
   await Deno.chmod(root, 0o755);
   await must(Deno.execPath(), ["bundle", "--quiet", "--platform", "deno", "agent/main.ts", "--output", `${root}${LIBRARY}/agent/main.js`]);
   await copyFile(root, Deno.execPath(), `${LIBRARY}/deno`, 0o755);
-  for await (const { name } of Deno.readDir(new URL("bpf", PROJECT))) {
-    if (name.endsWith(".bpf.o")) await copyFile(root, projectPath(`bpf/${name}`), `${LIBRARY}/bpf/${name}`, 0o644);
-  }
+  for (const name of kernelProgramFiles()) await copyFile(root, projectPath(`bpf/${name}`), `${LIBRARY}/bpf/${name}`, 0o644);
   await writeFile(root, "/usr/bin/skyfall-agent", await launcher(), 0o755);
   await copyFile(root, projectPath("packaging/skyfall-agent.service"), "/usr/lib/systemd/system/skyfall-agent.service", 0o644);
   await copyFile(root, projectPath("packaging/agent.yaml"), "/etc/skyfall/agent.yaml", 0o644);

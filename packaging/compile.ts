@@ -1,6 +1,7 @@
 /** `deno task compile`: makes one executable of the agent, where Deno's runtime for that (denort) can be had. */
 
 import { taskArguments } from "../chain/program.ts";
+import { kernelProgramFiles } from "./kernel_programs.ts";
 
 const PROJECT = new URL("../", import.meta.url);
 
@@ -11,11 +12,10 @@ const PROJECT = new URL("../", import.meta.url);
  */
 export async function compileArguments(output: string): Promise<string[]> {
   const words = await taskArguments("agent");
-  const objects = Array.from(Deno.readDirSync(new URL("bpf", PROJECT)), ({ name }) => name).filter((name) => name.endsWith(".bpf.o"));
   return [
     "compile",
     ...words.slice(1, -1),
-    ...objects.flatMap((name) => ["--include", `bpf/${name}`]),
+    ...kernelProgramFiles().flatMap((name) => ["--include", `bpf/${name}`]),
     "--output",
     output,
     words.at(-1)!,

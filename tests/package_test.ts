@@ -1,5 +1,6 @@
 /** The Debian package, from its building to its purging, on a copy of this host without a network and without the sources. */
 
+import { KERNEL_FAMILIES } from "../bpf/kernels/families.gen.ts";
 import assert from "node:assert/strict";
 import { buildPackage } from "../packaging/build_deb.ts";
 import { runTask } from "./command.ts";
@@ -51,6 +52,12 @@ testWith(missing, "the package installs, works offline, upgrades with its settin
 
   await t.step("agent check proves the installed files, without a network", async () => {
     assert.match(await copy.shell("/usr/bin/skyfall-agent check"), /self-test: (\d+) of \1 fields/);
+  });
+
+  await t.step("the programs of every known kernel are installed", async () => {
+    const files = (await copy.shell("cd /usr/lib/skyfall/bpf && find . -type f | sed 's,^./,,'")).trim().split("\n").sort();
+    const families = Object.keys(KERNEL_FAMILIES).flatMap((family) => [`kernels/${family}.bpf.o`, `kernels/${family}.btf`]);
+    assert.deepEqual(files, [...["kprobe.bpf.o", "tp_btf.bpf.o", "udp.bpf.o"], ...families].sort());
   });
 
   await t.step("the unit's command observes, as the unit's user with the unit's capabilities", async () => {
