@@ -2,20 +2,18 @@
 
 import { readKernelFile } from "../ffi/libc.ts";
 import { parseCgroupPath } from "./cgroup_path.ts";
+import { RecentMap } from "./recent_map.ts";
 
 const CGROUPS_MAX = 16_384;
 const MOUNTS_BYTES_MAX = 1 << 20;
 
 /** Paths by id, for processes that the kernel programs only gave an id of, and that are gone before they are read. */
 export class CgroupPaths {
-  readonly #paths = new Map<number, string>();
+  readonly #paths = new RecentMap<number, string>(CGROUPS_MAX);
 
   /** Takes in what the kernel told. */
   keep(id: number, path: string): void {
-    this.#paths.delete(id);
     this.#paths.set(id, path);
-    const oldest = this.#paths.keys().next();
-    if (this.#paths.size > CGROUPS_MAX && !oldest.done) this.#paths.delete(oldest.value);
   }
 
   /**

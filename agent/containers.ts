@@ -1,6 +1,7 @@
 /** Names of containers and pods, from the files in which the runtimes of this host keep their state; no daemon is asked. */
 
 import { readKernelFile } from "../ffi/libc.ts";
+import { RecentMap } from "./recent_map.ts";
 
 /** "" for what the state does not tell. */
 export interface ContainerNames {
@@ -34,7 +35,7 @@ type Texts = Readonly<Record<string, string>>;
 /** What the state files tell of each container; each is read once, when it is there. */
 export class ContainerTable {
   readonly #root: string;
-  readonly #names = new Map<string, ContainerNames>();
+  readonly #names = new RecentMap<string, ContainerNames>(CONTAINERS_MAX);
 
   /** @param root Put before every path; "" for this host. */
   constructor(root: string) {
@@ -48,8 +49,6 @@ export class ContainerTable {
     const names = this.#read(containerId);
     if (names === null) return NO_CONTAINER; // perhaps not yet: the next process asks again
     this.#names.set(containerId, names);
-    const oldest = this.#names.keys().next();
-    if (this.#names.size > CONTAINERS_MAX && !oldest.done) this.#names.delete(oldest.value);
     return names;
   }
 

@@ -6,6 +6,7 @@ import type { ServiceRule } from "./config.ts";
 import { ContainerTable } from "./containers.ts";
 import { ATTRIBUTION, type ProcessEvent, type ProcessKey, type SocketOwner, type TcpEvent } from "./event.ts";
 import { type ProcFiles, readProcFiles } from "./proc_files.ts";
+import { RecentMap } from "./recent_map.ts";
 import { printable, redactCommandLine } from "./redact.ts";
 
 /** `skyfall_process.service_source` of lib/sflow/skyfall.x. */
@@ -33,11 +34,11 @@ const PROCESSES_MAX = 16_384;
 /** Digits of a container's id that tell it apart, as runtimes show it. */
 const CONTAINER_ID_SHOWN = 12;
 
-/** Processes by key, the least recently described forgotten first. */
+/** Processes by key; those that own nothing for long are forgotten. */
 export class ProcessTable {
   #rules: readonly ServiceRule[];
   #redact: readonly RegExp[];
-  readonly #processes = new Map<string, ProcessDescription>();
+  readonly #processes = new RecentMap<string, ProcessDescription>(PROCESSES_MAX);
   readonly #cgroups = new CgroupPaths();
   readonly #containers = new ContainerTable("");
 
@@ -51,11 +52,10 @@ export class ProcessTable {
   configure(rules: readonly ServiceRule[], redact: readonly RegExp[]): void {
     this.#rules = rules;
     this.#redact = redact;
-    for (const [key, process] of this.#processes) {
+    this.#processes.replaceAll((process) => {
       const command_line = redactCommandLine(process.command_line, redact);
-      const service = this.#service(command_line, process.cgroup_path, process.executable_name);
-      this.#processes.set(key, { ...process, command_line, ...service });
-    }
+      return { ...process, command_line, ...this.#service(command_line, process.cgroup_path, process.executable_name) };
+    });
   }
 
   /** Takes in a process that described itself. */
@@ -85,7 +85,7 @@ export class ProcessTable {
   find(owner: SocketOwner): ProcessDescription | null {
     if (owner.pid === 0) return null;
     const known = this.#processes.get(keyOf(owner));
-    if (known !== undefined) return this.#keep(owner, known);
+    if (known !== undefined) return known;
     const files = readProcFiles(owner);
     if (files === null) return null;
     return this.#keep(owner, this.#describe(owner, executableName(files), files.command_line, files.executable_path, files));
@@ -126,7 +126,7 @@ export class ProcessTable {
   }
 
   #keep(key: ProcessKey, description: ProcessDescription): ProcessDescription {
-    keepNewest(this.#processes, keyOf(key), description, PROCESSES_MAX);
+    this.#processes.set(keyOf(key), description);
     return description;
   }
 }
@@ -143,11 +143,4 @@ function executableName({ executable_path, comm }: ProcFiles): string {
 function startsAlike({ command_line }: ProcFiles, event: ProcessEvent): boolean {
   const length = Math.min(command_line.length, event.command_line.length);
   return length > 0 && command_line.slice(0, length) === event.command_line.slice(0, length);
-}
-
-function keepNewest<K, V>(map: Map<K, V>, key: K, value: V, entriesMax: number): void {
-  map.delete(key);
-  map.set(key, value);
-  const oldest = map.keys().next();
-  if (map.size > entriesMax && !oldest.done) map.delete(oldest.value);
 }

@@ -14,17 +14,40 @@ export class RecentMap<K, V> {
     this.#entriesMax = entriesMax;
   }
 
-  /** The value of `key`, made by `make` where there is none. */
-  getOrMake(key: K, make: () => V): V {
+  /** The value of `key`, which counts as a use. */
+  get(key: K): V | undefined {
     const recent = this.#newer.get(key);
     if (recent !== undefined) return recent;
-    const value = this.#older.get(key) ?? make();
-    if (this.#newer.size >= this.#entriesMax) {
+    const value = this.#older.get(key);
+    if (value !== undefined) this.set(key, value);
+    return value;
+  }
+
+  /** Whether there is a value; that is no use. */
+  has(key: K): boolean {
+    return this.#newer.has(key) || this.#older.has(key);
+  }
+
+  set(key: K, value: V): void {
+    if (this.#newer.size >= this.#entriesMax && !this.#newer.has(key)) {
       this.#older = this.#newer;
       this.#newer = new Map();
     }
     this.#newer.set(key, value);
+  }
+
+  /** The value of `key`, made by `make` where there is none. */
+  getOrMake(key: K, make: () => V): V {
+    const known = this.get(key);
+    if (known !== undefined) return known;
+    const value = make();
+    this.set(key, value);
     return value;
+  }
+
+  /** Puts another value in the place of each. */
+  replaceAll(replace: (value: V) => V): void {
+    for (const generation of [this.#older, this.#newer]) for (const [key, value] of generation) generation.set(key, replace(value));
   }
 
   get size(): number {

@@ -15,3 +15,20 @@ Deno.test("RecentMap keeps what is used, and makes again what was not used for l
   assert.equal(map.getOrMake(1, () => -1), -1);
   assert.equal(map.getOrMake(950, () => -1), 951);
 });
+
+Deno.test("RecentMap.get() keeps what is used, and forgets what is not", () => {
+  const map = new RecentMap<number, number>(2);
+  for (let key = 0; key < 10; key++) {
+    map.set(key, key);
+    assert.equal(map.get(0), 0);
+  }
+  assert.deepEqual([map.has(9), map.has(1), map.get(1)], [true, false, undefined]);
+  assert.ok(map.size <= 4);
+});
+
+Deno.test("RecentMap.replaceAll() reaches what was used lately and what was not", () => {
+  const map = new RecentMap<number, number>(2);
+  for (const key of [1, 2, 3]) map.set(key, key);
+  map.replaceAll((value) => 10 * value);
+  assert.deepEqual([1, 2, 3].map((key) => map.get(key)), [10, 20, 30]);
+});
