@@ -38,11 +38,14 @@ static __always_inline struct followed_socket *follow_found(struct sock *sk, con
 	return followed;
 }
 
-/* Whether there is anything to say of an open socket. */
-static __always_inline bool is_news(const struct followed_socket *followed, const struct socket_totals *totals)
+/* Whether there is anything to say of an open socket. Where there is not, its next period begins here all the same. */
+static __always_inline bool is_news(struct followed_socket *followed, const struct socket_totals *totals)
 {
-	return totals->segs_out != followed->reported.segs_out || totals->segs_in != followed->reported.segs_in ||
-	       (followed->established_ktime_ns != 0 && !followed->open_reported) || (followed->found && !followed->found_reported);
+	if (totals->segs_out != followed->reported.segs_out || totals->segs_in != followed->reported.segs_in ||
+	    (followed->established_ktime_ns != 0 && !followed->open_reported) || (followed->found && !followed->found_reported))
+		return true;
+	followed->reported_ktime_ns = bpf_ktime_get_ns();
+	return false;
 }
 
 /* What the event tells is told from now on. */
