@@ -95,10 +95,11 @@ export const CONFIG_KEYS = {
     reloads: false,
     meaning: "Restates every flow in standard sFlow structures, for other collectors.",
   }),
-  interim_interval_ms: integerKey(100, 3_600_000, {
+  interim_interval_ms: integerKey(100, 60_000, {
     byDefault: String(DEFAULT_CONFIG.interimIntervalMs),
     reloads: true,
-    meaning: "How often conversations that go on are reported.",
+    meaning:
+      "How often conversations that go on are reported: counted from the beginning of each minute, which always is a time to report.",
   }),
   services: key(
     (needed) =>

@@ -9,6 +9,7 @@ import { type AgentCounters, DatagramEncoder, type HostDescription } from "./enc
 import { EVENT_KIND, type TcpEvent } from "./event.ts";
 import type { Flow } from "./flow.ts";
 import { Governor } from "./governor.ts";
+import { InterimClock, now, spreadMs } from "./interim_clock.ts";
 import type { EventHandlers, KernelPrograms } from "./kernel.ts";
 import { selfTest, wrongFields } from "./known_answer.ts";
 import { selfTestUdp } from "./known_answer_udp.ts";
@@ -70,6 +71,10 @@ export class Observer implements Disposable {
   readonly #udpConversations: UdpConversations;
   readonly #startedMs = performance.now();
   readonly #handlers: EventHandlers;
+  readonly #hostId: string;
+  readonly #interim = new InterimClock();
+  /** Until when flows of open conversations wait for the time of this host. */
+  #heldUntilMs = 0;
   #unixOffsetNs = unixOffsetNs();
   #nextOwnersMs = 0;
   #nextHoldersMs = 0;
@@ -81,6 +86,7 @@ export class Observer implements Disposable {
   constructor(kernel: KernelPrograms, config: AgentConfig, host: HostDescription) {
     this.#kernel = kernel;
     this.#config = config;
+    this.#hostId = `${host.host_id.toHex()} ${host.host_name}`;
     this.#governor = new Governor(processCpuNs, config.cpuLimitPercent, config.interimIntervalMs);
     const link = this.#link = new CollectorLink(config.collector);
     this.#encoder = new DatagramEncoder({
@@ -124,22 +130,17 @@ export class Observer implements Disposable {
       udp_missing: this.#kernel.udpMissing,
       udp_amounts_known: this.#kernel.udp?.amountsKnown ?? false,
     });
-    let nextSendMs = 0, lastInterimMs = performance.now(), nextCountersMs = 0, nextListenersMs = 0;
+    let nextSendMs = 0, nextCountersMs = 0, nextListenersMs = 0;
     while (!signal.aborted) {
-      await untilAborted(POLL_INTERVAL_MS, signal);
+      await untilAborted(Math.min(POLL_INTERVAL_MS, Math.max(0, Math.ceil(this.#msUntilInterim()))), signal);
       this.#drain();
       const nowMs = performance.now();
       if (this.#governor.tick(nowMs)) this.#logStep();
-      const { interimIntervalMs } = this.#governor.step;
-      if (interimIntervalMs !== null && nowMs - lastInterimMs >= interimIntervalMs) {
-        await this.#reportOpen();
-        this.#reportUdp();
-        lastInterimMs = nowMs;
-      }
+      if (this.#msUntilInterim() <= 0) await this.#reportInterim();
       if (nowMs >= nextSendMs) {
         if (this.#kernel.udp?.isFilling) this.#reportUdp();
         await Promise.race([this.#link.find(nowMs), untilAborted(FIND_COLLECTOR_MS, signal)]);
-        await this.#send();
+        if (nowMs >= this.#heldUntilMs || this.#encoder.pendingFlowCount >= PENDING_FLOWS_MAX) await this.#send();
         await this.#sendListeners(nowMs >= nextListenersMs);
         if (nowMs >= nextListenersMs) nextListenersMs = nowMs + LISTENERS_INTERVAL_MS;
         nextSendMs = nowMs + SEND_INTERVAL_MS;
@@ -186,6 +187,19 @@ export class Observer implements Disposable {
       default:
         throw new TypeError(`Cannot read event: kind ${event.kind} is unknown`);
     }
+  }
+
+  #msUntilInterim(): number {
+    return this.#interim.msUntilDue(now(), this.#governor.step.interimIntervalMs);
+  }
+
+  /** Reports all that goes on, to be sent at this host's own time. */
+  async #reportInterim(): Promise<void> {
+    this.#unixOffsetNs = unixOffsetNs();
+    this.#reportUdp(); // first, as it is the quicker
+    await this.#reportOpen();
+    this.#interim.reported(now());
+    this.#heldUntilMs = performance.now() + spreadMs(this.#hostId, this.#governor.step.interimIntervalMs ?? 0);
   }
 
   /** Reports what open connections did; at first it finds those that are older than the agent, and what listens. */
