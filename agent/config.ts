@@ -134,7 +134,8 @@ export const CONFIG_KEYS = {
     {
       byDefault: String(DEFAULT_CONFIG.cpuLimitPercent),
       reloads: true,
-      meaning: "Processor time that the agent may take, of one core, over 10 s. Beyond it the agent does less, step by step.",
+      meaning: "Processor time that the agent may take, of one core, over 10 s: its process and its kernel programs. " +
+        "Beyond it the agent does less, [step by step](agent_cost.md).",
     },
   ),
   metrics_listen: key((needed) => textOf(needed, readMetricsListen), '"ADDRESS:PORT" of 127.0.0.1 or [::1], or "off"', {

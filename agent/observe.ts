@@ -11,6 +11,7 @@ import type { Flow } from "./flow.ts";
 import { Governor } from "./governor.ts";
 import { InterimClock, now, spreadMs } from "./interim_clock.ts";
 import type { EventHandlers, KernelPrograms } from "./kernel.ts";
+import { KernelCost } from "./kernel_cost.ts";
 import { selfTest, wrongFields } from "./known_answer.ts";
 import { selfTestUdp } from "./known_answer_udp.ts";
 import { ListenerTable } from "./listeners.ts";
@@ -57,12 +58,14 @@ export interface AgentGauges {
   readonly live_sockets: number;
   readonly governor_step: number;
   readonly cpu_percent: number;
+  readonly kernel_percent: number;
 }
 
 export class Observer implements Disposable {
   readonly #kernel: KernelPrograms;
   #config: AgentConfig;
   readonly #governor: Governor;
+  readonly #kernelCost: KernelCost;
   readonly #link: CollectorLink;
   readonly #encoder: DatagramEncoder;
   readonly #processes: ProcessTable;
@@ -87,7 +90,8 @@ export class Observer implements Disposable {
     this.#kernel = kernel;
     this.#config = config;
     this.#hostId = `${host.host_id.toHex()} ${host.host_name}`;
-    this.#governor = new Governor(processCpuNs, config.cpuLimitPercent, config.interimIntervalMs);
+    this.#kernelCost = new KernelCost(kernel.runStatistics());
+    this.#governor = new Governor(processCpuNs, () => this.#kernelCost.percent, config.cpuLimitPercent, config.interimIntervalMs);
     const link = this.#link = new CollectorLink(config.collector);
     this.#encoder = new DatagramEncoder({
       get agentAddress() {
@@ -98,11 +102,13 @@ export class Observer implements Disposable {
       interop: config.interop,
     });
     this.#processes = new ProcessTable(config.serviceRules, config.redact);
-    const onFlow = (flow: Flow) => {
-      if (this.#governor.keeps(flow)) this.#encoder.add(flow);
-    };
+    const onFlow = (flow: Flow) => this.#encoder.add(flow);
     this.#conversations = new Conversations(this.#processes, this.#listeners, () => this.#unixOffsetNs, onFlow);
-    this.#udpConversations = new UdpConversations(this.#processes, () => this.#unixOffsetNs, onFlow, new OwnTraffic(() => link.ownEnd));
+    // Of TCP the kernel programs leave out themselves.
+    const onUdpFlow = (flow: Flow) => {
+      if (this.#governor.keeps(flow)) onFlow(flow);
+    };
+    this.#udpConversations = new UdpConversations(this.#processes, () => this.#unixOffsetNs, onUdpFlow, new OwnTraffic(() => link.ownEnd));
     this.#handlers = { onTcpEvent: (event) => this.#onTcpEvent(event), onProcess: (event) => this.#processes.add(event) };
   }
 
@@ -135,7 +141,8 @@ export class Observer implements Disposable {
       await untilAborted(Math.min(POLL_INTERVAL_MS, Math.max(0, Math.ceil(this.#msUntilInterim()))), signal);
       this.#drain();
       const nowMs = performance.now();
-      if (this.#governor.tick(nowMs)) this.#logStep();
+      this.#kernelCost.tick(nowMs);
+      if (this.#governor.tick(nowMs)) this.#onStep();
       if (this.#msUntilInterim() <= 0) await this.#reportInterim();
       if (nowMs >= nextSendMs) {
         if (this.#kernel.udp?.isFilling) this.#reportUdp();
@@ -196,8 +203,9 @@ export class Observer implements Disposable {
   /** Reports all that goes on, to be sent at this host's own time. */
   async #reportInterim(): Promise<void> {
     this.#unixOffsetNs = unixOffsetNs();
-    this.#reportUdp(); // first, as it is the quicker
+    const udp = this.#kernel.udp?.take() ?? []; // now, however long the walk takes
     await this.#reportOpen();
+    this.#reportUdp(udp);
     this.#interim.reported(now());
     this.#heldUntilMs = performance.now() + spreadMs(this.#hostId, this.#governor.step.interimIntervalMs ?? 0);
   }
@@ -228,11 +236,13 @@ export class Observer implements Disposable {
 
   /** Proves the programs again, by conversations that are reported like any other; wrong fields are logged and counted. */
   #selfTest(): void {
+    this.#kernel.keepOneIn(1);
     const comparisons = selfTest(this.#kernel, { ...this.#handlers, onOpen: (event) => this.#onOpen(event) });
     const { udp, udpMissing } = this.#kernel;
     if (udp?.amountsKnown && udpMissing === null) {
       comparisons.push(...selfTestUdp(udp, (records) => this.#udpConversations.report(records, udp.sockets())));
     }
+    this.#kernel.keepOneIn(this.#governor.step.keepOneIn);
     this.#selfTests++;
     const problem = wrongFields(comparisons);
     if (problem === null) return log("info", "agent", "self-test passed", { fields: comparisons.length });
@@ -246,10 +256,9 @@ export class Observer implements Disposable {
   }
 
   /** Processes first: they described themselves before their flows began. */
-  #reportUdp(): void {
+  #reportUdp(records = this.#kernel.udp?.take() ?? []): void {
     const { udp } = this.#kernel;
     if (udp === null) return;
-    const records = udp.take();
     this.#drain();
     this.#udpConversations.report(records, udp.sockets());
   }
@@ -260,18 +269,20 @@ export class Observer implements Disposable {
     const datagrams: { bytes: Uint8Array<ArrayBuffer>; flowCount: number }[] = [];
     this.#encoder.flush(
       this.#uptimeMs(),
-      this.#kernel.counters().ring_lost + this.#governor.droppedFlows,
+      this.#kernel.counters().ring_lost + this.#droppedFlows(),
       (bytes, flowCount) => datagrams.push({ bytes, flowCount }),
     );
     await this.#link.send(datagrams);
   }
 
-  #logStep(): void {
+  #onStep(): void {
     const { step, stepIndex, cpuPercent } = this.#governor;
+    this.#kernel.keepOneIn(step.keepOneIn);
     log("warn", "agent", "governor changed step", {
       step: step.name,
       step_index: stepIndex,
       cpu_percent: Math.round(cpuPercent * 100) / 100,
+      kernel_percent: Math.round((this.#kernelCost.percent ?? 0) * 100) / 100,
       cpu_limit_percent: this.#config.cpuLimitPercent,
     });
   }
@@ -314,6 +325,10 @@ export class Observer implements Disposable {
     };
   }
 
+  #droppedFlows(): number {
+    return this.#kernel.counters().left_out + this.#governor.droppedFlows;
+  }
+
   /** What became of everything so far. */
   ledger(): AgentLedger {
     const { sentDatagrams, lostDatagrams, refusals, resolveFailures } = this.#link.counts;
@@ -323,7 +338,7 @@ export class Observer implements Disposable {
       lost_datagrams: lostDatagrams,
       refused_datagrams: refusals,
       resolve_failures: resolveFailures,
-      governor_dropped_flows: this.#governor.droppedFlows,
+      governor_dropped_flows: this.#droppedFlows(),
       governor_step_changes: this.#governor.stepChanges,
       self_tests: this.#selfTests,
       self_test_failures: this.#selfTestFailures,
@@ -337,6 +352,7 @@ export class Observer implements Disposable {
       live_sockets: found + opened - ended,
       governor_step: this.#governor.stepIndex,
       cpu_percent: this.#governor.cpuPercent,
+      kernel_percent: this.#kernelCost.percent ?? NaN,
     };
   }
 
@@ -349,6 +365,7 @@ export class Observer implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#kernelCost[Symbol.dispose]();
     this.#link[Symbol.dispose]();
   }
 }

@@ -23,8 +23,11 @@ static __always_inline void find_opener(struct followed_socket *followed, const 
 /* Begins to follow a socket that was open before the programs were attached, with what it did until now left out. */
 static __always_inline struct followed_socket *follow_found(struct sock *sk, const struct tcp_sock *tp)
 {
-	struct followed_socket *followed = follow(sk);
+	struct followed_socket *followed;
 
+	if (is_left_out(sk))
+		return 0;
+	followed = follow(sk);
 	if (!followed)
 		return 0;
 	read_totals(&followed->reported, tp);
