@@ -68,7 +68,7 @@ testWith(
     await serving.catch(() => {});
 
     const { table, identities, receiver, receive } = testReceiver(1 << 14);
-    receive(...datagrams);
+    for (const datagram of datagrams) receive(datagram);
     const { datagrams_malformed, descriptors_refused, flow_records_refused, flow_records_unknown_process } = receiver.counts;
     assert.deepEqual([datagrams_malformed, descriptors_refused, flow_records_refused, flow_records_unknown_process], [0, 0, 0, 0]);
     const port = listener.addr.port, rows = Array.from({ length: table.rowsEnd }, (_, row) => row).filter((row) => table.isUsed(row));

@@ -15,13 +15,13 @@ export interface SentToPort {
 
 const MINUTE_MS = 60_000;
 /** Distances of the bursts from the beginning of a minute. */
-const BURSTS_MS = [-20_000, -1_300, -400, 400, 1_300, 6_000];
+const BURSTS_MS = [-20_000, -2_000, -1_000, 1_000, 2_000, 6_000];
 /** Of a connection that is idle over the beginning of each minute. */
 const SPARSE_MS = [4_000];
 const LONG_BURST_BYTES = 1_000_000, DATAGRAM_BYTES = 1_000, DATAGRAMS = 50;
 const SHORT_EVERY_MS = 150, SHORT_BYTES = 20_000, MEDIUM_EVERY_MS = 1_000, MEDIUM_WRITES = 8, MEDIUM_PAUSE_MS = 500;
 /** Nothing is sent so near to the beginning of a minute: whose it would be is for nobody to say. */
-const APART_MS = 300;
+const APART_MS = 1_000;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const endMs = (Math.floor(Date.now() / MINUTE_MS) + 2) * MINUTE_MS + 6_500;
