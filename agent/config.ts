@@ -95,10 +95,11 @@ export const CONFIG_KEYS = {
     reloads: false,
     meaning: "Restates every flow in standard sFlow structures, for other collectors.",
   }),
-  interim_interval_ms: integerKey(100, 3_600_000, {
+  interim_interval_ms: integerKey(100, 60_000, {
     byDefault: String(DEFAULT_CONFIG.interimIntervalMs),
     reloads: true,
-    meaning: "How often conversations that go on are reported.",
+    meaning:
+      "How often conversations that go on are reported: counted from the beginning of each minute, which always is a time to report.",
   }),
   services: key(
     (needed) =>
@@ -133,7 +134,8 @@ export const CONFIG_KEYS = {
     {
       byDefault: String(DEFAULT_CONFIG.cpuLimitPercent),
       reloads: true,
-      meaning: "Processor time that the agent may take, of one core, over 10 s. Beyond it the agent does less, step by step.",
+      meaning: "Processor time that the agent may take, of one core, over 10 s: its process and its kernel programs. " +
+        "Beyond it the agent does less, [step by step](agent_cost.md).",
     },
   ),
   metrics_listen: key((needed) => textOf(needed, readMetricsListen), '"ADDRESS:PORT" of 127.0.0.1 or [::1], or "off"', {

@@ -14,7 +14,7 @@ export function configDocument(): string {
 \`agent run --config FILE\` reads a file in YAML 1.2, or in JSON, which is a part of it. Every key may be left out. A flag of
 the command line overrides the key of its name. What is wrong is refused with its line:
 
-    Cannot read configuration "agent.yaml", line 4: interim_interval_ms: -5, needed 100 to 3600000
+    Cannot read configuration "agent.yaml", line 4: interim_interval_ms: -5, needed 100 to 60000
 
 On SIGHUP the agent reads the file again and puts into force what the fourth column allows; what needs a restart is named in
 the log. A file that is wrong is refused with a log line, and the old settings stay.

@@ -53,7 +53,7 @@ const WRONG: readonly (readonly [name: string, text: string, message: string])[]
   ["no YAML", "nice: 1\nredact: [", "line 2: Flow sequence in block collection must be sufficiently indented and end with a ]"],
   ["a value twice", "nice: 1\nnice: 2\n", "line 2: Map keys must be unique"],
   ["a list", "- nice\n", 'line 1: the file: ["nice"], needed a mapping of keys'],
-  ["an impossible number", "\n\nnice: 1\ninterim_interval_ms: -5\n", "line 4: interim_interval_ms: -5, needed 100 to 3600000"],
+  ["an impossible number", "\n\nnice: 1\ninterim_interval_ms: -5\n", "line 4: interim_interval_ms: -5, needed 100 to 60000"],
   ["a number that is none", "cpu_limit_percent: much\n", 'line 1: cpu_limit_percent: "much", needed 0.1 to 100'],
   ["a fraction", "nice: 1.5\n", "line 1: nice: 1.5, needed 0 to 19"],
   ["a text for a truth value", 'interop: "yes"\n', 'line 1: interop: "yes", needed true or false'],

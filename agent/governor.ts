@@ -5,7 +5,7 @@ export interface Step {
   readonly name: string;
   /** How often open conversations are reported; null where they are reported at their end alone. */
   readonly interimIntervalMs: number | null;
-  /** Of so many conversations one is reported; the flows of the others are counted as dropped. */
+  /** Of so many conversations one is followed; the ends of the others' are counted as dropped flows. */
   readonly keepOneIn: number;
 }
 
@@ -13,8 +13,12 @@ export interface Step {
 export const WINDOW_MS = 10_000;
 const INTERIM_INTERVAL_MS_MAX = 60_000;
 const KEEP_ONE_IN: readonly number[] = [2, 4, 8, 16, 32, 64];
-/** A step is taken back after so many windows in a row below the share of the limit. */
+/** Steps are taken back after so many windows in a row below the share of the limit. */
 const CALM_WINDOWS = 3, CALM_SHARE = 0.5;
+/** How many steps halve the cost, at least, as far as it is one that the steps lower: the first ones alone do less. */
+const STEPS_TO_HALVE = 2;
+/** The share of the limit that is aimed at, so that the next window, which is never quite the same, is not over it again. */
+const AIM_SHARE = 0.9;
 
 /** Steps from "everything" on, for an interim interval. */
 export function stepsFor(interimIntervalMs: number): Step[] {
@@ -35,17 +39,26 @@ export interface GovernorState {
   readonly calmWindows: number;
 }
 
-/** The state after a window that cost `cpuPercent`. */
+/**
+ * The state after a window that cost `cpuPercent`. The farther over the limit, the more steps at once; and no more steps back
+ * at once than leave the cost below the limit, where each doubles it.
+ */
 export function afterWindow(state: GovernorState, cpuPercent: number, limitPercent: number, stepCount: number): GovernorState {
-  if (cpuPercent > limitPercent) return { step: Math.min(state.step + 1, stepCount - 1), calmWindows: 0 };
+  if (cpuPercent > limitPercent) {
+    const steps = Math.max(1, Math.ceil(STEPS_TO_HALVE * Math.log2(cpuPercent / (limitPercent * AIM_SHARE))));
+    return { step: Math.min(state.step + steps, stepCount - 1), calmWindows: 0 };
+  }
   if (cpuPercent > limitPercent * CALM_SHARE || state.step === 0) return { step: state.step, calmWindows: 0 };
   const calmWindows = state.calmWindows + 1;
-  return calmWindows < CALM_WINDOWS ? { step: state.step, calmWindows } : { step: state.step - 1, calmWindows: 0 };
+  if (calmWindows < CALM_WINDOWS) return { step: state.step, calmWindows };
+  const steps = Math.max(1, Math.floor(Math.log2(limitPercent / cpuPercent)));
+  return { step: Math.max(0, state.step - steps), calmWindows: 0 };
 }
 
 /** Measures windows of a cost, and holds the step that they lead to. */
 export class Governor {
   readonly #cpuNs: () => number;
+  readonly #kernelPercent: () => number | null;
   #limitPercent: number;
   #steps: readonly Step[];
   #state: GovernorState = { step: 0, calmWindows: 0 };
@@ -54,9 +67,13 @@ export class Governor {
   #stepChanges = 0;
   #droppedFlows = 0;
 
-  /** @param cpuNs Processor time that the agent has taken since it started. */
-  constructor(cpuNs: () => number, limitPercent: number, interimIntervalMs: number) {
+  /**
+   * @param cpuNs Processor time that the agent's process has taken since it started.
+   * @param kernelPercent What the kernel programs take beside, of one core; null where that is not known.
+   */
+  constructor(cpuNs: () => number, kernelPercent: () => number | null, limitPercent: number, interimIntervalMs: number) {
     this.#cpuNs = cpuNs;
+    this.#kernelPercent = kernelPercent;
     this.#limitPercent = limitPercent;
     this.#steps = stepsFor(interimIntervalMs);
   }
@@ -70,7 +87,7 @@ export class Governor {
     return this.#state.step;
   }
 
-  /** Of one core, in the last window. */
+  /** Process and kernel programs, of one core, in the last window. */
   get cpuPercent(): number {
     return this.#cpuPercent;
   }
@@ -102,7 +119,7 @@ export class Governor {
     const cpuNs = this.#cpuNs();
     this.#windowStart = { atMs: nowMs, cpuNs };
     if (start === null) return false;
-    this.#cpuPercent = (cpuNs - start.cpuNs) / (nowMs - start.atMs) / 1e4;
+    this.#cpuPercent = (cpuNs - start.cpuNs) / (nowMs - start.atMs) / 1e4 + (this.#kernelPercent() ?? 0);
     const before = this.#state.step;
     this.#state = afterWindow(this.#state, this.#cpuPercent, this.#limitPercent, this.#steps.length);
     if (this.#state.step === before) return false;

@@ -4,6 +4,7 @@ import { KPROBE_HOOK } from "../bpf/kprobe_hook.gen.ts";
 import { COUNTER, SOCKET_ELSEWHERE } from "../bpf/tcp_event.gen.ts";
 import type { RingBuffer } from "../ffi/bpf_ring_buffer.ts";
 import { BpfObject } from "../ffi/libbpf.ts";
+import { enableRunStatistics, programRunNs } from "../ffi/libbpf_statistics.ts";
 import { MemoryFile } from "../ffi/libc_memory_file.ts";
 import { NetworkNamespace } from "../ffi/libc_namespace.ts";
 import { cgroupRoot } from "./cgroups.ts";
@@ -17,6 +18,7 @@ import {
   type TcpEvent,
 } from "./event.ts";
 import { checkEventLayouts } from "./layout.ts";
+import type { RunStatistics } from "./kernel_cost.ts";
 import { attachUdp, type UdpPrograms } from "./udp_kernel.ts";
 import { walkRecords } from "./walk_records.ts";
 
@@ -49,6 +51,8 @@ export interface KernelCounters {
   readonly found: number;
   /** Connections that are open without an owner. */
   readonly unowned: number;
+  /** Connections and attempts that ended and were not followed, as of so many one was. */
+  readonly left_out: number;
 }
 
 /** Called in the kernel's order. */
@@ -184,6 +188,17 @@ export class KernelPrograms implements Disposable {
     }
   }
 
+  /** From now on, of so many connections that begin one is followed. */
+  keepOneIn(keepOneIn: number): void {
+    this.#object.set("sampling", BigInt(keepOneIn));
+  }
+
+  /** How long the programs run in what others do. */
+  runStatistics(): RunStatistics {
+    const fds = [...this.#object.attachedFds(), ...this.udp?.attachedFds() ?? []];
+    return { runNs: () => programRunNs(fds), enable: enableRunStatistics };
+  }
+
   counters(): KernelCounters {
     const values = this.#object.perCpuCounters("counters", COUNTER.COUNTER_MAX).map(Number);
     return {
@@ -195,6 +210,7 @@ export class KernelPrograms implements Disposable {
       failed: values[COUNTER.COUNTER_FAILED]!,
       found: values[COUNTER.COUNTER_FOUND]!,
       unowned: values[COUNTER.COUNTER_UNOWNED]! - values[COUNTER.COUNTER_OWNED]!,
+      left_out: values[COUNTER.COUNTER_LEFT_OUT]!,
     };
   }
 

@@ -25,7 +25,7 @@ const COUNTER_HELP: Readonly<Record<keyof AgentLedger, string>> = {
   lost_datagrams: "Datagrams that could not be sent, or had no collector",
   refused_datagrams: "Datagrams that found no collector listening",
   resolve_failures: "Attempts to find the collector that failed",
-  governor_dropped_flows: "Flows left out by the governor, counted in the datagrams as drops",
+  governor_dropped_flows: "Ends of TCP connections, and UDP flows, left out by the governor; counted in the datagrams as drops",
   governor_step_changes: "Times that the governor changed its step",
   self_tests: "Self-tests since the start, which had its own",
   self_test_failures: "Self-tests in which a field was wrong",
@@ -40,7 +40,8 @@ const COUNTER_HELP: Readonly<Record<keyof AgentLedger, string>> = {
 const GAUGE_HELP: Readonly<Record<keyof AgentGauges, string>> = {
   live_sockets: "Open TCP sockets that are followed",
   governor_step: "Step of the governor: 0 while everything is reported",
-  cpu_percent: "Processor time of the agent's process over the governor's last window, in percent of one core",
+  cpu_percent: "Processor time of the agent's process and kernel programs in the governor's last window, in percent of one core",
+  kernel_percent: "Of that, the kernel programs', as last measured; NaN where the kernel does not tell",
 };
 
 /** A registry whose values are the source's at each scrape. */

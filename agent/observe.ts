@@ -10,7 +10,9 @@ import { EVENT_KIND, type TcpEvent } from "./event.ts";
 import type { Flow } from "./flow.ts";
 import { Governor } from "./governor.ts";
 import type { Heard } from "./heard.ts";
+import { InterimClock, now, spreadMs } from "./interim_clock.ts";
 import type { KernelPrograms } from "./kernel.ts";
+import { KernelCost } from "./kernel_cost.ts";
 import { type Audience, selfTest, wrongFields } from "./known_answer.ts";
 import { selfTestUdp } from "./known_answer_udp.ts";
 import { ListenerTable } from "./listeners.ts";
@@ -60,12 +62,14 @@ export interface AgentGauges {
   readonly live_sockets: number;
   readonly governor_step: number;
   readonly cpu_percent: number;
+  readonly kernel_percent: number;
 }
 
 export class Observer implements Disposable {
   readonly #kernel: KernelPrograms;
   #config: AgentConfig;
   readonly #governor: Governor;
+  readonly #kernelCost: KernelCost;
   readonly #link: CollectorLink;
   readonly #encoder: DatagramEncoder;
   readonly #processes: ProcessTable;
@@ -74,6 +78,10 @@ export class Observer implements Disposable {
   readonly #udpConversations: UdpConversations;
   readonly #startedMs = performance.now();
   readonly #audience: Audience;
+  readonly #hostId: string;
+  readonly #interim = new InterimClock();
+  /** Until when flows of open conversations wait for the time of this host. */
+  #heldUntilMs = 0;
   #unixOffsetNs = unixOffsetNs();
   #nextOwnersMs = 0;
   #nextHoldersMs = 0;
@@ -85,7 +93,9 @@ export class Observer implements Disposable {
   constructor(kernel: KernelPrograms, config: AgentConfig, host: HostDescription) {
     this.#kernel = kernel;
     this.#config = config;
-    this.#governor = new Governor(processCpuNs, config.cpuLimitPercent, config.interimIntervalMs);
+    this.#hostId = `${host.host_id.toHex()} ${host.host_name}`;
+    this.#kernelCost = new KernelCost(kernel.runStatistics());
+    this.#governor = new Governor(processCpuNs, () => this.#kernelCost.percent, config.cpuLimitPercent, config.interimIntervalMs);
     const link = this.#link = new CollectorLink(config.collector);
     this.#encoder = new DatagramEncoder({
       get agentAddress() {
@@ -96,11 +106,13 @@ export class Observer implements Disposable {
       interop: config.interop,
     });
     this.#processes = new ProcessTable(config.serviceRules, config.redact);
-    const onFlow = (flow: Flow) => {
-      if (this.#governor.keeps(flow)) this.#encoder.add(flow);
-    };
+    const onFlow = (flow: Flow) => this.#encoder.add(flow);
     this.#conversations = new Conversations(this.#processes, this.#listeners, () => this.#unixOffsetNs, onFlow);
-    this.#udpConversations = new UdpConversations(this.#processes, () => this.#unixOffsetNs, onFlow, new OwnTraffic(() => link.ownEnd));
+    // Of TCP the kernel programs leave out themselves.
+    const onUdpFlow = (flow: Flow) => {
+      if (this.#governor.keeps(flow)) onFlow(flow);
+    };
+    this.#udpConversations = new UdpConversations(this.#processes, () => this.#unixOffsetNs, onUdpFlow, new OwnTraffic(() => link.ownEnd));
     this.#audience = {
       onTcpEvent: (event) => this.#onTcpEvent(event),
       onProcess: (event) => this.#processes.add(event),
@@ -137,27 +149,22 @@ export class Observer implements Disposable {
       udp_missing: this.#kernel.udpMissing,
       udp_amounts_known: this.#kernel.udp?.amountsKnown ?? false,
     });
-    let nextSendMs = 0, lastInterimMs = performance.now(), nextCountersMs = 0, nextListenersMs = 0;
+    let nextSendMs = 0, nextCountersMs = 0, nextListenersMs = 0, waitMs = DRAIN_INTERVAL_MS;
     signal.addEventListener("abort", () => this.#kernel.interrupt(), { once: true });
-    let waitMs = DRAIN_INTERVAL_MS;
     while (!signal.aborted) {
       const drainedMs = performance.now();
-      await this.#kernel.wait(waitMs);
-      const restMs = drainedMs + DRAIN_SPACING_MS - performance.now();
+      await this.#kernel.wait(Math.min(waitMs, Math.max(0, this.#msUntilInterim())));
+      const restMs = Math.min(drainedMs + DRAIN_SPACING_MS - performance.now(), this.#msUntilInterim());
       if (restMs > 0) await untilAborted(restMs, signal);
       waitMs = nextWaitMs(this.#drain(), performance.now() - drainedMs);
       const nowMs = performance.now();
-      if (this.#governor.tick(nowMs)) this.#logStep();
-      const { interimIntervalMs } = this.#governor.step;
-      if (interimIntervalMs !== null && nowMs - lastInterimMs >= interimIntervalMs) {
-        await this.#reportOpen();
-        this.#reportUdp();
-        lastInterimMs = nowMs;
-      }
+      this.#kernelCost.tick(nowMs);
+      if (this.#governor.tick(nowMs)) this.#onStep();
+      if (this.#msUntilInterim() <= 0) await this.#reportInterim();
       if (nowMs >= nextSendMs || this.#encoder.pendingFlowCount >= PENDING_FLOWS_MAX) {
         if (this.#kernel.udp?.isFilling) this.#reportUdp();
         await this.#findCollector(signal);
-        await this.#send();
+        if (nowMs >= this.#heldUntilMs || this.#encoder.pendingFlowCount >= PENDING_FLOWS_MAX) await this.#send();
         await this.#sendListeners(nowMs >= nextListenersMs);
         if (nowMs >= nextListenersMs) nextListenersMs = nowMs + LISTENERS_INTERVAL_MS;
         nextSendMs = nowMs + SEND_INTERVAL_MS;
@@ -213,6 +220,20 @@ export class Observer implements Disposable {
     }
   }
 
+  #msUntilInterim(): number {
+    return this.#interim.msUntilDue(now(), this.#governor.step.interimIntervalMs);
+  }
+
+  /** Reports all that goes on, to be sent at this host's own time. */
+  async #reportInterim(): Promise<void> {
+    this.#unixOffsetNs = unixOffsetNs();
+    const udp = this.#kernel.udp?.take() ?? []; // now, however long the walk takes
+    await this.#reportOpen();
+    this.#reportUdp(udp);
+    this.#interim.reported(now());
+    this.#heldUntilMs = performance.now() + spreadMs(this.#hostId, this.#governor.step.interimIntervalMs ?? 0);
+  }
+
   /** Reports what open connections did; at first it finds those that are older than the agent, and what listens. */
   async #reportOpen(): Promise<void> {
     this.#kernel.sweep();
@@ -239,11 +260,13 @@ export class Observer implements Disposable {
 
   /** Proves the programs again, by conversations that are reported like any other; wrong fields are logged and counted. */
   #selfTest(): void {
+    this.#kernel.keepOneIn(1);
     const comparisons = selfTest(this.#kernel, this.#audience);
     const { udp, udpMissing } = this.#kernel;
     if (udp?.amountsKnown && udpMissing === null) {
       comparisons.push(...selfTestUdp(udp, (records) => this.#udpConversations.report(records, udp.sockets())));
     }
+    this.#kernel.keepOneIn(this.#governor.step.keepOneIn);
     this.#selfTests++;
     const problem = wrongFields(comparisons);
     if (problem === null) return log("info", "agent", "self-test passed", { fields: comparisons.length });
@@ -257,10 +280,9 @@ export class Observer implements Disposable {
   }
 
   /** Processes first: they described themselves before their flows began. */
-  #reportUdp(): void {
+  #reportUdp(records = this.#kernel.udp?.take() ?? []): void {
     const { udp } = this.#kernel;
     if (udp === null) return;
-    const records = udp.take();
     this.#drain();
     this.#udpConversations.report(records, udp.sockets());
   }
@@ -268,16 +290,17 @@ export class Observer implements Disposable {
   async #send(): Promise<void> {
     this.#unixOffsetNs = unixOffsetNs();
     if (this.#encoder.pendingFlowCount === 0) return;
-    const drops = this.#kernel.counters().ring_lost + this.#governor.droppedFlows;
-    await this.#link.send(this.#encoder.flush(this.#uptimeMs(), drops));
+    await this.#link.send(this.#encoder.flush(this.#uptimeMs(), this.#kernel.counters().ring_lost + this.#droppedFlows()));
   }
 
-  #logStep(): void {
+  #onStep(): void {
     const { step, stepIndex, cpuPercent } = this.#governor;
+    this.#kernel.keepOneIn(step.keepOneIn);
     log("warn", "agent", "governor changed step", {
       step: step.name,
       step_index: stepIndex,
       cpu_percent: Math.round(cpuPercent * 100) / 100,
+      kernel_percent: Math.round((this.#kernelCost.percent ?? 0) * 100) / 100,
       cpu_limit_percent: this.#config.cpuLimitPercent,
     });
   }
@@ -317,6 +340,10 @@ export class Observer implements Disposable {
     };
   }
 
+  #droppedFlows(): number {
+    return this.#kernel.counters().left_out + this.#governor.droppedFlows;
+  }
+
   /** What became of everything so far. */
   ledger(): AgentLedger {
     const { sentDatagrams, lostDatagrams, refusals, resolveFailures } = this.#link.counts;
@@ -326,7 +353,7 @@ export class Observer implements Disposable {
       lost_datagrams: lostDatagrams,
       refused_datagrams: refusals,
       resolve_failures: resolveFailures,
-      governor_dropped_flows: this.#governor.droppedFlows,
+      governor_dropped_flows: this.#droppedFlows(),
       governor_step_changes: this.#governor.stepChanges,
       self_tests: this.#selfTests,
       self_test_failures: this.#selfTestFailures,
@@ -340,6 +367,7 @@ export class Observer implements Disposable {
       live_sockets: found + opened - ended,
       governor_step: this.#governor.stepIndex,
       cpu_percent: this.#governor.cpuPercent,
+      kernel_percent: this.#kernelCost.percent ?? NaN,
     };
   }
 
@@ -352,6 +380,7 @@ export class Observer implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#kernelCost[Symbol.dispose]();
     this.#link[Symbol.dispose]();
   }
 }

@@ -162,6 +162,11 @@ export class UdpPrograms implements Disposable {
     };
   }
 
+  /** File descriptors of the programs that run for others' calls. */
+  attachedFds(): number[] {
+    return this.#object.attachedFds();
+  }
+
   /** Of the first programs: what they missed and the second did not is rescued. */
   #missedRuns(): number {
     const first = this.#tracing.filter((program) => !program.endsWith("_2"));

@@ -73,6 +73,8 @@ static __always_inline void submit_event(void *event)
 	bpf_ringbuf_submit(event, beyond_mark < WAKE_UP_BYTES ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
+#include "sampling.bpf.h"
+
 static __always_inline struct process_key current_process(void)
 {
 	struct task_struct *task = current_task();
@@ -355,7 +357,7 @@ static __always_inline struct followed_socket *follow_also_old(struct sock *sk, 
 {
 	struct followed_socket *followed = followed_of(sk);
 
-	if (followed)
+	if (followed || is_left_out(sk))
 		return followed;
 	followed = follow(sk);
 	if (followed)
@@ -366,8 +368,11 @@ static __always_inline struct followed_socket *follow_also_old(struct sock *sk, 
 /* CLOSE -> SYN-SENT runs in connect(2), before a source port is chosen: take the owner, not the tuple. */
 static __always_inline void on_connect(struct sock *sk)
 {
-	struct followed_socket *followed = follow(sk);
+	struct followed_socket *followed;
 
+	if (!followed_of(sk) && is_left_out(sk))
+		return;
+	followed = follow(sk);
 	if (!followed)
 		return;
 	followed->syn_sent_ktime_ns = bpf_ktime_get_ns();
@@ -383,6 +388,8 @@ static __always_inline void on_established(struct sock *sk)
 
 	count(COUNTER_OPENED);
 	if (!followed) {
+		if (is_left_out(sk))
+			return;
 		followed = follow(sk);
 		if (!followed)
 			return;
@@ -436,8 +443,11 @@ static __always_inline void on_end(struct sock *sk, struct tcp_sock *tp, __u8 ol
 	struct tcp_event *event;
 
 	count(old_state == TCP_SYN_SENT ? COUNTER_FAILED : COUNTER_ENDED);
-	if (!known)
+	if (!known) {
+		if (is_left_out(sk))
+			count(COUNTER_LEFT_OUT);
 		return;
+	}
 	read_totals(&totals, tp);
 	if (known->first_fin == FIRST_FIN_NONE)
 		take_quality(known, tp);

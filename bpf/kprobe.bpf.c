@@ -140,7 +140,7 @@ int BPF_KPROBE(skyfall_graft, struct sock *sk)
 		return 0;
 	count_hook(HOOK_SECURITY_SOCK_GRAFT);
 	known = followed_of(sk);
-	if (!known)
+	if (!known && !is_left_out(sk))
 		known = follow(sk);
 	if (known)
 		on_owner_close(known, ATTRIBUTION_ACCEPT);

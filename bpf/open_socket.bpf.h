@@ -23,8 +23,11 @@ static __always_inline void find_opener(struct followed_socket *followed, const 
 /* Begins to follow a socket that was open before the programs were attached, with what it did until now left out. */
 static __always_inline struct followed_socket *follow_found(struct sock *sk, const struct tcp_sock *tp)
 {
-	struct followed_socket *followed = follow(sk);
+	struct followed_socket *followed;
 
+	if (is_left_out(sk))
+		return 0;
+	followed = follow(sk);
 	if (!followed)
 		return 0;
 	read_totals(&followed->reported, tp);
@@ -38,11 +41,14 @@ static __always_inline struct followed_socket *follow_found(struct sock *sk, con
 	return followed;
 }
 
-/* Whether there is anything to say of an open socket. */
-static __always_inline bool is_news(const struct followed_socket *followed, const struct socket_totals *totals)
+/* Whether there is anything to say of an open socket. Where there is not, its next period begins here all the same. */
+static __always_inline bool is_news(struct followed_socket *followed, const struct socket_totals *totals)
 {
-	return totals->segs_out != followed->reported.segs_out || totals->segs_in != followed->reported.segs_in ||
-	       (followed->established_ktime_ns != 0 && !followed->open_reported) || (followed->found && !followed->found_reported);
+	if (totals->segs_out != followed->reported.segs_out || totals->segs_in != followed->reported.segs_in ||
+	    (followed->established_ktime_ns != 0 && !followed->open_reported) || (followed->found && !followed->found_reported))
+		return true;
+	followed->reported_ktime_ns = bpf_ktime_get_ns();
+	return false;
 }
 
 /* What the event tells is told from now on. */

@@ -109,6 +109,16 @@ static __always_inline __u64 socket_id(struct sock *sk)
 	return kept ? kept->id : new_socket_id();
 }
 
+/* Chooses the sockets that are left out: by the address, whose lower bits are alike (Fibonacci hashing). */
+static __always_inline __u64 sampling_number(struct sock *sk)
+{
+	__u64 address = (__u64)(unsigned long)sk, number = 0;
+
+	/* In an iterator it is a typed pointer, with which the verifier lets nobody reckon: read back, it is a number. */
+	bpf_probe_read_kernel(&number, sizeof(number), &address);
+	return (number * 0x9e3779b97f4a7c15ULL) >> 32;
+}
+
 static __always_inline struct tcp_sock *tcp_sock_of(struct sock *sk)
 {
 	return (struct tcp_sock *)sk;

@@ -41,6 +41,12 @@ static __always_inline __u64 socket_id(struct sock *sk)
 	return bpf_get_socket_cookie(sk);
 }
 
+/* Chooses the sockets that are left out. */
+static __always_inline __u64 sampling_number(struct sock *sk)
+{
+	return bpf_get_socket_cookie(sk);
+}
+
 static __always_inline struct tcp_sock *tcp_sock_of(struct sock *sk)
 {
 	return bpf_skc_to_tcp_sock(sk);

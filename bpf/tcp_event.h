@@ -120,7 +120,8 @@ enum counter {
 	COUNTER_FOUND = 6,     /* connections that were open before the programs were attached */
 	COUNTER_UNOWNED = 7,   /* connections that began without an owner */
 	COUNTER_OWNED = 8,     /* of those, that got one, or ended without */
-	COUNTER_MAX = 9,
+	COUNTER_LEFT_OUT = 9,  /* connections and attempts that ended and were not followed, as of so many one was */
+	COUNTER_MAX = 10,
 };
 
 #endif

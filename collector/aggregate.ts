@@ -1,13 +1,17 @@
-/** Adds flows up by reporting process, role, transport, client address, server address and service port, in fixed memory. */
+/** Adds flows up by minute, reporting process, role, transport, client address, server address and service port, in fixed memory. */
 
 import { SKYFALL_FLOW } from "../lib/sflow/skyfall.gen.ts";
 import { PortSets } from "./port_sets.ts";
 
 const F = SKYFALL_FLOW.fields;
 
-/** Words of a row's key: group, transport and role, client address, server address, service port; then its hash. */
-const KEY_WORDS = 11, KEY_STRIDE = 12;
-const KEY_GROUP = 0, KEY_KIND = 1, KEY_CLIENT = 2, KEY_SERVER = 6, KEY_PORT = 10, KEY_HASH = 11;
+/** Words of a row's key: group, transport and role, client address, server address, service port, minutes; then its hash. */
+const KEY_WORDS = 13, KEY_STRIDE = 14;
+const KEY_GROUP = 0, KEY_KIND = 1, KEY_CLIENT = 2, KEY_SERVER = 6, KEY_PORT = 10, KEY_MINUTE = 11, KEY_MINUTES_ON = 12, KEY_HASH = 13;
+
+const MINUTE_US = 60_000_000;
+/** A period that ends so little after its minute is that minute's: agents look at all their sockets one after the other. */
+const LATE_US = 1_000_000;
 
 /** Places of a row's values. */
 export const VALUE = {
@@ -153,6 +157,11 @@ export class FlowTable {
     return this.#keys[row * KEY_STRIDE + KEY_PORT]!;
   }
 
+  /** Minute since 1970 UTC in which the row's periods begin. */
+  minute(row: number): number {
+    return this.#keys[row * KEY_STRIDE + KEY_MINUTE]!;
+  }
+
   /** Writes 16 bytes in network order. */
   copyClient(row: number, out: DataView, at: number): void {
     for (let i = 0; i < 4; i++) out.setUint32(at + 4 * i, this.#keys[row * KEY_STRIDE + KEY_CLIENT + i]!);
@@ -181,6 +190,7 @@ export class FlowTable {
       isClient ? remote : local,
       isClient ? remotePort : localPort,
     );
+    this.#fillMinutes(getUint64(view, at + F.period_start_unix_us.offset), getUint64(view, at + F.period_end_unix_us.offset));
     const row = this.#findOrAdd();
     this.#addValues(view, at, row * VALUE_STRIDE, isClient, identity);
     const clientPort = isClient ? localPort : remotePort;
@@ -207,6 +217,13 @@ export class FlowTable {
       key[KEY_SERVER + i] = view.getUint32(server + 4 * i);
     }
     key[KEY_PORT] = port;
+  }
+
+  /** Those of one minute add up; one that goes on over several is kept apart, so that nobody takes it for one minute's. */
+  #fillMinutes(startUs: number, endUs: number): void {
+    const minute = Math.floor(startUs / MINUTE_US);
+    this.#key[KEY_MINUTE] = minute;
+    this.#key[KEY_MINUTES_ON] = Math.max(0, Math.floor((endUs - LATE_US) / MINUTE_US) - minute);
   }
 
   #findOrAdd(): number {

@@ -1,8 +1,15 @@
-/** The flush wheel: each row leaves in its own second of the window, so that output is even. */
+/**
+ * The flush wheel: each row leaves in its own second of the window, so that output is even, and as one row for a minute where
+ * windows are that long.
+ */
 
 import type { FlowTable } from "./aggregate.ts";
 import type { IdentityTable } from "./identities.ts";
 import { type RowMessage, takeRows } from "./rows.ts";
+
+const MINUTE_S = 60;
+/** Agents send what a minute ended with within so many seconds: 5 to spread a fleet's, 1 to send, and 2 to get here. */
+const LATE_S = 8;
 
 export interface FlushTarget {
   /** Whether the topic is behind by more than may wait. */
@@ -31,17 +38,22 @@ export class FlowFlusher {
     this.#target = target;
   }
 
-  /** Flushes the rows whose second has come since the last call; while the topic is behind they stay and go on adding up. */
+  /**
+   * Flushes the rows whose second has come since the last call; while the topic is behind they stay and go on adding up, and so
+   * do those of the minute that is, until their second in the next.
+   */
   flushDue(nowMs: number): void {
     const second = Math.floor(nowMs / 1_000);
     const passed = Math.min(second - this.#lastSecond, this.#windowS);
     if (passed <= 0 || this.#target.isBlocked()) return;
     this.#lastSecond = second;
     const first = second - passed + 1;
+    const [late, minute] = this.#windowS < MINUTE_S ? [0, null] : [LATE_S, Math.floor(second / MINUTE_S)];
     const due: number[] = [];
     for (let row = 0; row < this.#table.rowsEnd; row++) {
-      if (!this.#table.isUsed(row)) continue;
-      const behind = (this.#table.dueSecond(row, this.#windowS) - first % this.#windowS + this.#windowS) % this.#windowS;
+      if (!this.#table.isUsed(row) || this.#table.minute(row) === minute) continue;
+      const dueSecond = late + this.#table.dueSecond(row, this.#windowS - late);
+      const behind = (dueSecond - first % this.#windowS + this.#windowS) % this.#windowS;
       if (behind < passed) due.push(row);
     }
     this.#flush(due);

@@ -1,6 +1,7 @@
 /** libbpf: loads and attaches kernel programs, reads their iterators and counters. */
 
 import { RingBuffer } from "./bpf_ring_buffer.ts";
+import { LibbpfError, refusedMap } from "./libbpf_error.ts";
 import { FileDescriptor, lastErrno } from "./libc.ts";
 import type { NetworkNamespace } from "./libc_namespace.ts";
 import { openSystemLibrary } from "./system_library.ts";
@@ -22,6 +23,12 @@ const LIBBPF_SYMBOLS = {
   bpf_object__find_program_by_name: { parameters: ["pointer", "buffer"], result: "pointer" },
   // struct bpf_map *bpf_object__find_map_by_name(const struct bpf_object *obj, const char *name)
   bpf_object__find_map_by_name: { parameters: ["pointer", "buffer"], result: "pointer" },
+  // __u32 bpf_map__max_entries(const struct bpf_map *map)
+  bpf_map__max_entries: { parameters: ["pointer"], result: "u32" },
+  // __u32 bpf_map__key_size(const struct bpf_map *map)
+  bpf_map__key_size: { parameters: ["pointer"], result: "u32" },
+  // __u32 bpf_map__value_size(const struct bpf_map *map)
+  bpf_map__value_size: { parameters: ["pointer"], result: "u32" },
   // int bpf_map__reuse_fd(struct bpf_map *map, int fd)
   bpf_map__reuse_fd: { parameters: ["pointer", "i32"], result: "i32" },
   // int bpf_object__find_map_fd_by_name(const struct bpf_object *obj, const char *name)
@@ -63,7 +70,7 @@ const ITERATOR_BUFFER_BYTES = 1 << 18;
 const LOG_LINES_MAX = 100, LOG_BYTES_MAX = 1 << 20;
 /** enum libbpf_print_level: warnings, the verifier's words among them, then information; beyond it is tracing. */
 const LIBBPF_INFO = 1;
-const EPERM = 1, ENOENT = 2, EAGAIN = 11, EACCES = 13, ESRCH = 3;
+const ENOENT = 2, EAGAIN = 11;
 /** Offsets in `struct bpf_object_open_opts` and `struct bpf_test_run_opts`; each begins with its own size. */
 const OPEN_OPTS_BYTES = 56, OPEN_OPTS_BTF_PATH = 48;
 /** Offset of `recursion_misses` in `struct bpf_prog_info`, which ends before it in kernels older than 5.12. */
@@ -78,26 +85,6 @@ type Libc = Deno.DynamicLibrary<typeof LIBC_SYMBOLS>["symbols"];
 let libraries: { bpf: Libbpf; libc: Libc } | undefined;
 /** The last lines that libbpf printed: the verifier's log among them. */
 let logLines: string[] = [];
-
-/** A failed call of libbpf; `log` holds what libbpf and the kernel's verifier said. */
-export class LibbpfError extends Error {
-  override readonly name = "LibbpfError";
-  constructor(readonly action: string, readonly errno: number, readonly log: string) {
-    super(`Cannot ${action}: errno ${errno}${explain(errno)}`);
-  }
-}
-
-function explain(errno: number): string {
-  switch (errno) {
-    case EPERM:
-    case EACCES:
-      return " (not permitted: run as root, or with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; a locked-down kernel may still refuse)";
-    case ESRCH:
-      return " (no such thing in this kernel; without /sys/kernel/btf/vmlinux this rung cannot work)";
-    default:
-      return "";
-  }
-}
 
 function open(): { bpf: Libbpf; libc: Libc } {
   if (libraries !== undefined) return libraries;
@@ -129,6 +116,8 @@ function failure(action: string, errno: number): LibbpfError {
   logLines = [];
   return new LibbpfError(action, Math.abs(errno), log);
 }
+
+export { LibbpfError };
 
 function cString(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text + "\0");
@@ -174,9 +163,19 @@ export class BpfObject implements Disposable {
     for (const name of without) bpf.bpf_program__set_autoload(opened.#program(name), false);
     for (const [name, fd] of shared) bpf.bpf_map__reuse_fd(bpf.bpf_object__find_map_by_name(object, cString(name)), fd);
     const result = bpf.bpf_object__load(object);
-    if (result < 0) throw failure("load the BPF programs", result);
+    if (result < 0) {
+      const map = refusedMap(logLines);
+      throw failure(map === null ? "load the BPF programs" : `make BPF map "${map}" of ${opened.#sizeOf(map)} bytes`, result);
+    }
     stack.move();
     return opened;
+  }
+
+  /** Bytes of a map when it is full, without what the kernel adds; a ring buffer's entries are bytes. */
+  #sizeOf(name: string): number {
+    const { bpf } = open();
+    const map = bpf.bpf_object__find_map_by_name(this.#object, cString(name));
+    return bpf.bpf_map__max_entries(map) * Math.max(1, bpf.bpf_map__key_size(map) + bpf.bpf_map__value_size(map));
   }
 
   /** Attaches a program where its section name says. */
@@ -293,6 +292,11 @@ export class BpfObject implements Disposable {
       if (result < 0) throw failure(`read counter ${index} of map "${map}"`, result);
       return values.reduce((sum, value) => sum + value, 0n);
     });
+  }
+
+  /** File descriptors of the programs that are attached, for as long as the object is there. */
+  attachedFds(): number[] {
+    return [...this.#links.keys()].map((program) => open().bpf.bpf_program__fd(this.#program(program)));
   }
 
   [Symbol.dispose](): void {

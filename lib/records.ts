@@ -26,8 +26,9 @@ export const FLOW_SCHEMA_VERSION = 1;
 
 /**
  * Columns of `flow`: one row per observing host and end, service, conversation (transport, client address, server
- * address, server port) and collector window. Amounts are deltas of the window, so rows may always be added up, but
- * never the rows of the two ends of one conversation.
+ * address, server port), minute and collector window. Amounts are deltas of the row's time, so rows may always be added up, but
+ * never the rows of the two ends of one conversation. All periods of a row begin in the same minute; those that end in it, or
+ * within a second after it, are never in a row with others.
  */
 export const FLOW_COLUMNS = [
   column(

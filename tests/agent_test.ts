@@ -61,6 +61,23 @@ testWith(missing, "agent run says what a kernel without BTF lacks", async () => 
   assert.match(failure(stderr), /rung "tp_btf": \/sys\/kernel\/btf\/vmlinux is not there: .*CONFIG_DEBUG_INFO_BTF/);
 });
 
+testWith(missing, "agent run says of every rung what is missing where the kernel has none of their hooks", async () => {
+  const hide = afterHiding(`
+    d=$(mktemp -d)
+    for folder in /sys/kernel/btf /sys/bus/event_source/devices/kprobe; do
+      test ! -e $folder || mount --bind $d $folder
+    done
+    rmdir $d`);
+  const { code, stderr } = await runTask("agent", RUN, hide);
+  assert.equal(code, 1);
+  const error = failure(stderr);
+  assert.match(error, /^Cannot observe this kernel: /);
+  for (const rung of ["kprobe", "kprobe-elf", "kprobe-min-btf"]) {
+    assert.match(error, new RegExp(`rung "${rung}": /sys/bus/event_source/devices/kprobe is not there: .*CONFIG_KPROBE_EVENTS`));
+  }
+  assert.match(error, /rung "tp_btf": \/sys\/kernel\/btf\/vmlinux is not there: kernel \S+ was built without CONFIG_DEBUG_INFO_BTF/);
+});
+
 testWith(missing, "agent run says how to install the library that is missing", async () => {
   const hide = afterHiding(`
     lib=$(dirname $(ldconfig -p | sed -n 's/.*libbpf.so.1 .* => //p' | head -n 1))

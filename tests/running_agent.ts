@@ -21,6 +21,12 @@ export function openCollector(port = 0): UdpReceiver {
   return new UdpReceiver(parseAddress("127.0.0.1"), port, true, LOOPBACK);
 }
 
+/** A TCP port of 127.0.0.1 that is free now. */
+export function freeTcpPort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
 /** The next datagrams, in bounded time; none if none come. */
 export async function receiveSoon(collector: UdpReceiver): Promise<Uint8Array[]> {
   for (let attempt = 0; attempt < 150; attempt++) {

@@ -1,9 +1,11 @@
-/** `deno task bench NAME...`: installs what the benches need, then runs those named, or all. */
+/** `deno task bench NAME...`: installs what the benches need, then runs those named, or all but the longest. */
 
 import { PURPOSES, setUp } from "./setup.ts";
 
 const FOLDER = new URL("../bench/", import.meta.url);
 const SUFFIX = "_bench.ts";
+/** Run by name alone: half an hour. */
+const LONG = ["growth"];
 
 const remedy = await setUp(PURPOSES["bench"]!);
 if (remedy !== null) {
@@ -17,7 +19,7 @@ if (unknown.length > 0) {
   console.error(`Cannot run bench "${unknown[0]}": needed one of ${known.join(", ")}`);
   Deno.exit(2);
 }
-for (const name of Deno.args.length > 0 ? Deno.args : known) {
+for (const name of Deno.args.length > 0 ? Deno.args : known.filter((name) => !LONG.includes(name))) {
   console.log(`\n# ${name}\n`);
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-check", "-A", new URL(`${name}${SUFFIX}`, FOLDER).pathname],

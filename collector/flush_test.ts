@@ -1,0 +1,78 @@
+/** The flush wheel, by a clock of the test's own. */
+
+import assert from "node:assert/strict";
+import { VALUE } from "./aggregate.ts";
+import { FlowFlusher } from "./flush.ts";
+import type { RowMessage } from "./rows.ts";
+import { datagram, FLOW, flowSample, HOST, PROCESS, skyfallRecord } from "./testdata/datagram.ts";
+import { testReceiver } from "./testdata/receiver.ts";
+
+const MINUTE_S = 60;
+/** A minute that is still to come. */
+const MINUTE = Math.floor(Date.now() / 60_000) + 10;
+
+/** A flow of every second, from one second to before another of the minute, each a second long. */
+function rehearse(windowS: number) {
+  const { table, identities, receive } = testReceiver();
+  const messages: RowMessage[] = [];
+  const flusher = new FlowFlusher(table, identities, windowS, 1, { isBlocked: () => false, onMessages: (some) => messages.push(...some) });
+  let sequence = 0;
+  const add = (fromS: number, toS: number, port = 443) => {
+    const flow = skyfallRecord("skyfall_flow", {
+      ...FLOW,
+      remote_port: port,
+      period_start_unix_us: (MINUTE * MINUTE_S + fromS) * 1e6,
+      period_end_unix_us: (MINUTE * MINUTE_S + toS) * 1e6,
+    });
+    receive(datagram([flowSample([HOST, PROCESS, flow])], { sequence: ++sequence }));
+  };
+  const rows = () => Array.from({ length: table.rowsEnd }, (_, row) => row).filter((row) => table.isUsed(row));
+  return { table, flusher, messages, add, rows };
+}
+
+Deno.test("FlowTable keeps minutes apart, and a period of several from those of one", () => {
+  const { table, add, rows } = rehearse(60);
+  add(0, 1);
+  add(50, 60.2); // a report of many sockets takes a while
+  add(59.9, 60.9);
+  add(60, 70);
+  add(30, 90);
+  add(30, 150);
+  const minutes = rows().map((row) => [table.minute(row) - MINUTE, table.value(row, VALUE.event_count)]);
+  assert.deepEqual(minutes, [[0, 3], [1, 1], [0, 1], [0, 1]]);
+});
+
+Deno.test("FlowFlusher gives a row a minute, once what agents send late is there, spread over the next minute", () => {
+  const { flusher, messages, add } = rehearse(60);
+  const left: number[] = [];
+  for (let second = 0; second < 180; second++) {
+    if (second < 60) { for (let port = 1; port <= 200; port++) add(second, second + 1, port); }
+    if (second === 67) { for (let port = 1; port <= 200; port++) add(59, 60, port); }
+    flusher.flushDue((MINUTE * MINUTE_S + second) * 1_000 + 1);
+    for (const { rows } of messages.splice(0)) left.push(...Array<number>(rows).fill(second));
+  }
+  assert.equal(left.length, 200);
+  assert.deepEqual([Math.min(...left) >= 68, Math.max(...left) < 120], [true, true], `${Math.min(...left)} to ${Math.max(...left)}`);
+  const busiest = Math.max(...Map.groupBy(left, (second) => second).values().map(({ length }) => length));
+  assert.ok(busiest <= 20, `${busiest} of 200 rows in one second`);
+});
+
+Deno.test("FlowFlusher lets rows of other clocks' minutes go in their second, and waits for none of them", () => {
+  const { flusher, messages, add } = rehearse(60);
+  add(-600, -599);
+  add(600, 601);
+  let passes = 0;
+  for (let second = 0; second < 60; second++) {
+    flusher.flushDue((MINUTE * MINUTE_S + second) * 1_000 + 1);
+    passes += messages.splice(0).reduce((sum, { rows }) => sum + rows, 0);
+  }
+  assert.equal(passes, 2);
+});
+
+Deno.test("FlowFlusher with windows under a minute lets every row go in its second", () => {
+  const { flusher, messages, add } = rehearse(2);
+  flusher.flushDue((MINUTE * MINUTE_S - 1) * 1_000);
+  add(0, 1);
+  for (let second = 0; second < 2; second++) flusher.flushDue((MINUTE * MINUTE_S + second) * 1_000);
+  assert.equal(messages.length, 1);
+});
