@@ -5,7 +5,8 @@ import { processCpuNs } from "../ffi/libc_process.ts";
 import { log } from "../lib/log.ts";
 import type { AgentConfig } from "./config.ts";
 import { Conversations } from "./conversations.ts";
-import { type AgentCounters, DatagramEncoder, type HostDescription } from "./encode.ts";
+import { SKYFALL_AGENT_COUNTERS, SKYFALL_AGENT_LOSSES, SKYFALL_UDP_COUNTERS } from "../lib/sflow/skyfall.gen.ts";
+import { type AgentCounters, counterRecord, DatagramEncoder, type HostDescription } from "./encode.ts";
 import { EVENT_KIND, type TcpEvent } from "./event.ts";
 import type { Flow } from "./flow.ts";
 import { Governor } from "./governor.ts";
@@ -14,6 +15,7 @@ import type { KernelPrograms } from "./kernel.ts";
 import { type Audience, selfTest, wrongFields } from "./known_answer.ts";
 import { selfTestUdp } from "./known_answer_udp.ts";
 import { ListenerTable } from "./listeners.ts";
+import { droppedEvents, kernelLosses, type Losses } from "./losses.ts";
 import { OwnTraffic } from "./own_traffic.ts";
 import { ProcessTable } from "./processes.ts";
 import { CollectorLink } from "./send.ts";
@@ -41,12 +43,13 @@ const SELF_TEST_INTERVAL_MS = 3_600_000;
 const TCP_LISTEN = 10;
 
 /** What became of everything that the kernel reported, for the log when the agent stops. */
-export type AgentLedger = AgentCounters & {
+export type AgentLedger = AgentCounters & Losses & {
+  /** The sum of the losses, as the next datagram has it. */
+  readonly dropped_events: number;
   readonly sent_datagrams: number;
   readonly lost_datagrams: number;
   readonly refused_datagrams: number;
   readonly resolve_failures: number;
-  readonly governor_dropped_flows: number;
   readonly governor_step_changes: number;
   readonly self_tests: number;
   readonly self_test_failures: number;
@@ -263,11 +266,8 @@ export class Observer implements Disposable {
     this.#unixOffsetNs = unixOffsetNs();
     if (this.#encoder.pendingFlowCount === 0) return;
     const datagrams: { bytes: Uint8Array<ArrayBuffer>; flowCount: number }[] = [];
-    this.#encoder.flush(
-      this.#uptimeMs(),
-      this.#kernel.counters().ring_lost + this.#governor.droppedFlows,
-      (bytes, flowCount) => datagrams.push({ bytes, flowCount }),
-    );
+    const drops = droppedEvents(this.losses());
+    this.#encoder.flush(this.#uptimeMs(), drops, (bytes, flowCount) => datagrams.push({ bytes, flowCount }));
     await this.#link.send(datagrams);
   }
 
@@ -282,8 +282,13 @@ export class Observer implements Disposable {
   }
 
   async #sendCounters(): Promise<void> {
-    const bytes = this.#encoder.encodeCounters(this.#counters(), this.#uptimeMs());
-    await this.#link.send([{ bytes, flowCount: 0 }]);
+    const udp = this.#kernel.udp?.counters();
+    const records = [
+      counterRecord(SKYFALL_AGENT_COUNTERS, this.#counters()),
+      counterRecord(SKYFALL_AGENT_LOSSES, this.losses()),
+      ...udp === undefined ? [] : [counterRecord(SKYFALL_UDP_COUNTERS, udp)],
+    ];
+    await this.#link.send([{ bytes: this.#encoder.encodeCounters(records, this.#uptimeMs()), flowCount: 0 }]);
   }
 
   async #finish(): Promise<void> {
@@ -319,16 +324,24 @@ export class Observer implements Disposable {
     };
   }
 
+  /** What was lost so far. */
+  losses(): Losses {
+    const { droppedFlows } = this.#governor, { lostFlows } = this.#link.counts;
+    return { ...kernelLosses(this.#kernel), governor_dropped_flows: droppedFlows, send_lost_records: lostFlows };
+  }
+
   /** What became of everything so far. */
   ledger(): AgentLedger {
+    const losses = this.losses();
     const { sentDatagrams, lostDatagrams, refusals, resolveFailures } = this.#link.counts;
     return {
       ...this.#counters(),
+      ...losses,
+      dropped_events: droppedEvents(losses),
       sent_datagrams: sentDatagrams,
       lost_datagrams: lostDatagrams,
       refused_datagrams: refusals,
       resolve_failures: resolveFailures,
-      governor_dropped_flows: this.#governor.droppedFlows,
       governor_step_changes: this.#governor.stepChanges,
       self_tests: this.#selfTests,
       self_test_failures: this.#selfTestFailures,
