@@ -5,11 +5,13 @@ import { formatAddress, type HostPort } from "../lib/ip_address.ts";
 import { describeError, log } from "../lib/log.ts";
 import type { Losses } from "./losses.ts";
 import type { AgentGauges, AgentLedger } from "./observe.ts";
+import type { Reconciliation } from "./reconcile.ts";
 
 /** What is served: read anew for each scrape. */
 export interface MetricsSource {
   ledger(): AgentLedger;
   losses(): Losses;
+  readonly reconciliation: Pick<Reconciliation, "differences" | "totals">;
   gauges(): AgentGauges;
 }
 
@@ -93,7 +95,46 @@ export function metricsRegistry(source: MetricsSource): Registry {
       },
     });
   }
+  registerReconciliation(registry, source.reconciliation);
   return registry;
+}
+
+/** Fields of a difference, each a gauge. */
+const RECONCILIATION_HELP = {
+  kernel: "Connections that the kernel counted since the agent first saw the namespace (proc(5), net/snmp)",
+  present: "Connections that the kernel counted and the agent did not, at the last reading that is complete",
+  persistent: "What the last 16 readings of that difference have in common: what the agent missed, or counts otherwise",
+} as const;
+const RECONCILIATION_NAMES = {
+  kernel: "skyfall_agent_reconciliation_kernel_count",
+  present: "skyfall_agent_reconciliation_difference",
+  persistent: "skyfall_agent_reconciliation_persistent_difference",
+} as const;
+
+function registerReconciliation(registry: Registry, reconciliation: MetricsSource["reconciliation"]): void {
+  const registers = [registry], labelNames = ["network_namespace", "counter"] as const;
+  for (const name of keysOf(RECONCILIATION_HELP)) {
+    new Gauge({
+      name: RECONCILIATION_NAMES[name],
+      help: RECONCILIATION_HELP[name],
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { network_namespace, counter, [name]: value } of reconciliation.differences()) {
+          this.set({ network_namespace, counter }, value);
+        }
+      },
+    });
+  }
+  new Gauge({
+    name: "skyfall_agent_reconciliation_namespaces_left_out",
+    help: "Network namespaces with TCP sockets that are not reconciled: too many, or not to be read",
+    registers,
+    collect() {
+      this.set(reconciliation.totals().network_namespaces_left_out);
+    },
+  });
 }
 
 /**

@@ -5,8 +5,8 @@ import { processCpuNs } from "../ffi/libc_process.ts";
 import { log } from "../lib/log.ts";
 import type { AgentConfig } from "./config.ts";
 import { Conversations } from "./conversations.ts";
-import { SKYFALL_AGENT_COUNTERS, SKYFALL_AGENT_LOSSES, SKYFALL_UDP_COUNTERS } from "../lib/sflow/skyfall.gen.ts";
-import { type AgentCounters, counterRecord, DatagramEncoder, type HostDescription } from "./encode.ts";
+import { counterRecords } from "./counter_records.ts";
+import { type AgentCounters, DatagramEncoder, type HostDescription } from "./encode.ts";
 import { EVENT_KIND, type TcpEvent } from "./event.ts";
 import type { Flow } from "./flow.ts";
 import { Governor } from "./governor.ts";
@@ -18,6 +18,7 @@ import { ListenerTable } from "./listeners.ts";
 import { droppedEvents, kernelLosses, type Losses } from "./losses.ts";
 import { OwnTraffic } from "./own_traffic.ts";
 import { ProcessTable } from "./processes.ts";
+import { Reconciliation } from "./reconcile.ts";
 import { CollectorLink } from "./send.ts";
 import { UdpConversations } from "./udp_conversations.ts";
 import type { UdpCounters } from "./udp_kernel.ts";
@@ -72,6 +73,7 @@ export class Observer implements Disposable {
   readonly #listeners = new ListenerTable();
   readonly #conversations: Conversations;
   readonly #udpConversations: UdpConversations;
+  readonly reconciliation = new Reconciliation();
   readonly #startedMs = performance.now();
   readonly #audience: Audience;
   #unixOffsetNs = unixOffsetNs();
@@ -196,6 +198,7 @@ export class Observer implements Disposable {
   }
 
   #onTcpEvent(event: TcpEvent): void {
+    this.reconciliation.count(event);
     switch (event.kind) {
       case EVENT_KIND.EVENT_SOCKET_ENDED:
         return this.#conversations.end(event, performance.now());
@@ -212,12 +215,14 @@ export class Observer implements Disposable {
 
   /** Reports what open connections did; at first it finds those that are older than the agent, and what listens. */
   async #reportOpen(): Promise<void> {
+    this.reconciliation.readIfDue();
     this.#kernel.sweep();
     this.#drain();
     const nowMs = performance.now();
     if (nowMs >= this.#nextHoldersMs || this.#kernel.counters().unowned > 0) {
       this.#kernel.findOwners();
       this.#nextHoldersMs = nowMs + HOLDERS_INTERVAL_MS;
+      this.reconciliation.meet(this.#kernel.namespaces);
     }
     for (const event of this.#kernel.walkOpen()) {
       // Its owner's description may be in the ring still; /proc would tell of what the process runs by now.
@@ -227,9 +232,12 @@ export class Observer implements Disposable {
       await this.#send(); // a host may have very many
       this.#drain();
     }
+    this.#kernel.drain(this.#audience);
+    this.reconciliation.walked();
   }
 
   #onOpen(event: TcpEvent): void {
+    this.reconciliation.count(event);
     if (event.state === TCP_LISTEN) this.#listeners.add(event, this.#processes.find(event), this.#unixUs());
     else this.#conversations.reportOpen(event);
   }
@@ -282,17 +290,13 @@ export class Observer implements Disposable {
   }
 
   async #sendCounters(): Promise<void> {
-    const udp = this.#kernel.udp?.counters();
-    const records = [
-      counterRecord(SKYFALL_AGENT_COUNTERS, this.#counters()),
-      counterRecord(SKYFALL_AGENT_LOSSES, this.losses()),
-      ...udp === undefined ? [] : [counterRecord(SKYFALL_UDP_COUNTERS, udp)],
-    ];
+    const records = counterRecords(this.#counters(), this.losses(), this.#kernel.udp?.counters(), this.reconciliation.totals());
     await this.#link.send([{ bytes: this.#encoder.encodeCounters(records, this.#uptimeMs()), flowCount: 0 }]);
   }
 
   async #finish(): Promise<void> {
     this.#drain();
+    this.reconciliation.read();
     await this.#reportOpen();
     this.#reportUdp();
     this.#drain();

@@ -39,7 +39,12 @@ export async function run(path: string | null, flags: ConfigFile, forcedRung: st
   if (path !== null) Deno.addSignalListener("SIGHUP", () => reload(observer, path, flags, config));
   askSelfTest = () => observer.askSelfTest();
   const ledger = await observer.run(stop.signal, heard, dropRights);
-  log("info", "agent", "stopped", { ledger, missed_hook_runs: kernel.missedRuns(), hooks: kernel.hookCounts() });
+  log("info", "agent", "stopped", {
+    ledger,
+    missed_hook_runs: kernel.missedRuns(),
+    hooks: kernel.hookCounts(),
+    reconciliation: observer.reconciliation.totals(),
+  });
 }
 
 function readConfig(path: string | null, flags: ConfigFile): AgentConfig {

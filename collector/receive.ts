@@ -9,6 +9,7 @@ import {
   SKYFALL_LISTENER,
   SKYFALL_MIRROR,
   SKYFALL_PROCESS,
+  SKYFALL_RECONCILIATION,
   SKYFALL_UDP_COUNTERS,
 } from "../lib/sflow/skyfall.gen.ts";
 import type { FlowTable } from "./aggregate.ts";
@@ -75,6 +76,7 @@ export class FlowReceiver implements DatagramSink {
   readonly #agentCountersTag: number;
   readonly #agentLossesTag: number;
   readonly #udpCountersTag: number;
+  readonly #reconciliationTag: number;
   readonly #processes = new Int32Array(PROCESS_INDEX_MAX + 1);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #malformed = false;
@@ -99,6 +101,7 @@ export class FlowReceiver implements DatagramSink {
     this.#agentCountersTag = dataFormat(enterprise, SKYFALL_AGENT_COUNTERS.format);
     this.#agentLossesTag = dataFormat(enterprise, SKYFALL_AGENT_LOSSES.format);
     this.#udpCountersTag = dataFormat(enterprise, SKYFALL_UDP_COUNTERS.format);
+    this.#reconciliationTag = dataFormat(enterprise, SKYFALL_RECONCILIATION.format);
   }
 
   /** Takes in one datagram. */
@@ -149,17 +152,26 @@ export class FlowReceiver implements DatagramSink {
   }
 
   #onCounters(tag: number, at: number, bytes: number): void {
-    if (tag === this.#agentCountersTag || tag === this.#udpCountersTag) {
-      this.counts.agent_counters_received++;
-      return;
-    }
-    const losses = tag === this.#agentLossesTag ? readXdrStruct(SKYFALL_AGENT_LOSSES.fields, this.#view, at, bytes) : null;
-    if (losses === null) {
-      this.counts.records_ignored++;
-      return;
-    }
-    this.counts.agent_counters_received++;
-    this.#stream?.arriveLosses(losses);
+    const isKnown = tag === this.#agentCountersTag || tag === this.#udpCountersTag ||
+      tag === this.#agentLossesTag && this.#onLosses(at, bytes) || tag === this.#reconciliationTag && this.#onReconciliation(at, bytes);
+    this.counts[isKnown ? "agent_counters_received" : "records_ignored"]++;
+  }
+
+  /** False where the record is malformed. */
+  #onLosses(at: number, bytes: number): boolean {
+    const losses = readXdrStruct(SKYFALL_AGENT_LOSSES.fields, this.#view, at, bytes);
+    if (losses !== null) this.#stream?.arriveLosses(losses);
+    return losses !== null;
+  }
+
+  #onReconciliation(at: number, bytes: number): boolean {
+    const told = readXdrStruct(SKYFALL_RECONCILIATION.fields, this.#view, at, bytes);
+    if (told === null) return false;
+    const { active_opens_persistent_difference, passive_opens_persistent_difference, estab_resets_persistent_difference } = told;
+    this.#stream?.arriveReconciliation(
+      active_opens_persistent_difference + passive_opens_persistent_difference + estab_resets_persistent_difference,
+    );
+    return true;
   }
 
   onSampleEnd(tag: number): void {

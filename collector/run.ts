@@ -96,6 +96,7 @@ function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, ev
     agents_restarted: sum((r) => r.streams.restarted),
     agent_dropped_events: sum((r) => r.streams.agentDrops),
     ...agentLosses(reports),
+    agent_unreconciled_connections: sum((r) => r.streams.agentUnreconciled),
     samples_ignored: sum((r) => r.counts.samples_ignored),
     mirror_samples_ignored: sum((r) => r.counts.mirror_samples_ignored),
     records_ignored: sum((r) => r.counts.records_ignored),

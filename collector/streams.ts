@@ -31,6 +31,8 @@ export interface StreamCounts {
   agentDrops: number;
   /** The same by place, as last told; all 0 where an agent does not tell. */
   agentLosses: AgentLosses;
+  /** Connections that the kernels counted otherwise than the agents, persistently, as last told. */
+  agentUnreconciled: number;
 }
 
 /** One (agent address, sub-agent): the unit of sFlow's datagram sequence. */
@@ -48,6 +50,7 @@ export class Stream {
   #losses = NO_LOSSES;
   /** What of the losses was before the first sample that came, as far as is known. */
   #sendLostBefore = -1;
+  #unreconciled = 0;
   readonly #past: StreamCounts = emptyCounts();
 
   /** Takes in the sequence number of a datagram that arrived. */
@@ -95,6 +98,10 @@ export class Stream {
     this.#losses = combine(this.#losses, losses, Math.max); // an older record may come later
   }
 
+  arriveReconciliation(unreconciled: number): void {
+    this.#unreconciled = unreconciled;
+  }
+
   addTo(total: StreamCounts): void {
     const span = this.#highest < 0 ? 0 : this.#highest - this.#first + 1;
     total.lost += this.#past.lost + span - this.#received;
@@ -105,6 +112,7 @@ export class Stream {
     total.missingRecords += this.#past.missingRecords + this.#missingRecords();
     total.agentDrops += this.#past.agentDrops + this.#drops;
     total.agentLosses = combine(total.agentLosses, combine(this.#past.agentLosses, this.#losses, add), add);
+    total.agentUnreconciled += this.#past.agentUnreconciled + this.#unreconciled;
   }
 
   /** What the agent could not send is missing too, but told as a loss of its own. */
@@ -124,14 +132,15 @@ export class Stream {
     this.#poolHighest = this.#records = this.#drops = 0;
     this.#losses = NO_LOSSES;
     this.#sendLostBefore = -1;
+    this.#unreconciled = 0;
     return arrival;
   }
 
   #restart(sequenceNumber: number, uptimeMs: number): Arrival {
     const now = emptyCounts();
     this.addTo(now);
-    const { lost, missingRecords, agentDrops, agentLosses } = now;
-    Object.assign(this.#past, { lost, missingRecords, agentDrops, agentLosses });
+    const { lost, missingRecords, agentDrops, agentLosses, agentUnreconciled } = now;
+    Object.assign(this.#past, { lost, missingRecords, agentDrops, agentLosses, agentUnreconciled });
     this.#past.restarted++;
     return this.#begin(sequenceNumber, uptimeMs, "restart");
   }
@@ -192,8 +201,18 @@ export const NO_LOSSES: AgentLosses = {
   send_lost_records: 0,
 };
 
-function emptyCounts(): StreamCounts {
-  return { lost: 0, duplicated: 0, reordered: 0, restarted: 0, stale: 0, missingRecords: 0, agentDrops: 0, agentLosses: NO_LOSSES };
+export function emptyCounts(): StreamCounts {
+  return {
+    lost: 0,
+    duplicated: 0,
+    reordered: 0,
+    restarted: 0,
+    stale: 0,
+    missingRecords: 0,
+    agentDrops: 0,
+    agentLosses: NO_LOSSES,
+    agentUnreconciled: 0,
+  };
 }
 
 /** The losses of every place, two and two. */

@@ -1,10 +1,10 @@
 /** Sequence numbers: what is lost, doubled and reordered is told apart exactly. */
 
 import assert from "node:assert/strict";
-import { type Arrival, NO_LOSSES, Stream, type StreamCounts } from "./streams.ts";
+import { type Arrival, emptyCounts, NO_LOSSES, Stream, type StreamCounts } from "./streams.ts";
 
 function countsOf(stream: Stream): StreamCounts {
-  const counts = { lost: 0, duplicated: 0, reordered: 0, restarted: 0, stale: 0, missingRecords: 0, agentDrops: 0, agentLosses: NO_LOSSES };
+  const counts = emptyCounts();
   stream.addTo(counts);
   return counts;
 }
@@ -91,7 +91,10 @@ Deno.test("Stream adds up: what arrived, what the agent lost and what the networ
   sendLost(50); // overtaken on the way
   const { missingRecords, agentDrops, agentLosses } = countsOf(stream);
   assert.deepEqual([missingRecords, agentDrops, agentLosses], [2, 55, { ...NO_LOSSES, ring_lost_events: 2, send_lost_records: 53 }]);
+  stream.arriveReconciliation(7);
   stream.arrive(1, 10); // the agent restarts
+  stream.arriveReconciliation(1);
+  assert.equal(countsOf(stream).agentUnreconciled, 8);
   stream.arriveLosses({ ...NO_LOSSES, send_lost_records: 1 });
   assert.deepEqual(countsOf(stream).agentLosses.send_lost_records, 54);
   assert.equal(countsOf(stream).missingRecords, 2);
