@@ -16,7 +16,7 @@ export interface Difference {
   readonly kernel: number;
   /** At the newest checkpoint that is complete. */
   readonly present: number;
-  /** What all checkpoints that are kept have in common: the smallest of one sign, else 0. */
+  /** What all checkpoints that are kept have in common: the smallest of one sign, else 0. The first one's is 0. */
   readonly persistent: number;
 }
 
@@ -31,13 +31,14 @@ export const CHECKPOINTS_MAX = 16;
 export class NamespaceAccount {
   readonly #beginNs: number;
   readonly #begin: Counts;
-  readonly #checkpoints: Checkpoint[] = [];
+  readonly #checkpoints: Checkpoint[];
   #since: number[];
-  #completeNs = 0;
+  #completeNs: number;
 
   constructor(atNs: number, kernel: Counts) {
-    this.#beginNs = atNs;
+    this.#beginNs = this.#completeNs = atNs;
     this.#begin = kernel;
+    this.#checkpoints = [{ atNs, kernel, agent: kernel.map(() => 0) }];
     this.#since = kernel.map(() => 0);
   }
 
@@ -51,19 +52,18 @@ export class NamespaceAccount {
 
   /** Takes in the kernel's counts; false where they are another namespace's of the same number, as they fell. */
   check(atNs: number, kernel: Counts): boolean {
-    const before = this.#checkpoints.at(-1)?.kernel ?? this.#begin;
-    if (kernel.some((count, i) => count < before[i]!)) return false;
+    const last = this.#checkpoints.at(-1)!;
+    if (kernel.some((count, i) => count < last.kernel[i]!)) return false;
+    if (last.atNs > this.#completeNs) add(this.#since, this.#checkpoints.pop()!.agent); // no walk came in between
     this.#checkpoints.push({ atNs, kernel, agent: this.#since });
     this.#since = kernel.map(() => 0);
-    if (this.#checkpoints.length <= CHECKPOINTS_MAX) return true;
-    const { agent } = this.#checkpoints.shift()!;
-    for (const [i, count] of agent.entries()) this.#checkpoints[0]!.agent[i]! += count;
+    if (this.#checkpoints.length > CHECKPOINTS_MAX) add(this.#checkpoints[1]!.agent, this.#checkpoints.shift()!.agent);
     return true;
   }
 
   /** Every connection that was open at the checkpoints so far has been asked since. */
   complete(): void {
-    this.#completeNs = this.#checkpoints.at(-1)?.atNs ?? 0;
+    this.#completeNs = this.#checkpoints.at(-1)!.atNs;
   }
 
   difference(index: number): Difference {
@@ -75,20 +75,22 @@ export class NamespaceAccount {
       agent += checkpoint.agent[index]!;
       differences.push(kernel - agent);
     }
-    return { kernel, present: differences.at(-1) ?? 0, persistent: inCommon(differences) };
+    return { kernel, present: differences.at(-1)!, persistent: inCommon(differences) };
   }
 
   /** Kernel's count per second between the last two checkpoints. */
   rate(index: number): number {
-    const last = this.#checkpoints.at(-1);
-    if (last === undefined) return 0;
-    const before = this.#checkpoints.at(-2) ?? { atNs: this.#beginNs, kernel: this.#begin };
+    const [before, last] = this.#checkpoints.slice(-2);
+    if (before === undefined || last === undefined) return 0;
     return (last.kernel[index]! - before.kernel[index]!) / (last.atNs - before.atNs) * 1e9;
   }
 }
 
+function add(to: number[], counts: Counts): void {
+  for (const [i, count] of counts.entries()) to[i]! += count;
+}
+
 function inCommon(differences: readonly number[]): number {
-  if (differences.length === 0) return 0;
   const smallest = Math.min(...differences), largest = Math.max(...differences);
   return smallest > 0 ? smallest : largest < 0 ? largest : 0;
 }

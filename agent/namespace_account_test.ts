@@ -29,32 +29,33 @@ Deno.test("NamespaceAccount settles when late news of an earlier time comes", ()
   const account = new NamespaceAccount(0, [0]);
   read(account, 10, 2);
   read(account, 20, 3);
-  assert.deepEqual(account.difference(0), { kernel: 3, present: 3, persistent: 2 });
+  assert.deepEqual(account.difference(0), { kernel: 3, present: 3, persistent: 0 });
   account.count(0, 5);
   account.count(0, 20); // at the moment of a reading is before it
-  assert.deepEqual(account.difference(0), { kernel: 3, present: 1, persistent: 1 });
+  assert.deepEqual(account.difference(0), { kernel: 3, present: 1, persistent: 0 });
   account.count(0, 6);
   assert.deepEqual(account.difference(0), { kernel: 3, present: 0, persistent: 0 });
 });
 
 Deno.test("NamespaceAccount keeps a loss as persistent once all checkpoints are younger, and late news settles still", () => {
   const account = new NamespaceAccount(0, [0]);
-  read(account, 1, 0);
-  for (let i = 2; i <= CHECKPOINTS_MAX; i++) read(account, i, 5);
-  assert.deepEqual(account.difference(0), { kernel: 5, present: 5, persistent: 0 });
-  read(account, CHECKPOINTS_MAX + 1, 5);
+  for (let i = 1; i < CHECKPOINTS_MAX; i++) read(account, i, 5);
+  assert.deepEqual(account.difference(0), { kernel: 5, present: 5, persistent: 0 }, "it began without a difference");
+  read(account, CHECKPOINTS_MAX, 5);
   assert.deepEqual(account.difference(0), { kernel: 5, present: 5, persistent: 5 });
   read(account, 100, 5);
-  account.count(0, 2); // before the oldest checkpoint that is kept
+  account.count(0, 1); // before the oldest checkpoint that is kept
   assert.deepEqual(account.difference(0), { kernel: 5, present: 4, persistent: 4 });
 });
 
 Deno.test("NamespaceAccount calls nothing persistent that changes its sign", () => {
   const account = new NamespaceAccount(0, [0]);
   for (let i = 0; i < 3; i++) account.count(0, 5);
-  read(account, 10, 1);
-  read(account, 20, 4);
+  for (let i = 1; i <= 5; i++) read(account, 10 * i, 1);
+  for (let i = 6; i <= 20; i++) read(account, 10 * i, 4);
   assert.deepEqual(account.difference(0), { kernel: 4, present: 1, persistent: 0 });
+  read(account, 210, 4);
+  assert.deepEqual(account.difference(0), { kernel: 4, present: 1, persistent: 1 });
 });
 
 Deno.test("NamespaceAccount does not judge a checkpoint before the walk that completes it", () => {

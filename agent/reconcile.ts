@@ -50,7 +50,7 @@ export class Reconciliation {
   readonly #own: number;
   readonly #readCounts: typeof readNamespaceCounts;
   readonly #entries = new Map<number, Entry>();
-  /** Persistent differences of namespaces that have ended. */
+  /** Differences of namespaces that have ended. */
   readonly #past = RECONCILED.map(() => 0);
   #pids: ReadonlyMap<number, number> = new Map();
   #leftOut = 0;
@@ -164,7 +164,8 @@ export class Reconciliation {
     }
     entry.unreadable = counts === null ? entry.unreadable + 1 : 0;
     if (counts === null ? entry.unreadable < UNREADABLE_MAX : entry.account.check(atNs, counts)) return;
-    for (const i of RECONCILED.keys()) this.#past[i]! += Math.abs(entry.account.difference(i).persistent);
+    // Nothing goes on there any more: what differs was missed.
+    for (const i of RECONCILED.keys()) this.#past[i]! += Math.abs(entry.account.difference(i).present);
     this.#entries.delete(namespace);
   }
 }

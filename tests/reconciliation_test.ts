@@ -135,10 +135,11 @@ testWith(missing, "connections that the agent could not be told of are the diffe
     agent.kill("SIGCONT");
   });
   const { ledger, reconciliation } = lines.at(-1)! as unknown as Readonly<Record<string, Readonly<Record<string, number>>>>;
-  const lost = ledger!["ring_lost_events"]!,
-    difference = reconciliation!["active_opens_difference"]! + reconciliation!["passive_opens_difference"]!;
+  const { active_opens, passive_opens, active_opens_difference, passive_opens_difference } = reconciliation!;
+  const lost = ledger!["ring_lost_events"]!, difference = active_opens_difference! + passive_opens_difference!;
   assert.ok(lost > 10_000, `${lost} lost`);
-  // Other programs of the host may have lost other events of theirs, such as their descriptions, or connect just now.
-  assert.ok(Math.abs(difference - lost) < lost * 0.01, `lost ${lost}, difference ${difference}`);
+  // What other programs of the host do may be lost at other times, and as other events, such as their descriptions.
+  const foreign = active_opens! + passive_opens! - 2 * 32_100;
+  assert.ok(Math.abs(difference - lost) < lost * 0.01 + foreign, `lost ${lost}, difference ${difference}, foreign ${foreign}`);
   assert.ok(ledger!["dropped_events"]! >= lost);
 });
