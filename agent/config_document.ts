@@ -64,7 +64,9 @@ measures it so: some microseconds a connection.
 ## Metrics
 
 \`metrics_listen\` serves every counter of the agent's ledger as \`skyfall_agent_NAME_total\`, and \`skyfall_agent_live_sockets\`,
-\`skyfall_agent_governor_step\` and \`skyfall_agent_cpu_percent\`. If the port is taken, the agent logs that and observes without.
+\`skyfall_agent_governor_step\` and \`skyfall_agent_cpu_percent\`; beside them \`skyfall_agent_lost_total\` by place, and by how much the
+agent's counts differ from the kernel's: [reconciliation.md](reconciliation.md). If the port is taken, the agent logs that and observes
+without.
 `;
 }
 

@@ -19,7 +19,7 @@ import { FlowRecords } from "./flow_records.ts";
 import type { ListenerReport } from "./listeners.ts";
 import { MirrorSamples } from "./mirror.ts";
 import type { ProcessDescription } from "./processes.ts";
-import { encodeStruct } from "./xdr_encode.ts";
+import { encodeStruct, type XdrValues } from "./xdr_encode.ts";
 
 /** The host that the flows were seen on: `skyfall_host`. */
 export interface HostDescription {
@@ -31,6 +31,19 @@ export interface HostDescription {
 
 /** `skyfall_agent_counters`: totals since the agent started. */
 export type AgentCounters = { readonly [C in keyof typeof SKYFALL_AGENT_COUNTERS.fields]: number };
+
+/** A counter record of skyfall.x. */
+export interface CounterRecord {
+  readonly format: number;
+  readonly body: Uint8Array;
+}
+
+export function counterRecord<F extends Parameters<typeof encodeStruct>[0]>(
+  { format, fields }: { readonly format: number; readonly fields: F },
+  values: XdrValues<F>,
+): CounterRecord {
+  return { format, body: encodeStruct(fields, values) };
+}
 
 /** Where the datagrams come from. */
 export interface DatagramSource {
@@ -141,22 +154,13 @@ export class DatagramEncoder {
   }
 
   /** Encodes the agent's counters in one datagram. */
-  encodeCounters(counters: AgentCounters, uptimeMs: number): Datagram {
-    let at = this.#beginDatagram(uptimeMs, 1);
-    const body = encodeStruct(SKYFALL_AGENT_COUNTERS.fields, counters);
-    for (
-      const word of [
-        COUNTERS_SAMPLE,
-        12 + RECORD_HEADER_BYTES + body.length,
-        ++this.#counterSampleSequence,
-        DATA_SOURCE_SKYFALL,
-        1,
-        dataFormat(this.#source.enterprise, SKYFALL_AGENT_COUNTERS.format),
-        body.length,
-      ]
-    ) at = this.#word(at, word);
-    this.#buffer.set(body, at);
-    return this.#datagram(at + body.length, 0);
+  encodeCounters(records: readonly CounterRecord[], uptimeMs: number): Datagram {
+    const start = this.#beginDatagram(uptimeMs, 1);
+    let at = start + SAMPLE_HEADER_BYTES;
+    for (const word of [++this.#counterSampleSequence, DATA_SOURCE_SKYFALL, records.length]) at = this.#word(at, word);
+    for (const { format, body } of records) at = this.#record(at, format, body);
+    this.#word(this.#word(start, COUNTERS_SAMPLE), at - start - SAMPLE_HEADER_BYTES);
+    return this.#datagram(at, 0);
   }
 
   #datagram(length: number, flowCount: number): Datagram {

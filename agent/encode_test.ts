@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { dataFormat, DATAGRAM_BYTES_MAX, DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import { parseXdr } from "../lib/sflow/xdr.ts";
-import { type AgentCounters, DatagramEncoder } from "./encode.ts";
+import { counterRecord, DatagramEncoder } from "./encode.ts";
 import type { Flow } from "./flow.ts";
 import type { ProcessDescription } from "./processes.ts";
 
@@ -221,11 +221,17 @@ Deno.test("DatagramEncoder has room for a flow beside the longest descriptors, o
 });
 
 Deno.test("DatagramEncoder writes every counter of the agent where skyfall.x has it", () => {
-  const names = STRUCTS.find(({ name }) => name === "skyfall_agent_counters")!.fields.map(({ name }) => name);
-  const counters = Object.fromEntries(names.map((name, i) => [name, 100 + i])) as unknown as AgentCounters;
-  const { samples } = read(encoder().encodeCounters(counters, 1).bytes);
+  const structs = STRUCTS.filter(({ container }) => container === "counter_data");
+  const valuesOf = (i: number) => structs[i]!.fields.map(({ name }, j) => [name, 100 * i + j] as const);
+  const records = structs.map(({ format, fields }, i) =>
+    counterRecord({ format, fields: Object.fromEntries(fields.map((field) => [field.name, field])) }, Object.fromEntries(valuesOf(i)))
+  );
+  const { samples } = read(encoder().encodeCounters(records, 1).bytes);
   assert.equal(samples[0]!.tag, 2);
-  assert.deepEqual(samples[0]!.records[0]!.values, Object.fromEntries(names.map((name, i) => [name, BigInt(100 + i)])));
+  assert.deepEqual(
+    samples[0]!.records.map(({ name, values }) => [name, values]),
+    structs.map(({ name }, i) => [name, Object.fromEntries(valuesOf(i).map(([field, value]) => [field, BigInt(value)]))]),
+  );
 });
 
 Deno.test("DatagramEncoder restates bytes and segments exactly in standard structures", () => {

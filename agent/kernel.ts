@@ -199,6 +199,11 @@ export class KernelPrograms implements Disposable {
     return { runNs: () => programRunNs(fds), enable: enableRunStatistics };
   }
 
+  /** Other network namespaces that `walkOpen()` walks, each with a process in it. */
+  get namespaces(): ReadonlyMap<number, number> {
+    return this.#namespaces;
+  }
+
   counters(): KernelCounters {
     const values = this.#object.perCpuCounters("counters", COUNTER.COUNTER_MAX).map(Number);
     return {

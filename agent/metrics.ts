@@ -3,11 +3,15 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import { formatAddress, type HostPort } from "../lib/ip_address.ts";
 import { describeError, log } from "../lib/log.ts";
-import type { AgentGauges, AgentLedger } from "./observe.ts";
+import type { Losses } from "./losses.ts";
+import type { AgentGauges, AgentLedger } from "./accounts.ts";
+import type { Reconciliation } from "./reconcile.ts";
 
 /** What is served: read anew for each scrape. */
 export interface MetricsSource {
   ledger(): AgentLedger;
+  losses(): Losses;
+  readonly reconciliation: Pick<Reconciliation, "differences" | "totals">;
   gauges(): AgentGauges;
 }
 
@@ -18,6 +22,8 @@ const COUNTER_HELP: Readonly<Record<keyof AgentLedger, string>> = {
   map_full_sockets: "Sockets not followed because a kernel map was full",
   flow_records: "Flow records made",
   send_lost_records: "Flow records lost because they could not be sent",
+  missed_hook_runs: "Calls of kernel hooks at which no program ran; each may have cost a flow",
+  dropped_events: "Events lost at all places together: drops of the datagrams",
   opened_connections: "Connections that were established",
   ended_connections: "Connections that ended",
   unattributed_connections: "Connections that ended with their process unknown",
@@ -35,6 +41,17 @@ const COUNTER_HELP: Readonly<Record<keyof AgentLedger, string>> = {
   udp_lost_bytes: "Bytes of those datagrams",
   udp_missed_calls: "UDP calls that no program counted, as another ran on that processor",
   udp_peer_unknown_datagrams: "UDP datagrams whose peer no program could see",
+};
+
+/** Losses of the ledger, by what the label `place` says of them. */
+const PLACES: Readonly<Record<keyof Losses, string>> = {
+  ring_lost_events: "ring",
+  map_full_sockets: "map_full",
+  missed_hook_runs: "missed_hook",
+  udp_lost_datagrams: "udp_map_full",
+  udp_missed_calls: "udp_missed_call",
+  governor_dropped_flows: "governor",
+  send_lost_records: "send",
 };
 
 const GAUGE_HELP: Readonly<Record<keyof AgentGauges, string>> = {
@@ -58,6 +75,17 @@ export function metricsRegistry(source: MetricsSource): Registry {
       },
     });
   }
+  new Counter({
+    name: "skyfall_agent_lost_total",
+    help: "Events lost, by place: a flow each where place is governor or send, elsewhere at most a flow",
+    labelNames: ["place"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      const losses = source.losses();
+      for (const name of keysOf(PLACES)) this.inc({ place: PLACES[name] }, losses[name]);
+    },
+  });
   for (const name of keysOf(GAUGE_HELP)) {
     new Gauge({
       name: `skyfall_agent_${name}`,
@@ -68,7 +96,46 @@ export function metricsRegistry(source: MetricsSource): Registry {
       },
     });
   }
+  registerReconciliation(registry, source.reconciliation);
   return registry;
+}
+
+/** Fields of a difference, each a gauge. */
+const RECONCILIATION_HELP = {
+  kernel: "Connections that the kernel counted since the agent first saw the namespace (proc(5), net/snmp)",
+  present: "Connections that the kernel counted and the agent did not, at the last reading that is complete",
+  persistent: "What the last 16 readings of that difference have in common: what the agent missed, or counts otherwise",
+} as const;
+const RECONCILIATION_NAMES = {
+  kernel: "skyfall_agent_reconciliation_kernel_count",
+  present: "skyfall_agent_reconciliation_difference",
+  persistent: "skyfall_agent_reconciliation_persistent_difference",
+} as const;
+
+function registerReconciliation(registry: Registry, reconciliation: MetricsSource["reconciliation"]): void {
+  const registers = [registry], labelNames = ["network_namespace", "counter"] as const;
+  for (const name of keysOf(RECONCILIATION_HELP)) {
+    new Gauge({
+      name: RECONCILIATION_NAMES[name],
+      help: RECONCILIATION_HELP[name],
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { network_namespace, counter, [name]: value } of reconciliation.differences()) {
+          this.set({ network_namespace, counter }, value);
+        }
+      },
+    });
+  }
+  new Gauge({
+    name: "skyfall_agent_reconciliation_namespaces_left_out",
+    help: "Network namespaces with TCP sockets that are not reconciled: too many, or not to be read",
+    registers,
+    collect() {
+      this.set(reconciliation.totals().network_namespaces_left_out);
+    },
+  });
 }
 
 /**

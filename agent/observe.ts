@@ -3,9 +3,10 @@
 import { monotonicNs, unixOffsetNs } from "../ffi/libc.ts";
 import { processCpuNs } from "../ffi/libc_process.ts";
 import { log } from "../lib/log.ts";
+import { Accounts, type AgentLedger } from "./accounts.ts";
 import type { AgentConfig } from "./config.ts";
 import { Conversations } from "./conversations.ts";
-import { type AgentCounters, DatagramEncoder, type HostDescription } from "./encode.ts";
+import { DatagramEncoder, type HostDescription } from "./encode.ts";
 import { EVENT_KIND, type TcpEvent } from "./event.ts";
 import type { Flow } from "./flow.ts";
 import { Governor } from "./governor.ts";
@@ -13,14 +14,13 @@ import type { Heard } from "./heard.ts";
 import { InterimClock, now, spreadMs } from "./interim_clock.ts";
 import type { KernelPrograms } from "./kernel.ts";
 import { KernelCost } from "./kernel_cost.ts";
-import { type Audience, selfTest, wrongFields } from "./known_answer.ts";
-import { selfTestUdp } from "./known_answer_udp.ts";
+import type { Audience } from "./known_answer.ts";
 import { ListenerTable } from "./listeners.ts";
 import { OwnTraffic } from "./own_traffic.ts";
 import { ProcessTable } from "./processes.ts";
+import { SelfTests } from "./self_tests.ts";
 import { CollectorLink } from "./send.ts";
 import { UdpConversations } from "./udp_conversations.ts";
-import type { UdpCounters } from "./udp_kernel.ts";
 
 /**
  * How often the ring buffer is read where no program asks for it, and at what distance at least where they do. In between
@@ -41,29 +41,7 @@ const FIND_COLLECTOR_MS = 200;
 const OWNERS_INTERVAL_MS = 1_000;
 /** How often, at least, they are walked to see whether open connections were passed on. */
 const HOLDERS_INTERVAL_MS = 60_000;
-/** How often the programs are proven again; whoever chose the rung has done so at the start. */
-const SELF_TEST_INTERVAL_MS = 3_600_000;
 const TCP_LISTEN = 10;
-
-/** What became of everything that the kernel reported, for the log when the agent stops. */
-export type AgentLedger = AgentCounters & {
-  readonly sent_datagrams: number;
-  readonly lost_datagrams: number;
-  readonly refused_datagrams: number;
-  readonly resolve_failures: number;
-  readonly governor_dropped_flows: number;
-  readonly governor_step_changes: number;
-  readonly self_tests: number;
-  readonly self_test_failures: number;
-} & Partial<UdpCounters>; // absent where UDP is not observed
-
-/** The agent at this moment. */
-export interface AgentGauges {
-  readonly live_sockets: number;
-  readonly governor_step: number;
-  readonly cpu_percent: number;
-  readonly kernel_percent: number;
-}
 
 export class Observer implements Disposable {
   readonly #kernel: KernelPrograms;
@@ -76,6 +54,9 @@ export class Observer implements Disposable {
   readonly #listeners = new ListenerTable();
   readonly #conversations: Conversations;
   readonly #udpConversations: UdpConversations;
+  readonly #selfTests: SelfTests;
+  /** What became of everything. */
+  readonly accounts: Accounts;
   readonly #startedMs = performance.now();
   readonly #audience: Audience;
   readonly #hostId: string;
@@ -85,9 +66,6 @@ export class Observer implements Disposable {
   #unixOffsetNs = unixOffsetNs();
   #nextOwnersMs = 0;
   #nextHoldersMs = 0;
-  #nextSelfTestMs = performance.now() + SELF_TEST_INTERVAL_MS;
-  #selfTests = 0;
-  #selfTestFailures = 0;
 
   /** Inert; `run()` acts. */
   constructor(kernel: KernelPrograms, config: AgentConfig, host: HostDescription) {
@@ -118,6 +96,16 @@ export class Observer implements Disposable {
       onProcess: (event) => this.#processes.add(event),
       onOpen: (event) => this.#onOpen(event),
     };
+    const selfTests = this.#selfTests = new SelfTests(kernel, this.#audience, this.#udpConversations);
+    this.accounts = new Accounts({
+      kernel,
+      selfTests,
+      link,
+      encoder: this.#encoder,
+      governor: this.#governor,
+      kernelCost: this.#kernelCost,
+      conversations: this.#conversations,
+    });
   }
 
   /** Puts into force what can be changed at run time. */
@@ -169,17 +157,14 @@ export class Observer implements Disposable {
         if (nowMs >= nextListenersMs) nextListenersMs = nowMs + LISTENERS_INTERVAL_MS;
         nextSendMs = nowMs + SEND_INTERVAL_MS;
       }
-      if (nowMs >= this.#nextSelfTestMs) {
-        this.#selfTest();
-        this.#nextSelfTestMs = nowMs + SELF_TEST_INTERVAL_MS;
-      }
+      if (this.#selfTests.isDue(nowMs)) this.#selfTests.run(nowMs, this.#governor.step.keepOneIn);
       if (nowMs >= nextCountersMs) {
         await this.#sendCounters();
         nextCountersMs = nowMs + COUNTERS_INTERVAL_MS;
       }
     }
     await this.#finish();
-    return this.ledger();
+    return this.accounts.ledger();
   }
 
   async #findCollector(signal: AbortSignal): Promise<void> {
@@ -206,6 +191,7 @@ export class Observer implements Disposable {
   }
 
   #onTcpEvent(event: TcpEvent): void {
+    this.accounts.reconciliation.count(event);
     switch (event.kind) {
       case EVENT_KIND.EVENT_SOCKET_ENDED:
         return this.#conversations.end(event, performance.now());
@@ -236,12 +222,14 @@ export class Observer implements Disposable {
 
   /** Reports what open connections did; at first it finds those that are older than the agent, and what listens. */
   async #reportOpen(): Promise<void> {
+    this.accounts.reconciliation.readIfDue();
     this.#kernel.sweep();
     this.#drain();
     const nowMs = performance.now();
     if (nowMs >= this.#nextHoldersMs || this.#kernel.counters().unowned > 0) {
       this.#kernel.findOwners();
       this.#nextHoldersMs = nowMs + HOLDERS_INTERVAL_MS;
+      this.accounts.reconciliation.meet(this.#kernel.namespaces);
     }
     for (const event of this.#kernel.walkOpen()) {
       // Its owner's description may be in the ring still; /proc would tell of what the process runs by now.
@@ -251,32 +239,19 @@ export class Observer implements Disposable {
       await this.#send(); // a host may have very many
       this.#drain();
     }
+    this.#kernel.drain(this.#audience);
+    this.accounts.reconciliation.walked();
   }
 
   #onOpen(event: TcpEvent): void {
+    this.accounts.reconciliation.count(event);
     if (event.state === TCP_LISTEN) this.#listeners.add(event, this.#processes.find(event), this.#unixUs());
     else this.#conversations.reportOpen(event);
   }
 
-  /** Proves the programs again, by conversations that are reported like any other; wrong fields are logged and counted. */
-  #selfTest(): void {
-    this.#kernel.keepOneIn(1);
-    const comparisons = selfTest(this.#kernel, this.#audience);
-    const { udp, udpMissing } = this.#kernel;
-    if (udp?.amountsKnown && udpMissing === null) {
-      comparisons.push(...selfTestUdp(udp, (records) => this.#udpConversations.report(records, udp.sockets())));
-    }
-    this.#kernel.keepOneIn(this.#governor.step.keepOneIn);
-    this.#selfTests++;
-    const problem = wrongFields(comparisons);
-    if (problem === null) return log("info", "agent", "self-test passed", { fields: comparisons.length });
-    this.#selfTestFailures++;
-    log("error", "agent", "self-test failed", { error: problem });
-  }
-
   /** Has the self-test run at once, and not only when it is due. */
   askSelfTest(): void {
-    this.#nextSelfTestMs = 0;
+    this.#selfTests.ask();
   }
 
   /** Processes first: they described themselves before their flows began. */
@@ -290,7 +265,7 @@ export class Observer implements Disposable {
   async #send(): Promise<void> {
     this.#unixOffsetNs = unixOffsetNs();
     if (this.#encoder.pendingFlowCount === 0) return;
-    await this.#link.send(this.#encoder.flush(this.#uptimeMs(), this.#kernel.counters().ring_lost + this.#droppedFlows()));
+    await this.#link.send(this.#encoder.flush(this.#uptimeMs(), this.accounts.droppedEvents()));
   }
 
   #onStep(): void {
@@ -306,11 +281,12 @@ export class Observer implements Disposable {
   }
 
   async #sendCounters(): Promise<void> {
-    await this.#link.send([this.#encoder.encodeCounters(this.#counters(), this.#uptimeMs())]);
+    await this.#link.send([this.#encoder.encodeCounters(this.accounts.records(), this.#uptimeMs())]);
   }
 
   async #finish(): Promise<void> {
     this.#drain();
+    this.accounts.reconciliation.read();
     await this.#reportOpen();
     this.#reportUdp();
     this.#drain();
@@ -324,51 +300,6 @@ export class Observer implements Disposable {
   async #sendListeners(isAllDue: boolean): Promise<void> {
     const listeners = isAllDue ? this.#listeners.takeAll(this.#unixUs()) : this.#listeners.takeChanges();
     await this.#link.send(this.#encoder.encodeListeners(listeners, this.#uptimeMs()));
-  }
-
-  #counters(): AgentCounters {
-    const kernel = this.#kernel.counters();
-    return {
-      kernel_events: kernel.events,
-      ring_lost_events: kernel.ring_lost,
-      map_full_sockets: kernel.map_full,
-      flow_records: this.#encoder.flowRecordCount,
-      send_lost_records: this.#link.counts.lostFlows,
-      opened_connections: kernel.opened,
-      ended_connections: kernel.ended,
-      unattributed_connections: this.#conversations.unattributedCount,
-    };
-  }
-
-  #droppedFlows(): number {
-    return this.#kernel.counters().left_out + this.#governor.droppedFlows;
-  }
-
-  /** What became of everything so far. */
-  ledger(): AgentLedger {
-    const { sentDatagrams, lostDatagrams, refusals, resolveFailures } = this.#link.counts;
-    return {
-      ...this.#counters(),
-      sent_datagrams: sentDatagrams,
-      lost_datagrams: lostDatagrams,
-      refused_datagrams: refusals,
-      resolve_failures: resolveFailures,
-      governor_dropped_flows: this.#droppedFlows(),
-      governor_step_changes: this.#governor.stepChanges,
-      self_tests: this.#selfTests,
-      self_test_failures: this.#selfTestFailures,
-      ...this.#kernel.udp?.counters(),
-    };
-  }
-
-  gauges(): AgentGauges {
-    const { found, opened, ended } = this.#kernel.counters();
-    return {
-      live_sockets: found + opened - ended,
-      governor_step: this.#governor.stepIndex,
-      cpu_percent: this.#governor.cpuPercent,
-      kernel_percent: this.#kernelCost.percent ?? NaN,
-    };
   }
 
   #unixUs(): number {

@@ -34,12 +34,17 @@ export async function run(path: string | null, flags: ConfigFile, forcedRung: st
     rung: rung.name,
     rungs_not_taken: verdicts.flatMap((v) => v.reason === null ? [] : [`${v.rung}: ${v.reason}`]),
   });
-  await using _metrics = new MetricsServer(config.metricsListen, observer);
+  await using _metrics = new MetricsServer(config.metricsListen, observer.accounts);
   // Without a file there is nothing to reload, and the end of a terminal ends the agent.
   if (path !== null) Deno.addSignalListener("SIGHUP", () => reload(observer, path, flags, config));
   askSelfTest = () => observer.askSelfTest();
   const ledger = await observer.run(stop.signal, heard, dropRights);
-  log("info", "agent", "stopped", { ledger, missed_hook_runs: kernel.missedRuns(), hooks: kernel.hookCounts() });
+  log("info", "agent", "stopped", {
+    ledger,
+    missed_hook_runs: kernel.missedRuns(),
+    hooks: kernel.hookCounts(),
+    reconciliation: observer.accounts.reconciliation.totals(),
+  });
 }
 
 function readConfig(path: string | null, flags: ConfigFile): AgentConfig {

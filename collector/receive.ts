@@ -3,16 +3,20 @@
 import { COUNTERS_SAMPLE, DATA_SOURCE_SKYFALL, dataFormat, FLOW_SAMPLE } from "../lib/sflow/datagram.ts";
 import {
   SKYFALL_AGENT_COUNTERS,
+  SKYFALL_AGENT_LOSSES,
   SKYFALL_FLOW,
   SKYFALL_HOST,
   SKYFALL_LISTENER,
   SKYFALL_MIRROR,
   SKYFALL_PROCESS,
+  SKYFALL_RECONCILIATION,
+  SKYFALL_UDP_COUNTERS,
 } from "../lib/sflow/skyfall.gen.ts";
 import type { FlowTable } from "./aggregate.ts";
 import type { IdentityTable } from "./identities.ts";
 import { type Stream, StreamTable } from "./streams.ts";
 import { type DatagramSink, type MalformedReason, walkDatagram } from "./walk.ts";
+import { readXdrStruct } from "./xdr_read.ts";
 
 /** Everything that is counted on the way; what is left out has a name. */
 export interface ReceiveCounts {
@@ -70,6 +74,9 @@ export class FlowReceiver implements DatagramSink {
   readonly #mirrorTag: number;
   readonly #listenerTag: number;
   readonly #agentCountersTag: number;
+  readonly #agentLossesTag: number;
+  readonly #udpCountersTag: number;
+  readonly #reconciliationTag: number;
   readonly #processes = new Int32Array(PROCESS_INDEX_MAX + 1);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #malformed = false;
@@ -92,6 +99,9 @@ export class FlowReceiver implements DatagramSink {
     this.#mirrorTag = dataFormat(enterprise, SKYFALL_MIRROR.format);
     this.#listenerTag = dataFormat(enterprise, SKYFALL_LISTENER.format);
     this.#agentCountersTag = dataFormat(enterprise, SKYFALL_AGENT_COUNTERS.format);
+    this.#agentLossesTag = dataFormat(enterprise, SKYFALL_AGENT_LOSSES.format);
+    this.#udpCountersTag = dataFormat(enterprise, SKYFALL_UDP_COUNTERS.format);
+    this.#reconciliationTag = dataFormat(enterprise, SKYFALL_RECONCILIATION.format);
   }
 
   /** Takes in one datagram. */
@@ -137,8 +147,31 @@ export class FlowReceiver implements DatagramSink {
       this.#host = this.#descriptor(this.#identities.host(this.#view, at, bytes, this.#addressAt, this.#addressBytes));
     } else if (sampleTag === FLOW_SAMPLE && tag === this.#mirrorTag) this.#isMirror = true;
     else if (sampleTag === FLOW_SAMPLE && tag === this.#listenerTag) this.counts.listener_records_received++;
-    else if (sampleTag === COUNTERS_SAMPLE && tag === this.#agentCountersTag) this.counts.agent_counters_received++;
+    else if (sampleTag === COUNTERS_SAMPLE) this.#onCounters(tag, at, bytes);
     else this.counts.records_ignored++;
+  }
+
+  #onCounters(tag: number, at: number, bytes: number): void {
+    const isKnown = tag === this.#agentCountersTag || tag === this.#udpCountersTag ||
+      tag === this.#agentLossesTag && this.#onLosses(at, bytes) || tag === this.#reconciliationTag && this.#onReconciliation(at, bytes);
+    this.counts[isKnown ? "agent_counters_received" : "records_ignored"]++;
+  }
+
+  /** False where the record is malformed. */
+  #onLosses(at: number, bytes: number): boolean {
+    const losses = readXdrStruct(SKYFALL_AGENT_LOSSES.fields, this.#view, at, bytes);
+    if (losses !== null) this.#stream?.arriveLosses(losses);
+    return losses !== null;
+  }
+
+  #onReconciliation(at: number, bytes: number): boolean {
+    const told = readXdrStruct(SKYFALL_RECONCILIATION.fields, this.#view, at, bytes);
+    if (told === null) return false;
+    const { active_opens_persistent_difference, passive_opens_persistent_difference, estab_resets_persistent_difference } = told;
+    this.#stream?.arriveReconciliation(
+      active_opens_persistent_difference + passive_opens_persistent_difference + estab_resets_persistent_difference,
+    );
+    return true;
   }
 
   onSampleEnd(tag: number): void {

@@ -6,6 +6,7 @@ import { log } from "../lib/log.ts";
 import { openProducer } from "../lib/topic/open.ts";
 import type { CollectorConfig } from "./config.ts";
 import { type PublishCounts, Publisher } from "./publish.ts";
+import { combine, NO_LOSSES } from "./streams.ts";
 import { type FromWorker, SHARED, SHARED_BYTES, type ToWorker, type WorkerReport } from "./worker_protocol.ts";
 
 /** What became of every datagram and every flow record; `balance` is 0 when nothing is unaccounted for. */
@@ -94,6 +95,8 @@ function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, ev
     socket_dropped_datagrams: sum((r) => r.socketDroppedDatagrams),
     agents_restarted: sum((r) => r.streams.restarted),
     agent_dropped_events: sum((r) => r.streams.agentDrops),
+    ...agentLosses(reports),
+    agent_unreconciled_connections: sum((r) => r.streams.agentUnreconciled),
     samples_ignored: sum((r) => r.counts.samples_ignored),
     mirror_samples_ignored: sum((r) => r.counts.mirror_samples_ignored),
     records_ignored: sum((r) => r.counts.records_ignored),
@@ -113,4 +116,10 @@ function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, ev
     events_unpublished: eventsUnpublished,
     balance: received - refused - givenUp - published.events_published - eventsUnpublished,
   };
+}
+
+/** What the agents lost, by place. */
+function agentLosses(reports: readonly WorkerReport[]): CollectorLedger {
+  const total = reports.reduce((sum, { streams }) => combine(sum, streams.agentLosses, (a, b) => a + b), NO_LOSSES);
+  return Object.fromEntries(Object.entries(total).map(([place, lost]) => [`agent_${place}`, lost]));
 }

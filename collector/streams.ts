@@ -1,5 +1,10 @@
 /** Accounts for every datagram of every agent: lost, duplicated, reordered, restarted (serial numbers: RFC 1982). */
 
+import type { SKYFALL_AGENT_LOSSES } from "../lib/sflow/skyfall.gen.ts";
+
+/** `skyfall_agent_losses`: what an agent lost, by place. */
+export type AgentLosses = Readonly<Record<keyof typeof SKYFALL_AGENT_LOSSES.fields, number>>;
+
 /** Datagrams behind the newest that can still be told apart from duplicates. */
 const WINDOW_DATAGRAMS = 1_024;
 const WINDOW_WORDS = WINDOW_DATAGRAMS / 32;
@@ -20,10 +25,14 @@ export interface StreamCounts {
   restarted: number;
   /** Too old to be told apart from a duplicate. */
   stale: number;
-  /** Flow records that the agents made and that did not arrive, by sample_pool. */
+  /** Flow records that the agents sent and that did not arrive: those missing by sample_pool that are in no agent's drops. */
   missingRecords: number;
   /** Events that the agents say they lost themselves. */
   agentDrops: number;
+  /** The same by place, as last told; all 0 where an agent does not tell. */
+  agentLosses: AgentLosses;
+  /** Connections that the kernels counted otherwise than the agents, persistently, as last told. */
+  agentUnreconciled: number;
 }
 
 /** One (agent address, sub-agent): the unit of sFlow's datagram sequence. */
@@ -38,6 +47,10 @@ export class Stream {
   #poolHighest = 0;
   #records = 0;
   #drops = 0;
+  #losses = NO_LOSSES;
+  /** What of the losses was before the first sample that came, as far as is known. */
+  #sendLostBefore = -1;
+  #unreconciled = 0;
   readonly #past: StreamCounts = emptyCounts();
 
   /** Takes in the sequence number of a datagram that arrived. */
@@ -79,6 +92,16 @@ export class Stream {
     this.#drops = Math.max(this.#drops, drops);
   }
 
+  /** Takes in what the agent lost since it started. */
+  arriveLosses(losses: AgentLosses): void {
+    if (this.#sendLostBefore < 0) this.#sendLostBefore = losses.send_lost_records;
+    this.#losses = combine(this.#losses, losses, Math.max); // an older record may come later
+  }
+
+  arriveReconciliation(unreconciled: number): void {
+    this.#unreconciled = unreconciled;
+  }
+
   addTo(total: StreamCounts): void {
     const span = this.#highest < 0 ? 0 : this.#highest - this.#first + 1;
     total.lost += this.#past.lost + span - this.#received;
@@ -88,10 +111,15 @@ export class Stream {
     total.stale += this.#past.stale;
     total.missingRecords += this.#past.missingRecords + this.#missingRecords();
     total.agentDrops += this.#past.agentDrops + this.#drops;
+    total.agentLosses = combine(total.agentLosses, combine(this.#past.agentLosses, this.#losses, add), add);
+    total.agentUnreconciled += this.#past.agentUnreconciled + this.#unreconciled;
   }
 
+  /** What the agent could not send is missing too, but told as a loss of its own. */
   #missingRecords(): number {
-    return this.#poolBase < 0 ? 0 : this.#poolHighest - this.#poolBase - this.#records;
+    if (this.#poolBase < 0) return 0;
+    const unsent = Math.max(0, this.#losses.send_lost_records - Math.max(0, this.#sendLostBefore));
+    return Math.max(0, this.#poolHighest - this.#poolBase - this.#records - unsent);
   }
 
   #begin(sequenceNumber: number, uptimeMs: number, arrival: Arrival): Arrival {
@@ -102,14 +130,17 @@ export class Stream {
     this.#uptimeMs = uptimeMs;
     this.#poolBase = -1;
     this.#poolHighest = this.#records = this.#drops = 0;
+    this.#losses = NO_LOSSES;
+    this.#sendLostBefore = -1;
+    this.#unreconciled = 0;
     return arrival;
   }
 
   #restart(sequenceNumber: number, uptimeMs: number): Arrival {
     const now = emptyCounts();
     this.addTo(now);
-    const { lost, missingRecords, agentDrops } = now;
-    Object.assign(this.#past, { lost, missingRecords, agentDrops });
+    const { lost, missingRecords, agentDrops, agentLosses, agentUnreconciled } = now;
+    Object.assign(this.#past, { lost, missingRecords, agentDrops, agentLosses, agentUnreconciled });
     this.#past.restarted++;
     return this.#begin(sequenceNumber, uptimeMs, "restart");
   }
@@ -160,8 +191,45 @@ export class StreamTable {
   }
 }
 
-function emptyCounts(): StreamCounts {
-  return { lost: 0, duplicated: 0, reordered: 0, restarted: 0, stale: 0, missingRecords: 0, agentDrops: 0 };
+export const NO_LOSSES: AgentLosses = {
+  ring_lost_events: 0,
+  map_full_sockets: 0,
+  missed_hook_runs: 0,
+  udp_lost_datagrams: 0,
+  udp_missed_calls: 0,
+  governor_dropped_flows: 0,
+  send_lost_records: 0,
+};
+
+export function emptyCounts(): StreamCounts {
+  return {
+    lost: 0,
+    duplicated: 0,
+    reordered: 0,
+    restarted: 0,
+    stale: 0,
+    missingRecords: 0,
+    agentDrops: 0,
+    agentLosses: NO_LOSSES,
+    agentUnreconciled: 0,
+  };
+}
+
+/** The losses of every place, two and two. */
+export function combine(a: AgentLosses, b: AgentLosses, by: (x: number, y: number) => number): AgentLosses {
+  return {
+    ring_lost_events: by(a.ring_lost_events, b.ring_lost_events),
+    map_full_sockets: by(a.map_full_sockets, b.map_full_sockets),
+    missed_hook_runs: by(a.missed_hook_runs, b.missed_hook_runs),
+    udp_lost_datagrams: by(a.udp_lost_datagrams, b.udp_lost_datagrams),
+    udp_missed_calls: by(a.udp_missed_calls, b.udp_missed_calls),
+    governor_dropped_flows: by(a.governor_dropped_flows, b.governor_dropped_flows),
+    send_lost_records: by(a.send_lost_records, b.send_lost_records),
+  };
+}
+
+function add(a: number, b: number): number {
+  return a + b;
 }
 
 /** Numbers may be negative: before a first one of 0 that was reordered across the wrap. */

@@ -1,10 +1,10 @@
 /** Sequence numbers: what is lost, doubled and reordered is told apart exactly. */
 
 import assert from "node:assert/strict";
-import { type Arrival, Stream, type StreamCounts } from "./streams.ts";
+import { type Arrival, emptyCounts, NO_LOSSES, Stream, type StreamCounts } from "./streams.ts";
 
 function countsOf(stream: Stream): StreamCounts {
-  const counts = { lost: 0, duplicated: 0, reordered: 0, restarted: 0, stale: 0, missingRecords: 0, agentDrops: 0 };
+  const counts = emptyCounts();
   stream.addTo(counts);
   return counts;
 }
@@ -77,4 +77,25 @@ Deno.test("Stream tells by sample_pool how many records a missing datagram held"
   assert.deepEqual([countsOf(stream).missingRecords, countsOf(stream).agentDrops], [4, 2]);
   stream.arriveSample(7, 4, 0); // and now they did
   assert.equal(countsOf(stream).missingRecords, 0);
+});
+
+Deno.test("Stream adds up: what arrived, what the agent lost and what the network lost is all that there was", () => {
+  const stream = new Stream();
+  const sendLost = (records: number) => stream.arriveLosses({ ...NO_LOSSES, ring_lost_events: 2, send_lost_records: records });
+  stream.arrive(9, 9_000);
+  stream.arriveSample(53, 3, 52); // 50 records could not be sent before this one came
+  sendLost(50);
+  stream.arriveSample(60, 2, 55); // 5 in between: 3 that could not be sent, 2 that the network lost
+  assert.equal(countsOf(stream).missingRecords, 5);
+  sendLost(53);
+  sendLost(50); // overtaken on the way
+  const { missingRecords, agentDrops, agentLosses } = countsOf(stream);
+  assert.deepEqual([missingRecords, agentDrops, agentLosses], [2, 55, { ...NO_LOSSES, ring_lost_events: 2, send_lost_records: 53 }]);
+  stream.arriveReconciliation(7);
+  stream.arrive(1, 10); // the agent restarts
+  stream.arriveReconciliation(1);
+  assert.equal(countsOf(stream).agentUnreconciled, 8);
+  stream.arriveLosses({ ...NO_LOSSES, send_lost_records: 1 });
+  assert.deepEqual(countsOf(stream).agentLosses.send_lost_records, 54);
+  assert.equal(countsOf(stream).missingRecords, 2);
 });

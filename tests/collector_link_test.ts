@@ -1,11 +1,27 @@
 /** The way from a running agent to its collector: changed, not there yet, gone, and found again. */
 
 import assert from "node:assert/strict";
+import { describeFile } from "../collector/describe_file.ts";
+import { pcapFile } from "../collector/testdata/pcap.ts";
+import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import { afterHiding } from "./command.ts";
 import { firstMissing, missingCommand, missingKernel, testWith } from "./require.ts";
-import { NO_METRICS, openCollector, parseLine, receivesSoon, talk, withAgent } from "./running_agent.ts";
+import { NO_METRICS, openCollector, parseLine, receiveSoon, receivesSoon, talk, withAgent } from "./running_agent.ts";
 
 const missing = await missingKernel();
+
+interface FlowSample {
+  readonly source_id?: string;
+  readonly sample_pool: number;
+  readonly drops: number;
+  readonly records: readonly { readonly record: string }[];
+}
+
+/** The first sample of flows. */
+function sampleOf(datagrams: readonly Uint8Array[]): FlowSample | undefined {
+  const lines = [...describeFile(pcapFile(datagrams), DEFAULT_ENTERPRISE)] as unknown as FlowSample[];
+  return lines.find(({ source_id, records }) => source_id === "3:1" && records.some(({ record }) => record === "skyfall_flow"));
+}
 
 testWith(missing, "on SIGHUP the agent takes in another collector, and refuses a file that is wrong", async () => {
   using first = openCollector(), second = openCollector();
@@ -28,9 +44,10 @@ testWith(missing, "on SIGHUP the agent takes in another collector, and refuses a
 
 testWith(
   missing,
-  "agent run observes without a collector's name, counts what it cannot send, and sends when the name appears",
+  "agent run observes without a collector's name, counts what it cannot send as dropped, and sends when the name appears",
   async () => {
     using collector = openCollector();
+    const datagrams: Uint8Array[] = [];
     const hosts = await Deno.makeTempFile();
     await Deno.chmod(hosts, 0o644);
     const name = "collector.skyfall.invalid";
@@ -41,13 +58,17 @@ testWith(
       await Deno.writeTextFile(hosts, `127.0.0.1 ${name}\n`);
       await agent.line("collector found");
       await talk();
-      assert.ok(await receivesSoon(collector));
+      while (sampleOf(datagrams) === undefined) datagrams.push(...await receiveSoon(collector));
     }, afterHiding(`mount --bind ${hosts} /etc/hosts`));
     const ledger = lines.at(-1)!["ledger"] as Readonly<Record<string, number>>;
     assert.ok(
       ledger["resolve_failures"]! >= 1 && ledger["send_lost_records"]! >= 2 && ledger["sent_datagrams"]! >= 1,
       JSON.stringify(ledger),
     );
+    const { sample_pool, drops, records } = sampleOf(datagrams)!;
+    const flows = records.filter(({ record }) => record === "skyfall_flow").length;
+    assert.deepEqual([sample_pool - flows, drops], Array(2).fill(ledger["dropped_events"]), "made and lost before the first that came");
+    assert.equal(ledger["dropped_events"], ledger["send_lost_records"]);
     assert.equal(lines.filter(({ message }) => message === "no collector").length, 1);
   },
 );

@@ -112,6 +112,8 @@ testWith(missing, "agent run serves every counter of its ledger to Prometheus, a
     assert.ok(values.has(`skyfall_agent_${name}_total`), name);
   }
   assert.ok(values.get("skyfall_agent_ended_connections_total")! >= 2, text);
+  const places = [...text.matchAll(/^skyfall_agent_lost_total\{place="(\w+)"\} \d+$/gm)].map(([, place]) => place);
+  assert.deepEqual(places, ["ring", "map_full", "missed_hook", "udp_map_full", "udp_missed_call", "governor", "send"]);
   for (const gauge of ["live_sockets", "governor_step", "cpu_percent", "kernel_percent"]) {
     assert.ok(values.has(`skyfall_agent_${gauge}`), gauge);
   }

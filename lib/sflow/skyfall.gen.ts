@@ -120,3 +120,52 @@ export const SKYFALL_AGENT_COUNTERS = {
     unattributed_connections: { type: "u64", offset: 56, size: 8 },
   },
 } as const;
+
+export const SKYFALL_AGENT_LOSSES = {
+  container: "counter_data",
+  enterprise: 32473,
+  format: 2,
+  fixedSize: 56,
+  fields: {
+    ring_lost_events: { type: "u64", offset: 0, size: 8 },
+    map_full_sockets: { type: "u64", offset: 8, size: 8 },
+    missed_hook_runs: { type: "u64", offset: 16, size: 8 },
+    udp_lost_datagrams: { type: "u64", offset: 24, size: 8 },
+    udp_missed_calls: { type: "u64", offset: 32, size: 8 },
+    governor_dropped_flows: { type: "u64", offset: 40, size: 8 },
+    send_lost_records: { type: "u64", offset: 48, size: 8 },
+  },
+} as const;
+
+export const SKYFALL_UDP_COUNTERS = {
+  container: "counter_data",
+  enterprise: 32473,
+  format: 3,
+  fixedSize: 32,
+  fields: {
+    udp_flows: { type: "u64", offset: 0, size: 8 },
+    udp_map_full_datagrams: { type: "u64", offset: 8, size: 8 },
+    udp_lost_bytes: { type: "u64", offset: 16, size: 8 },
+    udp_peer_unknown_datagrams: { type: "u64", offset: 24, size: 8 },
+  },
+} as const;
+
+export const SKYFALL_RECONCILIATION = {
+  container: "counter_data",
+  enterprise: 32473,
+  format: 4,
+  fixedSize: 88,
+  fields: {
+    network_namespaces: { type: "u64", offset: 0, size: 8 },
+    network_namespaces_left_out: { type: "u64", offset: 8, size: 8 },
+    active_opens: { type: "u64", offset: 16, size: 8 },
+    active_opens_difference: { type: "u64", offset: 24, size: 8 },
+    active_opens_persistent_difference: { type: "u64", offset: 32, size: 8 },
+    passive_opens: { type: "u64", offset: 40, size: 8 },
+    passive_opens_difference: { type: "u64", offset: 48, size: 8 },
+    passive_opens_persistent_difference: { type: "u64", offset: 56, size: 8 },
+    estab_resets: { type: "u64", offset: 64, size: 8 },
+    estab_resets_difference: { type: "u64", offset: 72, size: 8 },
+    estab_resets_persistent_difference: { type: "u64", offset: 80, size: 8 },
+  },
+} as const;

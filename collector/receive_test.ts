@@ -1,0 +1,52 @@
+/** What agents tell of themselves, beside flows: kept by place, and added up over agents. */
+
+import assert from "node:assert/strict";
+import { concat, datagram, FLOW, flowSample, HOST, PROCESS, skyfallRecord, tagged, type Values, words } from "./testdata/datagram.ts";
+import { testReceiver } from "./testdata/receiver.ts";
+
+function countersSample(records: Readonly<Record<string, Values>>): Uint8Array {
+  const encoded = Object.entries(records).map(([name, values]) => skyfallRecord(name, values));
+  return tagged(2, concat(words(1, 0x0300_0001, encoded.length), ...encoded));
+}
+
+Deno.test("FlowReceiver keeps each agent's losses by place and its differences, and takes unsent records for no loss on the way", () => {
+  const { receiver, receive } = testReceiver();
+  const records = [HOST, PROCESS, skyfallRecord("skyfall_flow", FLOW)];
+  const told = (sequence: number, losses: Values, agent = Uint8Array.of(10, 0, 0, 1)) =>
+    datagram([countersSample({
+      skyfall_agent_counters: { kernel_events: 9 },
+      skyfall_agent_losses: losses,
+      skyfall_udp_counters: { udp_flows: 3 },
+      skyfall_reconciliation: { active_opens_difference: 50, active_opens_persistent_difference: 4, estab_resets_persistent_difference: 1 },
+    })], { agent, sequence });
+  receive(
+    datagram([flowSample(records, { pool: 1 })], { sequence: 1 }),
+    told(2, { ring_lost_events: 7 }),
+    datagram([flowSample(records, { pool: 12, drops: 14 })], { sequence: 13 }), // 10 records missing
+    told(14, { ring_lost_events: 8, map_full_sockets: 1, send_lost_records: 6 }),
+    told(1, { governor_dropped_flows: 5 }, Uint8Array.of(10, 0, 0, 2)),
+  );
+  const { missingRecords, agentDrops, agentLosses, agentUnreconciled } = receiver.streams.counts();
+  assert.deepEqual([missingRecords, agentDrops, agentUnreconciled], [4, 14, 10]);
+  assert.deepEqual(agentLosses, {
+    ring_lost_events: 8,
+    map_full_sockets: 1,
+    missed_hook_runs: 0,
+    udp_lost_datagrams: 0,
+    udp_missed_calls: 0,
+    governor_dropped_flows: 5,
+    send_lost_records: 6,
+  });
+  assert.deepEqual([receiver.counts.agent_counters_received, receiver.counts.records_ignored], [12, 0]);
+});
+
+Deno.test("FlowReceiver ignores counter records that are cut or unknown, and takes in those beside them", () => {
+  const { receiver, receive } = testReceiver();
+  const cut = skyfallRecord("skyfall_agent_losses", { ring_lost_events: 7 }).slice(0, 20);
+  new DataView(cut.buffer).setUint32(4, cut.length - 8);
+  const good = skyfallRecord("skyfall_agent_losses", { ring_lost_events: 2 });
+  const unknown = tagged(32_473 * 4_096 + 99, words(1, 2));
+  receive(datagram([tagged(2, concat(words(1, 0x0300_0001, 3), cut, unknown, good))]));
+  assert.equal(receiver.streams.counts().agentLosses.ring_lost_events, 2);
+  assert.deepEqual([receiver.counts.agent_counters_received, receiver.counts.records_ignored], [1, 2]);
+});
