@@ -2,7 +2,7 @@
 
 import { LibcError, readKernelFile } from "../ffi/libc.ts";
 import { dropCapabilities, effectiveCapabilities, lowerPriority, renounceNewPrivileges } from "../ffi/libc_process.ts";
-import { confineAllThreads } from "../ffi/libc_seccomp.ts";
+import { confineAllThreads, disableDebuggerSignal } from "../ffi/libc_seccomp.ts";
 import { describeError, log } from "../lib/log.ts";
 
 /** Bits of capability.h; docs/reference/agent_rights.md says what each is for. */
@@ -25,6 +25,11 @@ export function neededCapabilities(release: string): Capability[] {
 /** Lowers the priority of every thread; where the host refuses, that is logged and the agent goes on. */
 export function standBack(nice: number): void {
   attempt("priority is not lowered", () => lowerPriority(nice));
+}
+
+/** Closes the door to the runtime's debugger; where the host refuses, that is logged. */
+export function refuseDebugger(): void {
+  attempt("SIGUSR1 would open the runtime's debugger", disableDebuggerSignal);
 }
 
 /** Gives up what only loading and attaching needed; where the host refuses, that is logged. */

@@ -5,7 +5,7 @@ import { type AgentConfig, type ConfigFile, resolveConfig } from "./config.ts";
 import { parseConfigFile } from "./config_file.ts";
 import { describeHost } from "./host.ts";
 import { chooseRung } from "./ladder.ts";
-import { dropRights, standBack } from "./manners.ts";
+import { dropRights, refuseDebugger, standBack } from "./manners.ts";
 import { MetricsServer } from "./metrics.ts";
 import { Observer } from "./observe.ts";
 
@@ -22,9 +22,7 @@ export async function run(path: string | null, flags: ConfigFile, forcedRung: st
   const stop = new AbortController();
   const abort = () => stop.abort();
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, abort);
-  // At once: until somebody listens, the runtime takes SIGUSR1 for a wish to debug it.
-  let askSelfTest = () => {};
-  Deno.addSignalListener("SIGUSR1", () => askSelfTest());
+  refuseDebugger();
   const config = readConfig(path, flags);
   standBack(config.nice);
   const { rung, verdicts, heard, ...choice } = chooseRung(forcedRung);
@@ -37,7 +35,7 @@ export async function run(path: string | null, flags: ConfigFile, forcedRung: st
   await using _metrics = new MetricsServer(config.metricsListen, observer.accounts);
   // Without a file there is nothing to reload, and the end of a terminal ends the agent.
   if (path !== null) Deno.addSignalListener("SIGHUP", () => reload(observer, path, flags, config));
-  askSelfTest = () => observer.askSelfTest();
+  Deno.addSignalListener("SIGUSR2", () => observer.askSelfTest());
   const ledger = await observer.run(stop.signal, heard, dropRights);
   log("info", "agent", "stopped", {
     ledger,

@@ -6,6 +6,8 @@ import { openSystemLibrary } from "./system_library.ts";
 const SYMBOLS = {
   // long syscall(long number, ...)
   syscall: { parameters: ["i64", "u64", "u64", "buffer"], result: "i64" },
+  // sighandler_t signal(int signum, sighandler_t handler)
+  signal: { parameters: ["i32", "usize"], result: "usize" },
 } as const;
 
 /** Numbers of one architecture (asm/unistd.h). */
@@ -14,6 +16,7 @@ interface Architecture {
   readonly seccomp: bigint;
   /** Refused but for network namespaces. */
   readonly setns: number;
+  readonly rt_sigaction: number;
   readonly refused: Readonly<Record<string, number>>;
 }
 
@@ -26,6 +29,7 @@ const ARCHITECTURES: Readonly<Record<typeof Deno.build.arch, Architecture>> = {
     audit: 0xc000_003e,
     seccomp: 317n,
     setns: 308,
+    rt_sigaction: 13,
     // deno-fmt-ignore
     refused: {
       execve: 59, execveat: 322, ptrace: 101, process_vm_readv: 310, process_vm_writev: 311, mount: 165, umount2: 166,
@@ -40,6 +44,7 @@ const ARCHITECTURES: Readonly<Record<typeof Deno.build.arch, Architecture>> = {
     audit: 0xc000_00b7,
     seccomp: 277n,
     setns: 268,
+    rt_sigaction: 134,
     // deno-fmt-ignore
     refused: {
       execve: 221, execveat: 281, ptrace: 117, process_vm_readv: 270, process_vm_writev: 271, mount: 40, umount2: 39,
@@ -54,14 +59,19 @@ const ARCHITECTURES: Readonly<Record<typeof Deno.build.arch, Architecture>> = {
 
 const SECCOMP_SET_MODE_FILTER = 1n, SECCOMP_FILTER_FLAG_TSYNC = 1n;
 const RET_ALLOW = 0x7fff_0000, RET_EPERM = 0x0005_0001;
+/** The call is not made, and its caller is told that it was. */
+const RET_DONE = 0x0005_0000;
 /** Classic BPF: load a word of `struct seccomp_data`, compare, return. */
 const LOAD = 0x20, JUMP_EQUAL = 0x15, JUMP_GREATER_EQUAL = 0x35, RETURN = 0x06;
-const DATA_NUMBER = 0, DATA_ARCHITECTURE = 4, DATA_ARGUMENT_1 = 24;
+const DATA_NUMBER = 0, DATA_ARCHITECTURE = 4, DATA_ARGUMENT_0 = 16, DATA_ARGUMENT_1 = 24;
 const CLONE_NEWNET = 0x4000_0000;
 /** Calls from here on are of x32, which is x86-64 under other numbers. */
 const X32_FIRST = 0x4000_0000;
 const INSTRUCTION_BYTES = 8;
 const SETNS_INSTRUCTIONS = 5;
+const SIGUSR1 = 10, SIG_IGN = 1n;
+
+type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, value: number];
 
 let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
 
@@ -75,23 +85,52 @@ export const REFUSED_CALLS: readonly string[] = Object.keys(ARCHITECTURES[Deno.b
  * @throws {LibcError} If the kernel has no such filters, or a thread has another one.
  */
 export function confineAllThreads(): void {
-  const filter = filterOf(ARCHITECTURES[Deno.build.arch]);
+  install(refusals(ARCHITECTURES[Deno.build.arch]));
+}
+
+/**
+ * From now on SIGUSR1 does nothing. Half a second after its start Deno (since 2.9.2) has it open its debugger on a TCP port of
+ * the host, where whoever connects runs code as this process; it cannot be told not to.
+ *
+ * @throws {LibcError} As `confineAllThreads()`.
+ */
+export function disableDebuggerSignal(): void {
+  const { audit, rt_sigaction } = ARCHITECTURES[Deno.build.arch];
+  if (libc().signal(SIGUSR1, SIG_IGN) === 0xffff_ffff_ffff_ffffn) throw new LibcError("ignore SIGUSR1", lastErrno());
+  install([
+    [LOAD, 0, 0, DATA_ARCHITECTURE],
+    [JUMP_EQUAL, 0, 5, audit],
+    [LOAD, 0, 0, DATA_NUMBER],
+    [JUMP_EQUAL, 0, 3, rt_sigaction],
+    [LOAD, 0, 0, DATA_ARGUMENT_0],
+    [JUMP_EQUAL, 0, 1, SIGUSR1],
+    [RETURN, 0, 0, RET_DONE],
+    [RETURN, 0, 0, RET_ALLOW],
+  ]);
+}
+
+function libc(): Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] {
+  library ??= openSystemLibrary("libc.so.6", SYMBOLS, "Skyfall needs a Linux with the GNU C library");
+  return library.symbols;
+}
+
+/** Puts a filter before the system calls of every thread. */
+function install(instructions: readonly Instruction[]): void {
+  const filter = encode(instructions);
   const program = new BigUint64Array([
-    BigInt(filter.length / INSTRUCTION_BYTES),
+    BigInt(instructions.length),
     Deno.UnsafePointer.value(Deno.UnsafePointer.of(filter)),
   ]); // struct sock_fprog
-  library ??= openSystemLibrary("libc.so.6", SYMBOLS, "Skyfall needs a Linux with the GNU C library");
   const { seccomp } = ARCHITECTURES[Deno.build.arch];
-  const result = Number(library.symbols.syscall(seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, program));
+  const result = Number(libc().syscall(seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, program));
   if (result < 0) throw new LibcError("refuse system calls", lastErrno());
   if (result > 0) throw new LibcError(`refuse system calls on thread ${result}, which has a filter of its own`, 0);
 }
 
-/** `struct sock_filter[]`. */
-function filterOf({ audit, setns, refused }: Architecture): Uint8Array<ArrayBuffer> {
+function refusals({ audit, setns, refused }: Architecture): Instruction[] {
   const numbers = Object.values(refused);
   const isRefused = (index: number) => numbers.length - index; // instructions from the comparison to the refusal
-  const instructions: readonly (readonly [code: number, ifTrue: number, ifFalse: number, value: number])[] = [
+  return [
     [LOAD, 0, 0, DATA_ARCHITECTURE],
     [JUMP_EQUAL, 1, 0, audit],
     [RETURN, 0, 0, RET_EPERM],
@@ -102,10 +141,14 @@ function filterOf({ audit, setns, refused }: Architecture): Uint8Array<ArrayBuff
     [JUMP_EQUAL, 0, 1, CLONE_NEWNET],
     [RETURN, 0, 0, RET_ALLOW],
     [RETURN, 0, 0, RET_EPERM],
-    ...numbers.map((number, index) => [JUMP_EQUAL, isRefused(index), 0, number] as const),
+    ...numbers.map((number, index) => [JUMP_EQUAL, isRefused(index), 0, number] satisfies Instruction),
     [RETURN, 0, 0, RET_ALLOW],
     [RETURN, 0, 0, RET_EPERM],
   ];
+}
+
+/** `struct sock_filter[]`. */
+function encode(instructions: readonly Instruction[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(instructions.length * INSTRUCTION_BYTES), view = new DataView(bytes.buffer);
   for (const [i, [code, ifTrue, ifFalse, value]] of instructions.entries()) {
     view.setUint16(i * INSTRUCTION_BYTES, code, true);

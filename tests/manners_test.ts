@@ -169,11 +169,11 @@ async function ownIds(pid: number): Promise<Readonly<Record<"prog" | "link" | "m
   return own;
 }
 
-testWith(missing, "agent run proves itself again on SIGUSR1, with its rights dropped, and loses nothing by it", async () => {
+testWith(missing, "agent run proves itself again on SIGUSR2, with its rights dropped, and loses nothing by it", async () => {
   using collector = openCollector();
   const lines = await withAgent(["--collector", `127.0.0.1:${collector.port}`, ...NO_METRICS], async (agent) => {
     await agent.line("rights dropped");
-    agent.kill("SIGUSR1");
+    agent.kill("SIGUSR2");
     assert.ok(parseLine(await agent.line("self-test passed"))["fields"] as number > 200);
   });
   const { ledger } = lines.at(-1)! as unknown as { readonly ledger: Readonly<Record<string, number>> };
@@ -181,4 +181,15 @@ testWith(missing, "agent run proves itself again on SIGUSR1, with its rights dro
   assert.deepEqual([self_tests, self_test_failures, ring_lost_events], [1, 0, 0]);
   // Three conversations of two ends, and two times twenty.
   assert.ok(opened_connections! >= 86 && ended_connections! >= 86 && flow_records! >= 86, JSON.stringify(ledger));
+});
+
+testWith(missing, "agent run does not open the runtime's debugger on SIGUSR1", async () => {
+  const graceMs = 1_500; // the runtime waits 500 ms after its start before it would
+  const lines = await withAgent(["--collector", "127.0.0.1:6343", ...NO_METRICS], async (agent) => {
+    await agent.line("observing");
+    await new Promise((resolve) => setTimeout(resolve, graceMs));
+    agent.kill("SIGUSR1");
+    await new Promise((resolve) => setTimeout(resolve, graceMs / 3));
+  });
+  assert.equal(lines.at(-1)!.message, "stopped"); // each line was a log line: the runtime said nothing of its own
 });
