@@ -21,6 +21,7 @@ import { ProcessTable } from "./processes.ts";
 import { SelfTests } from "./self_tests.ts";
 import { CollectorLink } from "./send.ts";
 import { UdpConversations } from "./udp_conversations.ts";
+import { untilAborted } from "./until_aborted.ts";
 
 /**
  * How often the ring buffer is read where no program asks for it, and at what distance at least where they do. In between
@@ -319,16 +320,4 @@ export class Observer implements Disposable {
 /** How long to wait so that about DRAIN_RECORDS come, if as many come as in the last while. */
 function nextWaitMs(records: number, elapsedMs: number): number {
   return Math.max(DRAIN_SPACING_MS, Math.min(DRAIN_INTERVAL_MS, elapsedMs * DRAIN_RECORDS / Math.max(1, records)));
-}
-
-function untilAborted(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-  });
 }

@@ -1,6 +1,7 @@
 /**
  * Whether the agent's memory grows: resident, and its kernel maps', over very many connections, processes and peers.
- * GROWTH_CONNECTIONS says how many connections (10 million without it); a fiftieth as many processes, a tenth as many peers.
+ * GROWTH_CONNECTIONS says how many connections (10 million without it); a tenth as many peers. Of processes and peers there
+ * are enough in any case for the agent's bounded tables to be full before the figures count.
  */
 
 import { RunningTask } from "../tests/command.ts";
@@ -11,6 +12,7 @@ import { outputOf, pause, residentBytes } from "./processes.ts";
 import { formatTable } from "./table.ts";
 
 const CONNECTIONS = Number(Deno.env.get("GROWTH_CONNECTIONS") ?? 10_000_000);
+const PROCESSES = 200_000, PEERS_MIN = 300_000;
 const PARTS = 10;
 /** Memory of the first parts is that of caches that fill up; from this part on it should stay. */
 const SETTLED_PART = 3;
@@ -25,8 +27,8 @@ interface Phase {
 
 const PHASES: readonly Phase[] = [
   { name: "connections", connections: CONNECTIONS, load: (n) => ["peers", String(n), "16"] },
-  { name: "processes", connections: CONNECTIONS / 50, load: (n) => ["processes", String(n)] },
-  { name: "peers", connections: CONNECTIONS / 10, load: (n) => ["peers", String(n), String(n)] },
+  { name: "processes", connections: PROCESSES, load: (n) => ["processes", String(n)] },
+  { name: "peers", connections: Math.max(PEERS_MIN, CONNECTIONS / 10), load: (n) => ["peers", String(n), String(n)] },
 ];
 
 /** Memory of the maps that a process holds: what proc(5) says of its files. */
