@@ -11,8 +11,6 @@ export function check({ explain, rung }: { readonly explain?: boolean | undefine
   const choice = chooseRung(rung ?? null);
   if (explain) { for (const verdict of choice.verdicts) console.log(explanation(verdict)); }
   console.log(`attached: rung ${choice.rung.name}, release hook ${choice.releaseHookMissing ?? "attached"}`);
-  const found = choice.openSockets === "iterators" ? "all, also those older than the agent" : "those that begin while the agent runs";
-  console.log(`reported while open: ${found}`);
   console.log(`udp: ${choice.udp}`);
   if (choice.hookCounts !== null) {
     console.log(`hooks: ${Object.entries(choice.hookCounts).map(([name, count]) => `${name} ${count}`).join(", ")}`);

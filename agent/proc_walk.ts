@@ -1,0 +1,72 @@
+/**
+ * Open sockets of kernels without type information: the programs of bpf/kprobe_proc.bpf.h see what the kernel shows this
+ * thread of them, while it reads /proc.
+ */
+
+import type { BpfObject, RingBuffer } from "../ffi/libbpf.ts";
+import { FileDescriptor, readKernelLink } from "../ffi/libc.ts";
+import { ProcessFolder, processIds } from "../ffi/libc_proc_folder.ts";
+import { readTcpEvent, type TcpEvent } from "./event.ts";
+
+/** SHOWN_BYTES of bpf/kprobe_proc.bpf.h. */
+const SHOWN_BYTES = 256 * 1024;
+/** The kernel gives a page of lines at most with each read. */
+const PAGE_BYTES = 4_096;
+const TABLES = ["tcp", "tcp6"];
+
+/** Walks what is open now, and who holds it; needs programs of its own attached. */
+export class ProcWalk implements Disposable {
+  readonly #object: BpfObject;
+  readonly #shown: RingBuffer;
+  /** Other network namespaces, by inode number, each with a process in it. */
+  readonly #namespaces = new Map<number, number>();
+  #walks = 0n;
+
+  constructor(object: BpfObject) {
+    this.#object = object;
+    this.#shown = object.ringBuffer("shown", SHOWN_BYTES);
+  }
+
+  /** As `KernelPrograms.walkOpen()`. */
+  *walkOpen(): Generator<TcpEvent> {
+    this.#begin();
+    for (const process of ["thread-self", ...this.#namespaces.values()]) {
+      for (const table of TABLES) yield* this.#walkTable(`/proc/${process}/net/${table}`);
+    }
+  }
+
+  *#walkTable(path: string): Generator<TcpEvent> {
+    using file = FileDescriptor.open(path);
+    if (file === null) return;
+    const lines = new Uint8Array(PAGE_BYTES);
+    for (let bytes = 1; bytes > 0;) {
+      bytes = file.read(lines);
+      const events: TcpEvent[] = [];
+      this.#shown.drain((view, offset) => events.push(readTcpEvent(view, offset)));
+      yield* events;
+    }
+  }
+
+  /** As `KernelPrograms.findOwners()`. */
+  findOwners(): void {
+    this.#begin();
+    this.#namespaces.clear();
+    const own = readKernelLink("/proc/thread-self/ns/net");
+    for (const pid of processIds()) {
+      using process = ProcessFolder.open(pid);
+      if (!process?.readStat()) continue;
+      process.followOpenFiles();
+      const inode = process.networkNamespace();
+      if (inode !== null && own !== `net:[${inode}]`) this.#namespaces.set(inode, pid);
+    }
+  }
+
+  /** Tells the programs which thread reads, and that a socket's holder may be another than at the walk before. */
+  #begin(): void {
+    this.#object.runOnce("skyfall_walk", ++this.#walks);
+  }
+
+  [Symbol.dispose](): void {
+    this.#shown[Symbol.dispose]();
+  }
+}
