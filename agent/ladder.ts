@@ -128,7 +128,9 @@ function tryRung(rung: Rung): Omit<Choice, "rung" | "verdicts"> {
     releaseHookMissing: kernel.releaseHookMissing,
     hookCounts: kernel.hookCounts(),
     udp: udpMissing ??
-      (udp?.amountsKnown ? "attached" : "attached, without amounts: the kernel has no tracepoint sock_send_length (since 6.3)"),
+      (udp?.amountsKnown
+        ? "attached"
+        : "attached, without amounts: the kernel has neither tracepoint sock_send_length nor ends of functions"),
   };
 }
 
