@@ -13,13 +13,12 @@ const SHOWN_BYTES = 256 * 1024;
 /** The kernel gives a page of lines at most with each read. */
 const PAGE_BYTES = 4_096;
 const TABLES = ["tcp", "tcp6"];
+const SELF = "thread-self";
 
 /** Walks what is open now, and who holds it; needs programs of its own attached. */
 export class ProcWalk implements Disposable {
   readonly #object: BpfObject;
   readonly #shown: RingBuffer;
-  /** Other network namespaces, by inode number, each with a process in it. */
-  readonly #namespaces = new Map<number, number>();
   #walks = 0n;
 
   constructor(object: BpfObject) {
@@ -27,10 +26,10 @@ export class ProcWalk implements Disposable {
     this.#shown = object.ringBuffer("shown", SHOWN_BYTES);
   }
 
-  /** As `KernelPrograms.walkOpen()`. */
+  /** As `KernelPrograms.walkOpen()`, in every network namespace that a process is in. */
   *walkOpen(): Generator<TcpEvent> {
     this.#begin();
-    for (const process of ["thread-self", ...this.#namespaces.values()]) {
+    for (const process of [SELF, ...otherNamespaces()]) {
       for (const table of TABLES) yield* this.#walkTable(`/proc/${process}/net/${table}`);
     }
   }
@@ -50,14 +49,9 @@ export class ProcWalk implements Disposable {
   /** As `KernelPrograms.findOwners()`. */
   findOwners(): void {
     this.#begin();
-    this.#namespaces.clear();
-    const own = readKernelLink("/proc/thread-self/ns/net");
     for (const pid of processIds()) {
       using process = ProcessFolder.open(pid);
-      if (!process?.readStat()) continue;
-      process.followOpenFiles();
-      const inode = process.networkNamespace();
-      if (inode !== null && own !== `net:[${inode}]`) this.#namespaces.set(inode, pid);
+      if (process?.readStat()) process.followOpenFiles();
     }
   }
 
@@ -69,4 +63,19 @@ export class ProcWalk implements Disposable {
   [Symbol.dispose](): void {
     this.#shown[Symbol.dispose]();
   }
+}
+
+/** A process in each network namespace but the agent's own, as far as the agent may look. */
+function otherNamespaces(): Iterable<number> {
+  const own = namespaceOf(SELF);
+  const others = new Map<string, number>();
+  for (const pid of processIds()) {
+    const namespace = namespaceOf(pid);
+    if (namespace !== null && namespace !== own) others.set(namespace, pid);
+  }
+  return others.values();
+}
+
+function namespaceOf(process: number | string): string | null {
+  return readKernelLink(`/proc/${process}/ns/net`);
 }

@@ -16,7 +16,7 @@ const SYMBOLS = {
 
 const DIRENTS_BYTES = 32_768, DIRENT_LENGTH = 16, DIRENT_NAME = 19;
 const O_RDONLY = 0, O_CLOEXEC = 0o2000000, O_DIRECTORY = 0o200000;
-const ENOENT = 2, ESRCH = 3, EACCES = 13;
+const EPERM = 1, ENOENT = 2, ESRCH = 3, EACCES = 13;
 const LINK_BYTES_MAX = 64, STAT_BYTES_MAX = 1_024;
 const encoder = new TextEncoder(), decoder = new TextDecoder();
 
@@ -63,12 +63,6 @@ export class ProcessFolder implements Disposable {
     return folder && new ProcessFolder(folder);
   }
 
-  /** Inode number of its network namespace; null where the process is gone, or not the agent's to look at. */
-  networkNamespace(): number | null {
-    const link = this.#readLink("ns/net");
-    return link === null ? null : Number(/^net:\[(\d+)\]$/.exec(link)![1]);
-  }
-
   /** Reads `stat`, for what the kernel does meanwhile; false where the process is gone. */
   readStat(): boolean {
     using file = this.#open("stat", O_RDONLY);
@@ -82,21 +76,17 @@ export class ProcessFolder implements Disposable {
   followOpenFiles(): void {
     using folder = this.#open("fd", O_RDONLY | O_DIRECTORY);
     if (folder === null) return;
-    for (const fd of numbersIn(folder)) this.#readLink(`fd/${fd}`);
+    const target = new Uint8Array(LINK_BYTES_MAX);
+    for (const fd of numbersIn(folder)) {
+      const bytes = libc().readlinkat(folder.fd, encoder.encode(`${fd}\0`), target, BigInt(target.length));
+      if (bytes < 0) throwUnlessGone("follow a link to an open file");
+    }
   }
 
   #open(name: string, flags: number): FileDescriptor | null {
     const fd = libc().openat(this.#folder.fd, encoder.encode(`${name}\0`), flags | O_CLOEXEC);
     if (fd >= 0) return new FileDescriptor(fd);
     throwUnlessGone(`open "${name}" of a process`);
-    return null;
-  }
-
-  #readLink(name: string): string | null {
-    const buffer = new Uint8Array(LINK_BYTES_MAX);
-    const bytes = Number(libc().readlinkat(this.#folder.fd, encoder.encode(`${name}\0`), buffer, BigInt(buffer.length)));
-    if (bytes >= 0) return decoder.decode(buffer.subarray(0, bytes));
-    throwUnlessGone(`read link "${name}" of a process`);
     return null;
   }
 
@@ -108,5 +98,5 @@ export class ProcessFolder implements Disposable {
 /** Processes end while they are looked at, and some are not ours to look at. */
 function throwUnlessGone(action: string): void {
   const errno = lastErrno();
-  if (errno !== ENOENT && errno !== ESRCH && errno !== EACCES) throw new LibcError(action, errno);
+  if (![EPERM, ENOENT, ESRCH, EACCES].includes(errno)) throw new LibcError(action, errno);
 }
