@@ -13,8 +13,6 @@ export function check({ explain, rung }: { readonly explain?: boolean | undefine
   using kernel = choice.kernel;
   if (explain) { for (const verdict of verdicts) console.log(explanation(verdict)); }
   console.log(`attached: rung ${taken.name}, release hook ${kernel.releaseHookMissing ?? "attached"}`);
-  const found = kernel.openSockets === "iterators" ? "all, also those older than the agent" : "those that begin while the agent runs";
-  console.log(`reported while open: ${found}`);
   console.log(`udp: ${udpOf(kernel)}`);
   const hooks = kernel.hookCounts();
   if (hooks !== null) console.log(`hooks: ${Object.entries(hooks).map(([name, count]) => `${name} ${count}`).join(", ")}`);
@@ -28,5 +26,7 @@ function explanation({ rung, reason }: Verdict): string {
 
 function udpOf({ udp, udpMissing }: KernelPrograms): string {
   if (udpMissing !== null) return udpMissing;
-  return udp?.amountsKnown ? "attached" : "attached, without amounts: the kernel has no tracepoint sock_send_length (since 6.3)";
+  return udp?.amountsKnown
+    ? "attached"
+    : "attached, without amounts: the kernel has neither tracepoint sock_send_length nor ends of functions";
 }

@@ -19,6 +19,7 @@ import {
 } from "./event.ts";
 import { checkEventLayouts } from "./layout.ts";
 import type { RunStatistics } from "./kernel_cost.ts";
+import { ProcWalk } from "./proc_walk.ts";
 import { attachUdp, type UdpPrograms } from "./udp_kernel.ts";
 import { walkRecords } from "./walk_records.ts";
 
@@ -31,8 +32,10 @@ export interface RungPrograms {
   readonly attach: readonly (readonly [program: string, kernelFunction: string | null])[];
   /** Program that sees the last close(2) through the control group of every process, or null where a hook of `attach` does. */
   readonly cgroupRelease: string | null;
-  /** How open sockets are found: iterators over all of them, or the programs' own map of those whose beginning they saw. */
-  readonly openSockets: "iterators" | "map";
+  /** How open sockets are found: by iterators over all of them, or by reading /proc. */
+  readonly openSockets: "iterators" | "proc";
+  /** Programs of the object that are left out. */
+  readonly without: readonly string[];
   /** Whether the object counts the calls of its hooks. */
   readonly countsHooks: boolean;
   /** Address of the kernel's `socket_file_ops`, or null where the programs do not ask for it. */
@@ -63,8 +66,6 @@ export interface EventHandlers {
 
 /** RING_BYTES of bpf/conversation.bpf.h. */
 const RING_BYTES = 8 * 1024 * 1024;
-/** SNAPSHOTS_BYTES of bpf/kprobe.bpf.c, and how many answers surely fit. */
-const SNAPSHOTS_BYTES = 256 * 1024, SNAPSHOTS_MAX = 1_024;
 
 /** Kernel programs that are attached until disposed of. */
 export class KernelPrograms implements Disposable {
@@ -73,7 +74,8 @@ export class KernelPrograms implements Disposable {
   readonly #ring: RingBuffer;
   /** Other network namespaces with TCP sockets, by inode number, each with a process in it. */
   readonly #namespaces = new Map<number, number>();
-  readonly #snapshots: RingBuffer | null;
+  /** Null where there are iterators. */
+  readonly #procWalk: ProcWalk | null;
   #sweptMisses: number | null = 0;
   /** Why sockets that a reset closed may stay without an owner; null where the release hook is attached. */
   readonly releaseHookMissing: string | null;
@@ -99,7 +101,7 @@ export class KernelPrograms implements Disposable {
     this.releaseHookMissing = programs.cgroupRelease === null ? null : this.#attachRelease(programs.cgroupRelease);
     if (programs.socketFileOperations !== null) this.#object.set("socket_file_operations", programs.socketFileOperations);
     this.#ring = stack.use(this.#object.ringBuffer("events", RING_BYTES));
-    this.#snapshots = programs.openSockets === "map" ? stack.use(this.#object.ringBuffer("snapshots", SNAPSHOTS_BYTES)) : null;
+    this.#procWalk = programs.openSockets === "proc" ? stack.use(new ProcWalk(this.#object)) : null;
     ({ udp: this.udp, missing: this.udpMissing } = attachUdp(this.#object, cgroupRoot()));
     stack.move();
   }
@@ -109,10 +111,6 @@ export class KernelPrograms implements Disposable {
     if (root === null) return "no control group hierarchy of version 2 is mounted";
     this.#object.attachCgroup(program, root);
     return null;
-  }
-
-  get openSockets(): RungPrograms["openSockets"] {
-    return this.#programs.openSockets;
   }
 
   /** Hands on everything that was reported since the last call; returns the number of records. */
@@ -149,10 +147,10 @@ export class KernelPrograms implements Disposable {
   /**
    * Hands on what each open TCP socket did since it was last handed on, where it did anything. Sockets that were open
    * before the programs were attached come once at first, listening ones included, with nothing done. Other network
-   * namespaces are walked as far as `findOwners()` knows them. Without iterators those alone whose beginning was seen.
+   * namespaces are walked as far as `findOwners()` knows them.
    */
   *walkOpen(): Generator<TcpEvent> {
-    if (this.#snapshots !== null) return yield* this.#walkMap(this.#snapshots);
+    if (this.#procWalk !== null) return yield* this.#procWalk.walkOpen();
     yield* this.#walkNamespace(null);
     for (const [inode, pid] of this.#namespaces) {
       using namespace = NetworkNamespace.of(pid, inode);
@@ -160,12 +158,11 @@ export class KernelPrograms implements Disposable {
     }
   }
 
-  /** The same for both ends of one conversation in the agent's network namespace; without iterators for all sockets. */
+  /** The same for both ends of one conversation in the agent's network namespace alone. */
   *walkConversation(localPort: number, remotePort: number): Generator<TcpEvent> {
-    if (this.#snapshots !== null) return yield* this.#walkMap(this.#snapshots);
     this.#object.set("walked_ports", BigInt(localPort) | BigInt(remotePort) << 32n);
     try {
-      yield* this.#walkNamespace(null);
+      yield* this.#procWalk?.walkOwnNamespace() ?? this.#walkNamespace(null);
     } finally {
       this.#object.set("walked_ports", 0n);
     }
@@ -180,7 +177,7 @@ export class KernelPrograms implements Disposable {
    * what `walkOpen()` hands on next has it. Of connections that have ended, `drain()` hands it on.
    */
   findOwners(): void {
-    if (this.#snapshots !== null) return;
+    if (this.#procWalk !== null) return this.#procWalk.findOwners();
     this.#namespaces.clear();
     for (const { view, at } of walkRecords(this.#object.iterate("skyfall_owners", null), SOCKET_ELSEWHERE.size)) {
       const { network_namespace, pid } = SOCKET_ELSEWHERE.fields;
@@ -233,32 +230,18 @@ export class KernelPrograms implements Disposable {
     return missed.includes(null) ? null : missed.reduce((sum: number, count) => sum + count!, 0);
   }
 
-  *#walkMap(snapshots: RingBuffer): Generator<TcpEvent> {
-    let events: TcpEvent[] = [], asked = 0;
-    const drain = () => snapshots.drain((view, offset) => events.push(readTcpEvent(view, offset)));
-    for (const key of this.#object.keys("sockets")) {
-      this.#object.runOnce("skyfall_snapshot", key);
-      if (++asked % SNAPSHOTS_MAX !== 0) continue;
-      drain();
-      yield* events;
-      events = [];
-    }
-    drain();
-    yield* events;
-  }
-
   [Symbol.dispose](): void {
     this.udp?.[Symbol.dispose]();
     this.#ring[Symbol.dispose]();
-    this.#snapshots?.[Symbol.dispose]();
+    this.#procWalk?.[Symbol.dispose]();
     this.#object[Symbol.dispose]();
   }
 }
 
 export { EVENT_KIND };
 
-function loadObject({ object, btf, openSockets }: RungPrograms): BpfObject {
-  if (btf === null) return BpfObject.load(object);
+function loadObject({ object, btf, without }: RungPrograms): BpfObject {
+  if (btf === null) return BpfObject.load(object, { without });
   using file = new MemoryFile(btf);
-  return BpfObject.load(object, { btfPath: file.path, without: openSockets === "map" ? ["skyfall_live", "skyfall_owners"] : [] });
+  return BpfObject.load(object, { btfPath: file.path, without });
 }

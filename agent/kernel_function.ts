@@ -24,6 +24,8 @@ function kernelSymbols(): ReadonlyMap<string, bigint> | null {
   if (symbols !== undefined) return symbols;
   const bytes = readKernelFile("/proc/kallsyms", SYMBOLS_BYTES_MAX);
   if (bytes === null || bytes.length === 0) return symbols = null;
-  const lines = new TextDecoder().decode(bytes).matchAll(/^([0-9a-f]+) [tTwWdDrR] (\w*(?:tcp|inet|udp|sock|datagram)\w*)$/gm);
+  const lines = new TextDecoder().decode(bytes).matchAll(
+    /^([0-9a-f]+) [tTwWdDrR] (\w*(?:tcp|inet|udp|sock|datagram)\w*|exit_signals|proc_tgid_stat)$/gm,
+  );
   return symbols = new Map(Array.from(lines, ([, address, name]) => [name!, BigInt(`0x${address}`)]));
 }

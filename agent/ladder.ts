@@ -45,28 +45,31 @@ export class NoRungError extends Error {
 export const RUNGS: readonly Rung[] = [
   {
     name: "kprobe",
-    missing: () => missingForKprobes() ?? missingBtf(),
+    missing: () => missingForKprobes([]) ?? missingBtf(),
     programs: () => ({
-      ...kprobePrograms(),
       object: readObject("kprobe"),
       btf: null,
+      attach: attachments([]),
+      without: ["skyfall_walk", ...PROC_PROGRAMS],
+      cgroupRelease: null,
       openSockets: "iterators",
+      countsHooks: true,
       socketFileOperations: socketFileOperations(),
     }),
   },
   {
     name: "kprobe-elf",
-    missing: () => missingForKprobes() ?? missingFamily(),
-    programs: () => ({ ...kprobePrograms(), object: readFamilyFile(findFamily()!, "bpf.o"), btf: null, openSockets: "map" }),
+    missing: () => missingForKprobes(PROC_FUNCTIONS) ?? missingFamily(),
+    programs: () => ({ ...programsWithoutTypes(), object: readFamilyFile(findFamily()!, "bpf.o"), btf: null, without: [] }),
   },
   {
     name: "kprobe-min-btf",
-    missing: () => missingForKprobes() ?? missingFamily(),
+    missing: () => missingForKprobes(PROC_FUNCTIONS) ?? missingFamily(),
     programs: () => ({
-      ...kprobePrograms(),
+      ...programsWithoutTypes(),
       object: readObject("kprobe"),
       btf: readFamilyFile(findFamily()!, "btf"),
-      openSockets: "map",
+      without: ["skyfall_live", "skyfall_owners"],
     }),
   },
   {
@@ -76,6 +79,7 @@ export const RUNGS: readonly Rung[] = [
       object: readObject("tp_btf"),
       btf: null,
       attach: [["skyfall_state", null], ["skyfall_exit", null]],
+      without: [],
       cgroupRelease: "skyfall_release",
       openSockets: "iterators",
       countsHooks: false,
@@ -140,6 +144,7 @@ const KPROBE_PROGRAMS = [
   "skyfall_listen",
   "skyfall_release",
   "skyfall_destroy",
+  "skyfall_exit",
 ];
 const KPROBE_FUNCTIONS = [
   "tcp_set_state",
@@ -150,28 +155,31 @@ const KPROBE_FUNCTIONS = [
   "inet_csk_listen_start",
   "inet_release",
   "tcp_v4_destroy_sock",
+  "exit_signals",
 ];
+/** The same of programs that see what the agent reads in /proc. */
+const PROC_PROGRAMS = ["skyfall_show_v4", "skyfall_show_v6", "skyfall_walked_process", "skyfall_walked_file"];
+const PROC_FUNCTIONS = ["tcp4_seq_show", "tcp6_seq_show", "proc_tgid_stat", "sockfs_dname"];
 
 /** In newer kernels connect(2) of UDP enters the inner function without passing the outer one. */
-function kprobePrograms(): Pick<RungPrograms, "attach" | "cgroupRelease" | "countsHooks" | "socketFileOperations"> {
-  return {
-    attach: [
-      ...KPROBE_PROGRAMS.map((program) => [program, null] as const),
-      ["skyfall_ip4_datagram", "__ip4_datagram_connect"],
-      ["skyfall_ip6_datagram", "__ip6_datagram_connect"],
-    ],
-    cgroupRelease: null,
-    countsHooks: true,
-    socketFileOperations: null,
-  };
+function attachments(more: readonly string[]): RungPrograms["attach"] {
+  return [
+    ...[...KPROBE_PROGRAMS, ...more].map((program) => [program, null] as const),
+    ["skyfall_ip4_datagram", "__ip4_datagram_connect"],
+    ["skyfall_ip6_datagram", "__ip6_datagram_connect"],
+  ];
 }
 
-function missingForKprobes(): string | null {
+function programsWithoutTypes(): Omit<RungPrograms, "object" | "btf" | "without"> {
+  return { attach: attachments(PROC_PROGRAMS), cgroupRelease: null, openSockets: "proc", countsHooks: true, socketFileOperations: null };
+}
+
+function missingForKprobes(more: readonly string[]): string | null {
   if (Deno.build.arch !== "x86_64") return `its programs are compiled for the registers of x86_64, not of ${Deno.build.arch}`;
   if (readKernelFile("/sys/bus/event_source/devices/kprobe/type", 16) === null) {
     return "/sys/bus/event_source/devices/kprobe is not there: the kernel was built without CONFIG_KPROBE_EVENTS";
   }
-  return missingFunctions(KPROBE_FUNCTIONS);
+  return missingFunctions([...KPROBE_FUNCTIONS, ...more]);
 }
 
 function missingBtf(): string | null {

@@ -3,7 +3,7 @@
 import { UDP_COUNTER, UDP_FLOW, UDP_KEY, UDP_SOCKET } from "../bpf/udp_flow.gen.ts";
 import { BpfObject, LibbpfError } from "../ffi/libbpf.ts";
 import { setInnerMap, takeEntries } from "../ffi/libbpf_maps.ts";
-import { readKernelFile } from "../ffi/libc.ts";
+import { kernelRelease } from "./kernel_family.ts";
 import { checkLayouts } from "./layout.ts";
 import {
   readUdpRecord,
@@ -46,7 +46,16 @@ export const UDP_PROGRAMS = {
     tracing: ["skyfall_udp_sent_1", "skyfall_udp_sent_2", "skyfall_udp_received_1", "skyfall_udp_received_2"],
     cgroup: PEERS,
   },
-  /** Older kernels: peers alone. */
+  /** Kernels without the tracepoints. */
+  countingFunctions: {
+    tracing: ["skyfall_udp_sent_v4", "skyfall_udp_sent_v6", "skyfall_udp_received_v4", "skyfall_udp_received_v6"],
+    cgroup: PEERS,
+  },
+  countingOldFunctions: {
+    tracing: ["skyfall_udp_sent_v4", "skyfall_udp_sent_v6", "skyfall_udp_received_old_v4", "skyfall_udp_received_old_v6"],
+    cgroup: PEERS,
+  },
+  /** Older kernels still: peers alone. */
   seeing: {
     tracing: [],
     cgroup: [
@@ -59,11 +68,14 @@ export const UDP_PROGRAMS = {
     ],
   },
 } as const satisfies Readonly<Record<string, ProgramSet>>;
-/** What libbpf says of a tracepoint that the kernel does not have. */
+type Mode = keyof typeof UDP_PROGRAMS;
+/** What libbpf says of a tracepoint or a function that the kernel does not have. */
 const ESRCH = 3;
-/** The first kernel, as 1,000 * major + minor, whose tracepoints may be preempted. */
+/** Kernels, as 1,000 * major + minor: the first whose tracepoints may be preempted. */
 const PREEMPTIBLE_SINCE = 6_019;
-const OBJECT = new URL("../bpf/udp.bpf.o", import.meta.url);
+/** The first that tells a program at the end of a function its socket's cookie, and whose functions of UDP are those of today. */
+const COOKIES_SINCE = 5_012, FUNCTIONS_SINCE = 5_019;
+const OBJECT = new URL("../bpf/udp.bpf.o", import.meta.url), FUNCTIONS_OBJECT = new URL("../bpf/udp_functions.bpf.o", import.meta.url);
 /** UDP_FLOWS_MAX of bpf/udp.bpf.h, and how full a map may be before it is taken early. */
 const FLOWS_MAX = 65_536, FLOWS_EARLY = FLOWS_MAX / 2;
 
@@ -93,7 +105,7 @@ export class UdpPrograms implements Disposable {
   readonly #object: BpfObject;
   readonly #flows: TwoGenerations;
   readonly #rest: TwoGenerations;
-  /** Without the tracepoints only peers are known. */
+  /** On old kernels only peers are known. */
   readonly amountsKnown: boolean;
   readonly #tracing: readonly string[];
   #takenFlows = 0;
@@ -106,13 +118,13 @@ export class UdpPrograms implements Disposable {
    * @throws {LibbpfError} If the kernel refuses.
    * @throws {TypeError} If the object's structures are laid out otherwise than this agent reads them.
    */
-  constructor(rung: BpfObject, cgroupRoot: string | null, mode: keyof typeof UDP_PROGRAMS) {
-    const elf = Deno.readFileSync(OBJECT);
+  constructor(rung: BpfObject, cgroupRoot: string | null, mode: Mode) {
+    const inFunctions = /Functions$/.test(mode);
+    const elf = Deno.readFileSync(inFunctions ? FUNCTIONS_OBJECT : OBJECT);
     checkLayouts(elf, { udp_key: UDP_KEY, udp_flow: UDP_FLOW, udp_socket: UDP_SOCKET });
     const wanted: ProgramSet = UDP_PROGRAMS[mode], names = [...wanted.tracing, ...wanted.cgroup];
-    const without = Object.values(UDP_PROGRAMS).flatMap(({ tracing, cgroup }) => [...tracing, ...cgroup]).filter((name) =>
-      !names.includes(name)
-    );
+    const ofObject = Object.entries(UDP_PROGRAMS).filter(([other]) => /Functions$/.test(other) === inFunctions);
+    const without = ofObject.flatMap(([, { tracing, cgroup }]) => [...tracing, ...cgroup]).filter((name) => !names.includes(name));
     this.amountsKnown = mode !== "seeing";
     using stack = new DisposableStack();
     const shared = new Map(SHARED_MAPS.map((name) => [name, rung.mapFd(name)]));
@@ -178,36 +190,31 @@ export class UdpPrograms implements Disposable {
   }
 }
 
-/** What is observed of UDP, and what of it this host cannot have: its kernel is too old, or refuses. */
-interface AttachedUdp {
-  readonly udp: UdpPrograms | null;
-  readonly missing: string | null;
-}
-
-/** The programs that count, or where the kernel has not the tracepoints for them (before 6.3) those that see peers. */
-export function attachUdp(rung: BpfObject, cgroupRoot: string | null): AttachedUdp {
+/** The programs, and what of UDP this host cannot have: its kernel is too old, or refuses. */
+export function attachUdp(
+  rung: BpfObject,
+  cgroupRoot: string | null,
+): { readonly udp: UdpPrograms | null; readonly missing: string | null } {
   const missing = cgroupRoot === null ? "no control group hierarchy of version 2 is mounted" : null;
-  const counting = tryUdp(rung, cgroupRoot, countingMode());
-  if (!(counting instanceof LibbpfError)) {
-    return { udp: counting, missing: missing && `peers of sockets that are not connected are unknown: ${missing}` };
+  let refusal = "";
+  for (const mode of possibleModes()) {
+    if (missing !== null && mode === "seeing") return { udp: null, missing };
+    try {
+      const udp = new UdpPrograms(rung, cgroupRoot, mode);
+      return { udp, missing: missing === null ? null : `peers of sockets that are not connected are unknown: ${missing}` };
+    } catch (error) {
+      if (!(error instanceof LibbpfError)) throw error;
+      if (refusal === "" || error.errno !== ESRCH) refusal = error.message;
+    }
   }
-  if (counting.errno !== ESRCH) return { udp: null, missing: counting.message };
-  if (missing !== null) return { udp: null, missing };
-  const seeing = tryUdp(rung, cgroupRoot, "seeing");
-  return seeing instanceof LibbpfError ? { udp: null, missing: seeing.message } : { udp: seeing, missing: null };
+  return { udp: null, missing: refusal };
 }
 
-function tryUdp(rung: BpfObject, cgroupRoot: string | null, mode: keyof typeof UDP_PROGRAMS): UdpPrograms | LibbpfError {
-  try {
-    return new UdpPrograms(rung, cgroupRoot, mode);
-  } catch (error) {
-    if (!(error instanceof LibbpfError)) throw error;
-    return error;
-  }
-}
-
-function countingMode(): "counting" | "countingTwice" {
-  const release = new TextDecoder().decode(readKernelFile("/proc/sys/kernel/osrelease", 64) ?? new Uint8Array(0));
-  const [, major, minor] = /^(\d+)\.(\d+)/.exec(release) ?? [];
-  return Number(major) * 1_000 + Number(minor) < PREEMPTIBLE_SINCE ? "counting" : "countingTwice";
+/** Preferred first. */
+function possibleModes(): readonly Mode[] {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(kernelRelease()) ?? [];
+  const version = Number(major) * 1_000 + Number(minor);
+  const tracepoints = version < PREEMPTIBLE_SINCE ? "counting" : "countingTwice";
+  if (version < COOKIES_SINCE) return [tracepoints, "seeing"];
+  return [tracepoints, version < FUNCTIONS_SINCE ? "countingOldFunctions" : "countingFunctions", "seeing"];
 }

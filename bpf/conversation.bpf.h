@@ -129,7 +129,7 @@ static __noinline int fill_process_event(struct process_event *event)
 	struct task_struct *task = current_task();
 	struct task_struct *leader = KERNEL_READ_SELDOM(task, group_leader);
 	struct mm_struct *mm = KERNEL_READ_SELDOM(task, mm);
-	unsigned long start, bytes;
+	unsigned long start, end, bytes;
 
 	if (!event)
 		return 0;
@@ -149,7 +149,8 @@ static __noinline int fill_process_event(struct process_event *event)
 		return 0;
 	fill_executable_name(event, mm);
 	start = KERNEL_READ_SELDOM(mm, arg_start);
-	bytes = KERNEL_READ_SELDOM(mm, arg_end) - start;
+	end = KERNEL_READ_SELDOM(mm, arg_end);
+	bytes = end > start ? end - start : 0; /* it is not set yet in the middle of an exec: what follows is the environment */
 	if (bytes > COMMAND_LINE_BYTES)
 		bytes = COMMAND_LINE_BYTES;
 	if (bytes > 0 && bpf_probe_read_user(event->command_line, bytes, (const void *)start) == 0)

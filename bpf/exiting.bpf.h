@@ -24,24 +24,21 @@ struct {
 	__type(value, struct process_event);
 } exiting_scratch SEC(".maps");
 
-#ifndef SKYFALL_EXITS_UNSEEN
-/*
- * The last thread of a process exits. Tracepoint sched_process_exit comes before the memory is dropped since Linux 6.16;
- * before, there is nothing to note, and the agent has /proc alone.
- */
-static __always_inline int on_process_exit(void)
+/* The current process exits, and its memory is there still. */
+static __always_inline int note_exiting(void)
 {
-	struct task_struct *task = current_task();
-	struct signal_struct *signal = KERNEL_READ(task, signal);
-	struct process_event *scratch;
+	struct process_event *scratch, *note;
 	struct process_key key;
 	__u32 zero = 0;
 
-	if (KERNEL_READ(signal, live.counter) != 0 || !KERNEL_READ(task, mm))
+	if (!KERNEL_READ(current_task(), mm))
 		return 0;
 	key = current_process();
 	if (bpf_map_lookup_elem(&described, &key))
 		return 0;
+	note = bpf_map_lookup_elem(&exiting, &key.pid);
+	if (note && note->process_start_ns == key.start_ns && note->exec_id == key.exec_id)
+		return 0; /* by another of its threads */
 	scratch = bpf_map_lookup_elem(&exiting_scratch, &zero);
 	if (!scratch)
 		return 0;
@@ -49,7 +46,6 @@ static __always_inline int on_process_exit(void)
 	bpf_map_update_elem(&exiting, &key.pid, scratch, BPF_ANY);
 	return 0;
 }
-#endif
 
 /* Tells of the current process by its note; false where there is none. */
 static __always_inline bool describe_exiting(const struct process_key *key)

@@ -33,6 +33,7 @@
 #define TCP_LISTEN 10
 #define TCP_NEW_SYN_RECV 12
 #define PF_WQ_WORKER 0x20
+#define SIGNAL_GROUP_EXIT 0x4
 #define TCP_CHRONO_BUSY 1
 #define TCP_CHRONO_RWND_LIMITED 2
 #define TCP_CHRONO_SNDBUF_LIMITED 3
@@ -135,12 +136,22 @@ struct socket {
 	struct sock *sk;
 };
 
+struct inode {
+	unsigned long i_ino;
+};
+
+struct socket_alloc {
+	struct socket socket;
+	struct inode vfs_inode;
+};
+
 struct qstr {
 	const unsigned char *name;
 };
 
 struct dentry {
 	struct qstr d_name;
+	struct inode *d_inode;
 };
 
 struct path {
@@ -194,6 +205,7 @@ typedef struct {
 
 struct signal_struct {
 	atomic_t live;
+	unsigned int flags;
 };
 
 struct task_struct {

@@ -5,21 +5,12 @@
 #include "open_socket.bpf.h"
 #include "kprobe_hook.h"
 
-/* Bounds. */
-#define SNAPSHOTS_BYTES (256 * 1024)
-
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, HOOK_MAX);
 	__type(key, __u32);
 	__type(value, __u64);
 } hooks SEC(".maps");
-
-/* Answers of skyfall_snapshot; the agent reads them before it asks for more than fit. */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, SNAPSHOTS_BYTES);
-} snapshots SEC(".maps");
 
 /* Not inlined: its parameter brings the enumeration into the object's BTF. */
 static __noinline int count_hook(enum kprobe_hook hook)
@@ -191,6 +182,18 @@ int BPF_KPROBE(skyfall_destroy, struct sock *sk)
 	return 0;
 }
 
+/*
+ * A thread exits, with the memory of its process still there. No function that every kernel has comes after the thread is
+ * counted out: the last to exit is told by the count, or by the process's end as a whole, which is that of all its threads.
+ */
+SEC("kprobe/exit_signals")
+int skyfall_exit(void *ctx)
+{
+	struct signal_struct *signal = KERNEL_READ(current_task(), signal);
+
+	return KERNEL_READ(signal, live.counter) == 1 || KERNEL_READ(signal, flags) & SIGNAL_GROUP_EXIT ? note_exiting() : 0;
+}
+
 /* Attached nowhere: the agent runs it for sockets of the map, the first argument being the key. */
 SEC("raw_tp")
 int skyfall_sweep(struct bpf_raw_tracepoint_args *ctx)
@@ -202,47 +205,7 @@ int skyfall_sweep(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/*
- * Where there are no iterators the agent runs this as well, for every socket of the map. What it reads of a socket that ends
- * or is destroyed meanwhile is thrown away.
- */
-SEC("raw_tp")
-int skyfall_snapshot(struct bpf_raw_tracepoint_args *ctx)
-{
-	struct sock *sk = (struct sock *)(unsigned long)ctx->args[0];
-	struct kept_socket *kept = kept_of(sk);
-	struct socket_totals totals;
-	struct tcp_event *event;
-	__u64 id;
-	__u8 state;
-
-	if (!kept)
-		return 0;
-	id = kept->id;
-	state = KERNEL_READ(sk, __sk_common.skc_state);
-	if (state == TCP_CLOSE || state == TCP_SYN_SENT || state == TCP_LISTEN)
-		return 0;
-	read_totals(&totals, tcp_sock_of(sk));
-	if (!is_news(&kept->followed, &totals))
-		return 0;
-	event = bpf_ringbuf_reserve(&snapshots, sizeof(*event), 0);
-	if (!event)
-		return 0;
-	if (kept->followed.first_fin == FIRST_FIN_NONE)
-		take_quality(&kept->followed, tcp_sock_of(sk));
-	event->socket_cookie = id;
-	fill_tcp_event(event, tcp_sock_of(sk), &kept->followed, EVENT_SOCKET_LIVE, state);
-	fill_amounts(event, &totals, &kept->followed.reported);
-	kept = kept_of(sk);
-	if (!kept || kept->id != id || kept->followed.ended) {
-		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
-		return 0;
-	}
-	mark_reported(&kept->followed, event, &totals);
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
-	return 0;
-}
-
+#include "kprobe_proc.bpf.h"
 #ifndef SKYFALL_KERNEL_TYPES
 #include "kprobe_iterators.bpf.h"
 #endif

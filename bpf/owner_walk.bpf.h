@@ -3,6 +3,8 @@
 #ifndef SKYFALL_OWNER_WALK_BPF_H
 #define SKYFALL_OWNER_WALK_BPF_H
 
+#include "walked_process.bpf.h"
+
 /* Not inlined: its parameter brings the structure into the object's BTF. */
 static __noinline int fill_elsewhere(struct socket_elsewhere *elsewhere, struct task_struct *task, __u32 network_namespace)
 {
@@ -28,25 +30,12 @@ static __always_inline void tell_elsewhere(struct seq_file *seq, struct task_str
 /* Makes the task's process the owner, if the socket has none yet, or one from an earlier walk. */
 static __always_inline void own_by_walk(struct followed_socket *followed, struct sock *sk, struct task_struct *task, __u32 walk)
 {
-	struct task_struct *leader = KERNEL_READ(task, group_leader);
-	const struct cred *cred = KERNEL_READ(task, cred);
-	struct css_set *set = KERNEL_READ(task, cgroups);
-	struct cgroup *group = KERNEL_READ(set, dfl_cgrp);
-	struct kernfs_node *node = KERNEL_READ(group, kn);
-	bool owner_is_late = followed->ended && followed->pid == 0;
+	struct walked_process process;
 
-	if (followed->pid != 0 && (followed->attribution != ATTRIBUTION_TASK_FILE || followed->owner_walk == walk))
+	if (!may_own_by_walk(followed, walk))
 		return;
-	followed->owner_walk = walk;
-	followed->process_start_ns = KERNEL_READ(leader, start_time);
-	followed->exec_id = (__u32)KERNEL_READ(task, self_exec_id);
-	followed->user_id = KERNEL_READ(cred, uid.val);
-	followed->cgroup_id = KERNEL_READ(node, id);
-	followed->attribution = ATTRIBUTION_TASK_FILE;
-	followed->pid = KERNEL_READ(task, tgid);
-	no_longer_unowned(followed);
-	if (owner_is_late)
-		report_owner(followed, socket_id(sk));
+	read_walked_process(&process, task);
+	own_by_walked_process(followed, sk, &process, walk);
 }
 
 #endif

@@ -13,9 +13,6 @@
 #include "tcp_event.h"
 #include "followed_socket.bpf.h"
 
-/* No function that every kernel has is entered between the last thread's exit and the loss of its memory. */
-#define SKYFALL_EXITS_UNSEEN
-
 #ifdef SKYFALL_KERNEL_TYPES
 #define KERNEL_READ(pointer, field)                                                                  \
 	({                                                                                           \

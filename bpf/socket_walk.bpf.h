@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Which open sockets a walk tells of, on rungs with iterators. */
+/* Which open sockets a walk tells of. */
 #ifndef SKYFALL_SOCKET_WALK_BPF_H
 #define SKYFALL_SOCKET_WALK_BPF_H
 

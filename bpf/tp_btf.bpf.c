@@ -25,10 +25,16 @@ int skyfall_release(struct bpf_sock *sk)
 	return 1;
 }
 
+/*
+ * The last thread of a process exits. This comes before the memory is dropped since Linux 6.16; before, there is nothing to
+ * note, and the agent has /proc alone.
+ */
 SEC("tp_btf/sched_process_exit")
 int skyfall_exit(void *ctx)
 {
-	return on_process_exit();
+	struct signal_struct *signal = KERNEL_READ(current_task(), signal);
+
+	return KERNEL_READ(signal, live.counter) == 0 ? note_exiting() : 0;
 }
 
 /* Tells what each open socket did since it was last told; with the socket's lock held. */

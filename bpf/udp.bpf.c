@@ -4,11 +4,54 @@
 #include "conversation.bpf.h"
 #include "udp.bpf.h"
 
-/* The tracepoints (since 6.3) fire for every protocol: what is not UDP leaves at once. */
+/* The tracepoints (since 6.3) fire for every protocol, the functions for UDP-Lite as well: what is not UDP leaves at once. */
 static __always_inline bool is_udp(const struct sock *sk)
 {
 	return sk->sk_protocol == IPPROTO_UDP && sk->sk_type == SOCK_DGRAM;
 }
+
+#ifdef SKYFALL_UDP_FUNCTIONS
+
+/* That of IPv6 hands a datagram for a mapped address on to that of IPv4: such a socket is counted where it came from. */
+SEC("fexit/udp_sendmsg")
+int BPF_PROG(skyfall_udp_sent_v4, struct sock *sk, void *message, __u64 bytes, int result)
+{
+	return is_udp(sk) && sk->__sk_common.skc_family == AF_INET ? on_udp_call(sk, result, 0, true) : 0;
+}
+
+SEC("fexit/udpv6_sendmsg")
+int BPF_PROG(skyfall_udp_sent_v6, struct sock *sk, void *message, __u64 bytes, int result)
+{
+	return is_udp(sk) ? on_udp_call(sk, result, 0, true) : 0;
+}
+
+SEC("fexit/udp_recvmsg")
+int BPF_PROG(skyfall_udp_received_v4, struct sock *sk, void *message, __u64 bytes, int flags, int *address_bytes, int result)
+{
+	return is_udp(sk) ? on_udp_call(sk, result, flags, false) : 0;
+}
+
+SEC("fexit/udpv6_recvmsg")
+int BPF_PROG(skyfall_udp_received_v6, struct sock *sk, void *message, __u64 bytes, int flags, int *address_bytes, int result)
+{
+	return is_udp(sk) ? on_udp_call(sk, result, flags, false) : 0;
+}
+
+/* Up to Linux 5.18 in place of these two, with one parameter more (commit ec095263a965). */
+
+SEC("fexit/udp_recvmsg")
+int BPF_PROG(skyfall_udp_received_old_v4, struct sock *sk, void *message, __u64 bytes, int no_wait, int flags, int *address_bytes, int result)
+{
+	return is_udp(sk) ? on_udp_call(sk, result, flags, false) : 0;
+}
+
+SEC("fexit/udpv6_recvmsg")
+int BPF_PROG(skyfall_udp_received_old_v6, struct sock *sk, void *message, __u64 bytes, int no_wait, int flags, int *address_bytes, int result)
+{
+	return is_udp(sk) ? on_udp_call(sk, result, flags, false) : 0;
+}
+
+#else
 
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(skyfall_udp_sent, struct sock *sk, int result, int flags)
@@ -47,6 +90,8 @@ int BPF_PROG(skyfall_udp_received_2, struct sock *sk, int result, int flags)
 {
 	return is_udp(sk) ? on_udp_call_second(sk, result, flags, false) : 0;
 }
+
+#endif
 
 SEC("cgroup/sendmsg4")
 int skyfall_udp_to_ipv4(struct bpf_sock_addr *ctx)
@@ -105,7 +150,9 @@ int skyfall_udp_from_ipv6(struct bpf_sock_addr *ctx)
 	return 1;
 }
 
-/* Kernels without the tracepoints: who speaks to whom, without amounts, in place of the four programs above. */
+#ifndef SKYFALL_UDP_FUNCTIONS
+
+/* Kernels with neither the tracepoints nor the functions: who speaks to whom, without amounts, in place of the four programs above. */
 
 SEC("cgroup/connect4")
 int skyfall_udp_seen_connect4(struct bpf_sock_addr *ctx)
@@ -142,6 +189,8 @@ int skyfall_udp_seen_from_ipv6(struct bpf_sock_addr *ctx)
 {
 	return is_connected(ctx) ? 1 : on_udp_seen_ipv6(ctx, 0);
 }
+
+#endif
 
 /* Not inlined: its parameter brings the structure into the object's BTF. */
 static __noinline int fill_udp_socket(struct udp_socket *socket, const struct udp_sock *up)

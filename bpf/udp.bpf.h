@@ -84,8 +84,14 @@ struct {
 	__type(value, __u64);
 } udp_counters SEC(".maps");
 
+/* A field of the structure that begins with a socket's. */
+#ifdef SKYFALL_UDP_FUNCTIONS
+#define READ_AS(type, sk, field) BPF_CORE_READ((const type *)(sk), field)
+#else
 /* Since 6.2, so wherever the tracepoints of 6.3 are; the verifier makes plain loads of it. */
 extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
+#define READ_AS(type, sk, field) (((const type *)bpf_rdonly_cast(sk, bpf_core_type_id_kernel(type)))->field)
+#endif
 
 /* Not inlined: its parameter brings the enumeration into the object's BTF. */
 static __noinline int count_udp(enum udp_counter counter, __u64 amount)
@@ -138,7 +144,6 @@ static __always_inline __u32 current_owner_pid(void)
 /* Where a new flow begins: not inlined, so that its parameter brings the flags into the object's BTF. */
 static __noinline int fill_udp_flow(struct udp_flow *flow, const struct sock *sk, enum udp_flag flags)
 {
-	const struct inet_sock *inet = bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct inet_sock));
 	const struct sock_common *common;
 	__u8 remote[16];
 	__u8 locks;
@@ -151,7 +156,7 @@ static __noinline int fill_udp_flow(struct udp_flow *flow, const struct sock *sk
 	flow->flags |= locks & (SOCK_BINDPORT_LOCK | SOCK_BINDADDR_LOCK) ? UDP_FLAG_BOUND : 0;
 	flow->network_namespace = network_namespace_of(common);
 	fill_addresses(flow->local_address, remote, common);
-	flow->local_port = bpf_ntohs(inet->inet_sport);
+	flow->local_port = bpf_ntohs(READ_AS(struct inet_sock, sk, inet_sport));
 	flow->first_ktime_ns = bpf_ktime_get_ns();
 	flow->first_ticks = bpf_jiffies64();
 	return 0;
@@ -235,10 +240,9 @@ static __always_inline bool fill_udp_peer(struct udp_key *key, const struct sock
 /* Datagrams that a call sent: none while corked, several where the socket cuts what it is given. */
 static __always_inline __u64 datagrams_sent(const struct sock *sk, __u64 bytes)
 {
-	const struct udp_sock *up = bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct udp_sock));
-	__u32 segment = up->gso_size;
+	__u32 segment = READ_AS(struct udp_sock, sk, gso_size);
 
-	if (up->pending)
+	if (READ_AS(struct udp_sock, sk, pending))
 		return 0;
 	return segment != 0 && bytes > segment ? (bytes + segment - 1) / segment : 1;
 }

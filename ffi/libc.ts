@@ -33,7 +33,8 @@ const O_RDONLY = 0, O_CLOEXEC = 0o2000000, O_DIRECTORY = 0o200000;
 const CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_BOOTTIME = 7, CLOCK_MONOTONIC_COARSE = 6;
 const AF_INET = 2, AF_INET6 = 10, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0o2000000, MSG_DONTWAIT = 0x40;
 const SOL_SOCKET = 1, SO_COOKIE = 57;
-const ENOENT = 2, ESRCH = 3, EACCES = 13, ENOTDIR = 20;
+/** EPERM: others' processes, where /proc is mounted with hidepid=1. */
+const EPERM = 1, ENOENT = 2, ESRCH = 3, EACCES = 13, ENOTDIR = 20;
 
 let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
 
@@ -129,7 +130,7 @@ export function readKernelLink(path: string): string | null {
 
 function nullIfAbsent(action: string): null {
   const errno = lastErrno();
-  if (errno === ENOENT || errno === ESRCH || errno === EACCES || errno === ENOTDIR) return null;
+  if ([EPERM, ENOENT, ESRCH, EACCES, ENOTDIR].includes(errno)) return null;
   throw new LibcError(action, errno);
 }
 

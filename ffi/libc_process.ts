@@ -1,6 +1,7 @@
 /** What this process costs, and how far it stands back: getrusage(2), setpriority(2), ioprio_set(2), capset(2), prctl(2). */
 
 import { FileDescriptor, lastErrno, LibcError } from "./libc.ts";
+import { numbersIn } from "./libc_proc_folder.ts";
 import { openSystemLibrary } from "./system_library.ts";
 
 const SYMBOLS = {
@@ -16,8 +17,6 @@ const SYMBOLS = {
   capset: { parameters: ["buffer", "buffer"], result: "i32" },
   // int prctl(int option, ...)
   prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
-  // ssize_t getdents64(int fd, void *dirp, size_t count)
-  getdents64: { parameters: ["i32", "buffer", "usize"], result: "isize" },
 } as const;
 
 const RUSAGE_SELF = 0, RUSAGE_BYTES = 144;
@@ -27,7 +26,6 @@ const IOPRIO_WHO_PROCESS = 1n, IOPRIO_IDLE = 3n << 13n;
 const CAPABILITY_VERSION_3 = 0x2008_0522;
 const PR_CAPBSET_READ = 23, PR_CAPBSET_DROP = 24, PR_SET_NO_NEW_PRIVS = 38;
 const EPERM = 1, ESRCH = 3, EACCES = 13;
-const DIRENTS_BYTES = 32_768, DIRENT_LENGTH = 16, DIRENT_NAME = 19;
 
 let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
 
@@ -46,17 +44,7 @@ export function processCpuNs(): number {
 /** Ids of this process's threads, as they are at this moment. */
 export function threadIds(): number[] {
   using folder = FileDescriptor.openDirectory("/proc/self/task");
-  const buffer = new Uint8Array(DIRENTS_BYTES), view = new DataView(buffer.buffer);
-  const ids: number[] = [];
-  for (;;) {
-    const bytes = must("list the threads", Number(libc().getdents64(folder.fd, buffer, BigInt(buffer.length))));
-    if (bytes === 0) return ids;
-    for (let at = 0; at < bytes; at += view.getUint16(at + DIRENT_LENGTH, true)) {
-      const start = at + DIRENT_NAME;
-      const name = new TextDecoder().decode(buffer.subarray(start, buffer.indexOf(0, start)));
-      if (/^\d+$/.test(name)) ids.push(Number(name));
-    }
-  }
+  return numbersIn(folder);
 }
 
 /**

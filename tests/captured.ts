@@ -7,6 +7,10 @@ import { type Ended, type Prefix, RunningTask } from "./command.ts";
 
 const LOOPBACK = "127.0.0.1:0";
 
+/** In virtual machines: the only rung that the agent may take. */
+const rung = Deno.env.get("AGENT_RUNG");
+const RUNG = rung === undefined ? [] : ["--rung", rung];
+
 /** Runs the traffic under an agent, and returns every datagram that the agent sent until it had stopped. */
 export async function captureAgent(
   traffic: () => Promise<unknown>,
@@ -14,7 +18,7 @@ export async function captureAgent(
   prefix: Prefix = [],
 ): Promise<Uint8Array<ArrayBuffer>[]> {
   using socket = new UdpReceiver(parseHostPort(LOOPBACK).address, 0, true, LOOPBACK);
-  const agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${socket.port}`, ...agentArguments], prefix);
+  const agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${socket.port}`, ...RUNG, ...agentArguments], prefix);
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
   let quiet = false;
   const receiving = (async () => {

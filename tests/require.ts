@@ -32,9 +32,10 @@ export async function missingCommand(name: string, ...args: string[]): Promise<M
   }
 }
 
-/** Whether this user may load kernel programs that need type information. */
+/** Whether this user may load kernel programs, which need type information but on some rungs. */
 export async function missingKernel(): Promise<Missing> {
   if (Deno.uid() !== 0) return "not root";
+  if (Deno.env.has("AGENT_RUNG")) return null; // tests/captured.ts
   try {
     await Deno.stat("/sys/kernel/btf/vmlinux");
     return null;

@@ -34,8 +34,8 @@ export const LAYOUT_FILES: readonly LayoutFile[] = [
 /** Compiler whose output is committed; another version makes other bytes from the same source. */
 export const CLANG_MAJOR = 14;
 
-/** Programs by object: one object a rung of the ladder, and one for UDP beside them. */
-export const OBJECTS = ["tp_btf", "kprobe", "udp"];
+/** Programs by object: one object a rung of the ladder, and for UDP beside them one of two. */
+export const OBJECTS = ["tp_btf", "kprobe", "udp", "udp_functions"];
 
 /**
  * Compiles one object in memory.

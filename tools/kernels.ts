@@ -54,6 +54,15 @@ export const BOOT_MODULES = [
 const FOLDER = `${CACHE}/kernels`;
 const APT = `${FOLDER}/apt`;
 
+/** Fetches the kernels of the matrix that the cache does not hold; says which, as each takes a minute. */
+export async function fetchKernels(): Promise<void> {
+  for (const source of KERNELS) {
+    if (await keptRelease(source) !== null) continue;
+    console.log(`fetching kernel ${source.series} from Debian's ${source.suite} (the test matrix boots it)`);
+    await fetchKernel(source);
+  }
+}
+
 /** A kernel of the matrix, fetched where the cache does not hold its series. */
 export async function fetchKernel(source: KernelSource): Promise<Kernel> {
   const kept = await keptRelease(source);
@@ -68,7 +77,8 @@ function kernelAt(series: string, release: string): Kernel {
   return { series, release, vmlinuz: `${folder}/vmlinuz`, modules: `${folder}/modules`, btf: `${folder}/vmlinux.btf` };
 }
 
-async function keptRelease(source: KernelSource): Promise<string | null> {
+/** The release of a series that the cache holds, or null. */
+export async function keptRelease(source: KernelSource): Promise<string | null> {
   await Deno.mkdir(FOLDER, { recursive: true });
   const names = await Array.fromAsync(Deno.readDir(FOLDER), ({ name }) => name);
   const kept = names.filter((name) => isOfSeries(name, source.series)).sort();

@@ -1,5 +1,7 @@
 /** Installs what this host lacks for a purpose: says what and why, and does nothing where nothing is missing. */
 
+import { fetchKernels } from "./kernels.ts";
+
 /** Something that a purpose needs. */
 interface Need {
   /** Debian package. */
@@ -12,6 +14,15 @@ interface Need {
 const LIBRARY_FOLDERS = [`/usr/lib/${Deno.build.arch}-linux-gnu`, "/usr/lib64", "/usr/lib", "/lib"];
 
 const RUN: readonly Need[] = [library("libbpf1", "libbpf.so.1", "loads the agent's programs into the kernel")];
+
+const VIRTUAL_MACHINES: readonly Need[] = [
+  command("qemu-system-x86", "qemu-system-x86_64", "runs the kernels"),
+  command("busybox-static", "busybox", "starts them"),
+  command("cpio", "cpio", "packs their first file system"),
+  command("xz-utils", "xz", "unpacks older kernels"),
+  command("zstd", "zstd", "unpacks newer kernels"),
+  command("llvm-14", "llvm-objcopy-14", "takes a kernel's type information out of it"),
+];
 
 const TEST: readonly Need[] = [
   ...RUN,
@@ -27,6 +38,7 @@ const TEST: readonly Need[] = [
   command("maven", "mvn", "fetches Spark's Delta Lake reader"),
   command("iproute2", "ip", "makes network namespaces"),
   command("bpftool", "bpftool", "lists the kernel programs, and reads their run statistics"),
+  ...VIRTUAL_MACHINES,
 ];
 
 const BENCH: readonly Need[] = [
@@ -36,18 +48,13 @@ const BENCH: readonly Need[] = [
   command("softflowd", "softflowd", "the peer of the interference bench"),
 ];
 
-const KERNEL: readonly Need[] = [
-  ...RUN,
-  command("qemu-system-x86", "qemu-system-x86_64", "runs the kernels"),
-  command("busybox-static", "busybox", "starts them"),
-  command("cpio", "cpio", "packs their first file system"),
-  command("xz-utils", "xz", "unpacks older kernels"),
-  command("zstd", "zstd", "unpacks newer kernels"),
-  command("llvm-14", "llvm-objcopy-14", "takes a kernel's type information out of it"),
-];
+const KERNEL: readonly Need[] = [...RUN, ...VIRTUAL_MACHINES];
 
 /** What each purpose needs. */
 export const PURPOSES: Readonly<Record<string, readonly Need[]>> = { run: RUN, test: TEST, kernel: KERNEL, bench: BENCH };
+
+/** Purposes that boot the kernels of the test matrix. */
+const WITH_KERNELS = ["test", "kernel"];
 
 /**
  * Installs what is missing.
@@ -128,6 +135,7 @@ if (import.meta.main) {
     console.error(`Cannot install without root; run this, then try again:\n  sudo sh -c '${remedy}'`);
     Deno.exit(1);
   }
+  if (WITH_KERNELS.includes(purpose)) await fetchKernels();
   if (purpose === "run" && !await mayObserve()) {
     console.error(
       `Cannot observe as this user: the agent loads programs into the kernel, which needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; run\n` +

@@ -1,110 +1,78 @@
 /**
- * `deno task test:kernel [SERIES...]`: boots every kernel of the matrix, with its type information and with it hidden, and
- * holds the self-test on every rung of the ladder; prints what each said, and ends with the counts.
+ * Boots every kernel of the matrix, with its type information and with it hidden, and holds what `tests/kernel/cases.ts` says.
+ * `deno task test:kernel [SERIES...]` prints what each case said, and ends with the counts.
  */
 
-import { KERNEL_FAMILIES } from "../../bpf/kernels/families.gen.ts";
 import { formatTable } from "../../bench/table.ts";
 import { taskArguments } from "../../chain/program.ts";
-import { fetchKernel, type Kernel, KERNELS } from "../../tools/kernels.ts";
+import { fetchKernel, KERNELS } from "../../tools/kernels.ts";
 import { PURPOSES, setUp } from "../../tools/setup.ts";
+import { PROJECT } from "../sources.ts";
+import { type Case, casesOf, type Machine, PASSED, TESTS_PASSED } from "./cases.ts";
 import { runInVm } from "./vm.ts";
 
-/** One run of `agent check` in a virtual machine. */
-interface Case {
-  readonly name: string;
-  /** Arguments of `agent check`. */
-  readonly args: string;
-  /** Shell commands before it. */
-  readonly before?: string;
-  /** What it must print. */
-  readonly expected: RegExp;
-}
-
-interface Outcome {
+export interface Outcome {
   readonly kernel: string;
-  readonly btf: string;
+  readonly types: string;
   readonly name: string;
   readonly passed: boolean;
   readonly said: string;
 }
 
-const PROJECT = new URL("../../", import.meta.url);
 const CASE = "SKYFALL-CASE ";
 const SAID_MAX = 100;
-const PASSED = /^self-test: (\d+) of \1 fields/m;
-/** Nothing but the self-test connects in the machine: 3 conversations, then 20 of each family, and a UDP socket of each. */
-const PASSED_WITH_HOOKS = new RegExp(
-  "tcp_v4_connect [246]2, tcp_v6_connect [246]2, inet_csk_accept \\d+3, security_sock_graft \\d+3, " +
-    "ip4_datagram_connect [13], ip6_datagram_connect [13], late_end \\d+, lost_end \\d+\\n" + PASSED.source,
-  "m",
-);
-const NO_BTF = /btf\/vmlinux is not there/;
-const UNKNOWN = /is not among those whose structures are known: \d/;
-/** The kernel's own word for programs with typed pointers, socket storage in which came with 5.11. */
-const REFUSED_BEFORE_5_11 = /rung "tp_btf": Cannot load the BPF programs: errno 22/;
+/** Machines that run side by side: one a core, as each does one thing after another. */
+const LANES_MAX = 4;
 
-/** Lets the machine pretend to be another release. */
-function pretend(release: string): string {
-  return `echo '${release}' > /run/release; mount --bind /run/release /proc/sys/kernel/osrelease`;
+/** Of some series, or of all where none is named. */
+export function machinesOf(names: readonly string[]): Machine[] {
+  const all = KERNELS.map(({ series }) => series);
+  return all.filter((series) => names.length === 0 || names.includes(series))
+    .flatMap((series) => [{ series, types: "visible" }, { series, types: "hidden" }] as const);
 }
 
-function withTypes(kernel: Kernel): Case[] {
-  const elf = isKnown(kernel.release) ? PASSED_WITH_HOOKS : UNKNOWN;
-  return [
-    { name: "kprobe", args: "--rung kprobe", expected: PASSED_WITH_HOOKS },
-    { name: "kprobe-elf", args: "--rung kprobe-elf", expected: elf },
-    { name: "kprobe-min-btf", args: "--rung kprobe-min-btf", expected: elf },
-    { name: "tp_btf", args: "--rung tp_btf", expected: kernel.series === "5.10" ? REFUSED_BEFORE_5_11 : PASSED },
-    { name: "by itself", args: "--explain", expected: /^rung kprobe: taken$/m },
-  ];
+/** Runs the cases of each machine, the machines side by side; the promises settle in about the order of `machines`. */
+export function runMachines(machines: readonly Machine[]): Promise<Outcome[]>[] {
+  const results = machines.map(() => Promise.withResolvers<Outcome[]>());
+  for (const { promise } of results) promise.catch(() => {}); // whoever waits for it gets the error; until then it is nobody's
+  const waiting = machines.entries();
+  const lanes = Math.min(navigator.hardwareConcurrency, LANES_MAX);
+  for (let lane = 0; lane < lanes; lane++) {
+    (async () => {
+      for (const [i, machine] of waiting) await runCases(machine).then(results[i]!.resolve, results[i]!.reject);
+    })();
+  }
+  return results.map(({ promise }) => promise);
 }
 
-function withoutTypes(kernel: Kernel): Case[] {
-  const known = isKnown(kernel.release), elf = known ? PASSED_WITH_HOOKS : UNKNOWN;
-  const other = Object.entries(KERNEL_FAMILIES).find(([, releases]) => !releases.includes(kernel.release))![1][0]!;
-  return [
-    { name: "kprobe", args: "--rung kprobe", expected: NO_BTF },
-    { name: "kprobe-elf", args: "--rung kprobe-elf", expected: elf },
-    { name: "kprobe-min-btf", args: "--rung kprobe-min-btf", expected: elf },
-    { name: "tp_btf", args: "--rung tp_btf", expected: NO_BTF },
-    { name: "by itself", args: "--explain", expected: known ? /^rung kprobe-elf: taken$/m : UNKNOWN },
-    { name: "as an unknown release", args: "--rung kprobe-elf", before: pretend("4.4.0-unknown"), expected: UNKNOWN },
-    { name: `as ${other}`, args: "--rung kprobe-elf", before: pretend(other), expected: /fields of its self-test are wrong/ },
-  ];
-}
-
-function isKnown(release: string): boolean {
-  return Object.values(KERNEL_FAMILIES).some((releases) => releases.includes(release));
-}
-
-async function runCases(kernel: Kernel, btf: "visible" | "hidden", cases: readonly Case[]): Promise<Outcome[]> {
-  const agent = [Deno.execPath(), ...await taskArguments("agent"), "check"].map((word) => `'${word}'`).join(" ");
+async function runCases(machine: Machine): Promise<Outcome[]> {
+  const kernel = await fetchKernel(KERNELS.find(({ series }) => series === machine.series)!);
+  const cases = casesOf(machine);
   const script = [
     `cd '${PROJECT.pathname}'`,
-    ...(btf === "hidden" ? ["mkdir /run/empty; mount --bind /run/empty /sys/kernel/btf"] : []),
-    ...cases.flatMap(({ args, before }, i) => [`echo '${CASE}${i}'`, ...(before === undefined ? [] : [before]), `${agent} ${args}`]),
+    ...(machine.types === "hidden" ? ["mkdir /run/empty; mount --bind /run/empty /sys/kernel/btf"] : []),
   ];
+  for (const [i, { command, before }] of cases.entries()) {
+    script.push(`echo '${CASE}${i}'`, before?.(kernel.release) ?? ":", await shellCommand(command));
+  }
   const { output, seconds } = await runInVm(kernel, script.join("\n"));
   const said = new Map(output.split(CASE).slice(1).map((part) => [parseInt(part), part.slice(part.indexOf("\n") + 1).trim()]));
   const outcomes = cases.map(({ name, expected }, i) => {
     const text = errorOf(said.get(i) ?? "nothing");
-    return { kernel: kernel.release, btf, name, passed: expected.test(text), said: text };
+    return { kernel: kernel.release, types: machine.types, name, passed: expected(kernel.release).test(text), said: text };
   });
   const wrong = outcomes.filter(({ passed }) => !passed);
-  console.log(
-    `${kernel.release}, types ${btf}: ${outcomes.length - wrong.length} of ${outcomes.length} as expected, ${seconds.toFixed(0)} s`,
-  );
+  const right = `${outcomes.length - wrong.length} of ${outcomes.length} as expected`;
+  console.log(`${kernel.release}, types ${machine.types}: ${right}, ${seconds.toFixed(0)} s`);
   for (const { name, said } of wrong) console.error(`FAILED ${name}: ${said}`);
   return outcomes;
 }
 
-/** What a case said, in a few words. */
-function shorten(said: string): string {
-  const passed = PASSED.exec(said), taken = /^rung (\S+): taken$/m.exec(said);
-  if (passed !== null) return `${passed[1]} of ${passed[1]} fields${taken === null ? "" : `, took ${taken[1]}`}`;
-  const words = said.replace(/^Cannot observe this kernel: rung "[^"]*": /, "");
-  return `refused: ${words.length > SAID_MAX ? `${words.slice(0, SAID_MAX)}...` : words}`;
+async function shellCommand(command: Case["command"]): Promise<string> {
+  const quote = (words: readonly string[]) => words.map((word) => `'${word}'`).join(" ");
+  if ("check" in command) return `${quote([Deno.execPath(), ...await taskArguments("agent"), "check"])} ${command.check}`;
+  const { tests, rung } = command;
+  return `REQUIRE_ALL=1 AGENT_RUNG=${rung} ${quote([Deno.execPath(), "test", "--no-check", "-A", tests])}`;
 }
 
 /** The error of the agent's log where it failed, else all that it printed. */
@@ -113,23 +81,34 @@ function errorOf(printed: string): string {
   return line === undefined ? printed : JSON.parse(line).error;
 }
 
-const remedy = await setUp(PURPOSES["kernel"]!);
-if (remedy !== null) {
-  console.error(`Cannot run virtual machines; first: sudo sh -c '${remedy}'`);
-  Deno.exit(1);
+export function formatOutcomes(outcomes: readonly Outcome[]): string {
+  return formatTable(
+    ["kernel", "types", "rung", "as expected", "said"],
+    outcomes.map(({ kernel, types, name, passed, said }) => [kernel, types, name, passed ? "yes" : "NO", shorten(said)]),
+  );
 }
-const startMs = performance.now();
-const outcomes: Outcome[] = [];
-for (const source of KERNELS.filter(({ series }) => Deno.args.length === 0 || Deno.args.includes(series))) {
-  const kernel = await fetchKernel(source);
-  outcomes.push(...await runCases(kernel, "visible", withTypes(kernel)), ...await runCases(kernel, "hidden", withoutTypes(kernel)));
+
+/** What a case said, in a few words. */
+function shorten(said: string): string {
+  const passed = PASSED.exec(said), taken = /^rung (\S+): taken$/m.exec(said);
+  if (passed !== null) return `${passed[1]} of ${passed[1]} fields${taken === null ? "" : `, took ${taken[1]}`}`;
+  const tests = TESTS_PASSED.exec(said);
+  if (tests !== null) return `${tests[1]} tests passed`;
+  const words = said.replace(/^Cannot observe this kernel: rung "[^"]*": /, "");
+  return `refused: ${words.length > SAID_MAX ? `${words.slice(0, SAID_MAX)}...` : words}`;
 }
-console.log();
-console.log(formatTable(
-  ["kernel", "types", "rung", "as expected", "said"],
-  outcomes.map(({ kernel, btf, name, passed, said }) => [kernel, btf, name, passed ? "yes" : "NO", shorten(said)]),
-));
-const failed = outcomes.filter(({ passed }) => !passed).length;
-console.log(`\n${((performance.now() - startMs) / 60_000).toFixed(1)} min`);
-console.log(`${outcomes.length - failed} passed, ${failed} failed`);
-Deno.exit(failed === 0 && outcomes.length > 0 ? 0 : 1);
+
+/** Whether there were cases, and all passed. */
+async function runMatrix(series: readonly string[]): Promise<boolean> {
+  const remedy = await setUp(PURPOSES["kernel"]!);
+  if (remedy !== null) throw new Error(`Cannot run virtual machines; first: sudo sh -c '${remedy}'`);
+  const startMs = performance.now();
+  const outcomes = (await Promise.all(runMachines(machinesOf(series)))).flat();
+  const failed = outcomes.filter(({ passed }) => !passed).length;
+  console.log(`\n${formatOutcomes(outcomes)}`);
+  console.log(`\n${((performance.now() - startMs) / 60_000).toFixed(1)} min`);
+  console.log(`${outcomes.length - failed} passed, ${failed} failed`);
+  return failed === 0 && outcomes.length > 0;
+}
+
+if (import.meta.main) Deno.exit(await runMatrix(Deno.args) ? 0 : 1);

@@ -11,7 +11,8 @@ export interface VmResult {
   readonly seconds: number;
 }
 
-const DEADLINE_S = 300;
+/** Several times what it takes, for slow and busy hosts. */
+const DEADLINE_S = 600, BOOT_DEADLINE_S = 120;
 /** qemu without KVM now and then misses that the kernel changed an instruction of its own, and the kernel panics at boot. */
 const BOOTS_MAX = 3;
 const MEMORY_MIB = 3_072;
@@ -86,7 +87,7 @@ async function boot(kernel: Kernel, folder: string): Promise<string> {
 }
 
 async function runQemu(kernel: Kernel, folder: string): Promise<{ readonly text: string; readonly errors: string }> {
-  const { stdout, stderr } = await new Deno.Command("timeout", {
+  const qemu = new Deno.Command("timeout", {
     args: [
       String(DEADLINE_S),
       "qemu-system-x86_64",
@@ -98,6 +99,13 @@ async function runQemu(kernel: Kernel, folder: string): Promise<{ readonly text:
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-  }).output();
-  return { text: new TextDecoder().decode(stdout).replaceAll("\r", ""), errors: new TextDecoder().decode(stderr) };
+  }).spawn();
+  let text = "";
+  const bootDeadline = setTimeout(() => {
+    if (!text.includes(BEGIN)) qemu.kill();
+  }, BOOT_DEADLINE_S * 1_000);
+  const errors = new Response(qemu.stderr).text();
+  for await (const part of qemu.stdout.pipeThrough(new TextDecoderStream())) text += part;
+  clearTimeout(bootDeadline);
+  return { text: text.replaceAll("\r", ""), errors: await errors };
 }
