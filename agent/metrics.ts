@@ -77,7 +77,7 @@ export function metricsRegistry(source: MetricsSource): Registry {
   }
   new Counter({
     name: "skyfall_agent_lost_total",
-    help: "Events lost, by place: a flow each where place is governor or send, elsewhere at most a flow",
+    help: "Events lost, by place: a flow each where the place is governor or send, elsewhere at most a flow",
     labelNames: ["place"],
     registers: [registry],
     collect() {

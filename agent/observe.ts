@@ -272,6 +272,7 @@ export class Observer implements Disposable {
   #onStep(): void {
     const { step, stepIndex, cpuPercent } = this.#governor;
     this.#kernel.keepOneIn(step.keepOneIn);
+    if (step.keepOneIn > 1) this.accounts.reconciliation.suspend();
     log("warn", "agent", "governor changed step", {
       step: step.name,
       step_index: stepIndex,

@@ -50,7 +50,7 @@ export class Reconciliation {
   readonly #own: number;
   readonly #readCounts: typeof readNamespaceCounts;
   readonly #entries = new Map<number, Entry>();
-  /** Differences of namespaces that have ended. */
+  /** Differences of accounts that have ended. */
   readonly #past = RECONCILED.map(() => 0);
   #pids: ReadonlyMap<number, number> = new Map();
   #leftOut = 0;
@@ -89,6 +89,12 @@ export class Reconciliation {
     this.#leftOut = 0;
     if (!this.#entries.has(this.#own)) this.#begin(this.#own, null);
     for (const [namespace, pid] of others) if (!this.#entries.has(namespace)) this.#begin(namespace, pid);
+  }
+
+  /** Ends all accounts, as connections are left out from now on; the next walk begins others. */
+  suspend(): void {
+    for (const entry of this.#entries.values()) this.#close(entry, "persistent");
+    this.#entries.clear();
   }
 
   /** What was open when the counts were read has been counted, where it was not missed. */
@@ -164,9 +170,12 @@ export class Reconciliation {
     }
     entry.unreadable = counts === null ? entry.unreadable + 1 : 0;
     if (counts === null ? entry.unreadable < UNREADABLE_MAX : entry.account.check(atNs, counts)) return;
-    // Nothing goes on there any more: what differs was missed.
-    for (const i of RECONCILED.keys()) this.#past[i]! += Math.abs(entry.account.difference(i).present);
+    this.#close(entry, "present"); // nothing goes on there any more: what differs was missed
     this.#entries.delete(namespace);
+  }
+
+  #close({ account }: Entry, difference: "present" | "persistent"): void {
+    for (const i of RECONCILED.keys()) this.#past[i]! += Math.abs(account.difference(i)[difference]);
   }
 }
 

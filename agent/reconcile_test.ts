@@ -78,6 +78,24 @@ Deno.test("Reconciliation reads namespaces that it meets, forgets those that end
   );
 });
 
+Deno.test("Reconciliation begins anew after connections were left out, and keeps what was missed before", () => {
+  const kernel = new Map<number, Counts | null>([[OWN, [0, 0, 0]]]);
+  const reconciled = reconciliation(kernel);
+  reconciled.meet(new Map());
+  kernel.set(OWN, [3, 0, 0]);
+  for (let i = 0; i < 20; i++) {
+    reconciled.read();
+    reconciled.walked();
+  }
+  reconciled.suspend();
+  assert.deepEqual(reconciled.differences(), []);
+  kernel.set(OWN, [5_000, 5_000, 5]);
+  reconciled.read();
+  reconciled.walked();
+  assert.deepEqual(differencesOf(reconciled), [0, 0, 0]);
+  assert.equal(reconciled.totals().active_opens_persistent_difference, 3);
+});
+
 Deno.test("Reconciliation begins anew where a namespace has the number of an earlier one", () => {
   const kernel = new Map<number, Counts | null>([[OWN, [0, 0, 0]], [2, [500, 500, 5]]]);
   const reconciled = reconciliation(kernel);
