@@ -1,33 +1,32 @@
 /** What kernel programs told while they were proven at the start: of others' conversations, for whoever observes from then on. */
 
 import type { ProcessEvent, TcpEvent } from "./event.ts";
+import type { EventHandlers } from "./kernel.ts";
 import type { Audience } from "./known_answer.ts";
 import type { UdpRecord } from "./udp_record.ts";
 
-/** Keeps everything in order, but the test's own connections: the agent has no others at that time. */
+/** Keeps everything in order. */
 export class Heard implements Audience {
-  #told: ((audience: Audience) => void)[] = [];
+  #told: ((handlers: EventHandlers) => void)[] = [];
   #udpRecords: UdpRecord[] = [];
 
   onTcpEvent(event: TcpEvent): void {
-    if (event.pid !== Deno.pid) this.#told.push((audience) => audience.onTcpEvent(event));
+    this.#told.push((handlers) => handlers.onTcpEvent(event));
   }
 
   onProcess(event: ProcessEvent): void {
-    this.#told.push((audience) => audience.onProcess(event));
+    this.#told.push((handlers) => handlers.onProcess(event));
   }
 
-  onOpen(event: TcpEvent): void {
-    if (event.pid !== Deno.pid) this.#told.push((audience) => audience.onOpen(event));
-  }
+  onTestEvent(): void {}
 
   onUdp(records: readonly UdpRecord[]): void {
     this.#udpRecords.push(...records);
   }
 
   /** Tells TCP's part again, once. */
-  tell(audience: Audience): void {
-    for (const tell of this.#told) tell(audience);
+  tell(handlers: EventHandlers): void {
+    for (const tell of this.#told) tell(handlers);
     this.#told = [];
   }
 

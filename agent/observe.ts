@@ -95,7 +95,7 @@ export class Observer implements Disposable {
     this.#audience = {
       onTcpEvent: (event) => this.#onTcpEvent(event),
       onProcess: (event) => this.#processes.add(event),
-      onOpen: (event) => this.#onOpen(event),
+      onTestEvent: (event) => this.accounts.reconciliation.count(event), // the kernel counts it too
     };
     const selfTests = this.#selfTests = new SelfTests(kernel, this.#audience, this.#udpConversations);
     this.accounts = new Accounts({

@@ -8,7 +8,7 @@ import type { UdpConversations } from "./udp_conversations.ts";
 
 const INTERVAL_MS = 3_600_000;
 
-/** The self-test from hour to hour, and when it is asked for; its conversations are reported like any other. */
+/** The self-test from hour to hour, and when it is asked for. */
 export class SelfTests {
   readonly #kernel: KernelPrograms;
   readonly #audience: Audience;
