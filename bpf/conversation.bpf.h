@@ -94,12 +94,12 @@ static __noinline int take_owner(struct followed_socket *followed, enum attribut
 
 	if (!followed)
 		return 0;
-	followed->pid = bpf_get_current_pid_tgid() >> 32;
 	followed->process_start_ns = KERNEL_READ(leader, start_time);
 	followed->exec_id = (__u32)KERNEL_READ(task, self_exec_id);
 	followed->user_id = (__u32)bpf_get_current_uid_gid();
 	followed->cgroup_id = bpf_get_current_cgroup_id();
 	followed->attribution = attribution;
+	followed->pid = bpf_get_current_pid_tgid() >> 32; /* last: the socket may end on another processor meanwhile */
 	return 0;
 }
 
@@ -338,16 +338,36 @@ static __noinline int fill_tcp_event(struct tcp_event *event, const struct tcp_s
 	return 0;
 }
 
-/* A socket whose connection failed may connect again: what is remembered of the earlier attempt is forgotten. */
-static __always_inline struct followed_socket *follow(struct sock *sk)
+#ifndef SKYFALL_YOUNG_SOCKETS
+/* A rung that keeps sockets in one place from their beginning to their end. */
+static __always_inline struct followed_socket *follow_young(struct sock *sk)
 {
-	struct followed_socket *followed = follow_new(sk);
+	return follow_new(sk);
+}
 
+static __always_inline struct followed_socket *settle(struct sock *sk, struct followed_socket *followed)
+{
+	return followed;
+}
+
+static __always_inline void join_holder(struct sock *sk, struct followed_socket *followed) {}
+
+static __always_inline void forget(struct sock *sk) {}
+#endif
+
+/* A socket whose connection failed may connect again: what is remembered of the earlier attempt is forgotten. */
+static __always_inline struct followed_socket *afresh(struct followed_socket *followed)
+{
 	if (followed)
 		__builtin_memset(followed, 0, sizeof(*followed));
 	else
 		count(COUNTER_MAP_FULL);
 	return followed;
+}
+
+static __always_inline struct followed_socket *follow(struct sock *sk)
+{
+	return afresh(follow_new(sk));
 }
 
 /* A socket that is older than the programs, and not yet found: what it did is not theirs to report, who closes it is. */
@@ -366,7 +386,7 @@ static __always_inline struct followed_socket *follow_also_old(struct sock *sk, 
 /* CLOSE -> SYN-SENT runs in connect(2), before a source port is chosen: take the owner, not the tuple. */
 static __always_inline void on_connect(struct sock *sk)
 {
-	struct followed_socket *followed = follow(sk);
+	struct followed_socket *followed = afresh(follow_young(sk));
 
 	if (!followed)
 		return;
@@ -383,7 +403,7 @@ static __always_inline void on_established(struct sock *sk)
 
 	count(COUNTER_OPENED);
 	if (!followed) {
-		followed = follow(sk);
+		followed = afresh(follow_young(sk));
 		if (!followed)
 			return;
 		followed->unowned = 1;
@@ -442,14 +462,19 @@ static __always_inline void on_end(struct sock *sk, struct tcp_sock *tp, __u8 ol
 	if (known->first_fin == FIRST_FIN_NONE)
 		take_quality(known, tp);
 	known->ended = 1;
+	if (known->pid == 0) { /* on_release() or a walk may find it yet */
+		known = settle(sk, known);
+		join_holder(sk, known);
+	}
 	no_longer_unowned(known);
 	event = reserve_event(sizeof(*event));
-	if (!event)
-		return;
-	event->socket_cookie = socket_id(sk);
-	fill_tcp_event(event, tp, known, EVENT_SOCKET_ENDED, old_state);
-	fill_amounts(event, &totals, &known->reported);
-	submit_event(event);
+	if (event) {
+		event->socket_cookie = socket_id(sk);
+		fill_tcp_event(event, tp, known, EVENT_SOCKET_ENDED, old_state);
+		fill_amounts(event, &totals, &known->reported);
+		submit_event(event);
+	}
+	forget(sk);
 }
 
 /* listen(2) and the close of a listener run in the owner's context. */
