@@ -420,11 +420,30 @@ static __always_inline void no_longer_unowned(struct followed_socket *known)
 	count(COUNTER_OWNED);
 }
 
+/* The thread that walks over the open files of all tasks, while it does; else 0. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} walker SEC(".maps");
+
+/*
+ * Whether the current thread closes a socket that is not its own: a work queue, one that was left over elsewhere, such as
+ * passed to nobody; the walker, one that its owner closed while the walk held it.
+ */
+static __always_inline bool closes_for_others(void)
+{
+	__u32 zero = 0;
+	__u64 *walking = bpf_map_lookup_elem(&walker, &zero);
+
+	return (walking && *walking == bpf_get_current_pid_tgid()) || KERNEL_READ(current_task(), flags) & PF_WQ_WORKER;
+}
+
 /* close(2) and shutdown(2) run in the owner's context. */
 static __always_inline void on_owner_close(struct followed_socket *known, enum attribution attribution)
 {
-	/* A work queue closes what was left over elsewhere, such as a socket that was passed to nobody. */
-	if ((known->pid != 0 && known->attribution != ATTRIBUTION_TASK_FILE) || KERNEL_READ(current_task(), flags) & PF_WQ_WORKER)
+	if ((known->pid != 0 && known->attribution != ATTRIBUTION_TASK_FILE) || closes_for_others())
 		return;
 	take_owner(known, attribution);
 	describe_process(known);

@@ -34,7 +34,10 @@ static __always_inline void own_by_walk(struct followed_socket *followed, struct
 	struct cgroup *group = KERNEL_READ(set, dfl_cgrp);
 	struct kernfs_node *node = KERNEL_READ(group, kn);
 	bool owner_is_late = followed->ended && followed->pid == 0;
+	__u64 thread = bpf_get_current_pid_tgid();
+	__u32 zero = 0;
 
+	bpf_map_update_elem(&walker, &zero, &thread, BPF_ANY);
 	if (followed->pid != 0 && (followed->attribution != ATTRIBUTION_TASK_FILE || followed->owner_walk == walk))
 		return;
 	followed->owner_walk = walk;
