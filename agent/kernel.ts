@@ -180,9 +180,13 @@ export class KernelPrograms implements Disposable {
   findOwners(): void {
     if (this.#procWalk !== null) return this.#procWalk.findOwners();
     this.#namespaces.clear();
-    for (const { view, at } of walkRecords(this.#object.iterate("skyfall_owners", null), SOCKET_ELSEWHERE.size)) {
-      const { network_namespace, pid } = SOCKET_ELSEWHERE.fields;
-      this.#namespaces.set(view.getUint32(at + network_namespace.offset, true), view.getUint32(at + pid.offset, true));
+    try {
+      for (const { view, at } of walkRecords(this.#object.iterate("skyfall_owners", null), SOCKET_ELSEWHERE.size)) {
+        const { network_namespace, pid } = SOCKET_ELSEWHERE.fields;
+        this.#namespaces.set(view.getUint32(at + network_namespace.offset, true), view.getUint32(at + pid.offset, true));
+      }
+    } finally {
+      this.#object.set("walker", 0n); // what this thread closes from now on is its own
     }
   }
 

@@ -96,12 +96,12 @@ static __noinline int take_owner(struct followed_socket *followed, enum attribut
 
 	if (!followed)
 		return 0;
-	followed->pid = bpf_get_current_pid_tgid() >> 32;
 	followed->process_start_ns = KERNEL_READ(leader, start_time);
 	followed->exec_id = (__u32)KERNEL_READ(task, self_exec_id);
 	followed->user_id = (__u32)bpf_get_current_uid_gid();
 	followed->cgroup_id = bpf_get_current_cgroup_id();
 	followed->attribution = attribution;
+	followed->pid = bpf_get_current_pid_tgid() >> 32; /* last: the socket may end on another processor meanwhile */
 	return 0;
 }
 
@@ -341,16 +341,36 @@ static __noinline int fill_tcp_event(struct tcp_event *event, const struct tcp_s
 	return 0;
 }
 
-/* A socket whose connection failed may connect again: what is remembered of the earlier attempt is forgotten. */
-static __always_inline struct followed_socket *follow(struct sock *sk)
+#ifndef SKYFALL_YOUNG_SOCKETS
+/* A rung that keeps sockets in one place from their beginning to their end. */
+static __always_inline struct followed_socket *follow_young(struct sock *sk)
 {
-	struct followed_socket *followed = follow_new(sk);
+	return follow_new(sk);
+}
 
+static __always_inline struct followed_socket *settle(struct sock *sk, struct followed_socket *followed)
+{
+	return followed;
+}
+
+static __always_inline void join_holder(struct sock *sk, struct followed_socket *followed) {}
+
+static __always_inline void forget(struct sock *sk) {}
+#endif
+
+/* A socket whose connection failed may connect again: what is remembered of the earlier attempt is forgotten. */
+static __always_inline struct followed_socket *afresh(struct followed_socket *followed)
+{
 	if (followed)
 		__builtin_memset(followed, 0, sizeof(*followed));
 	else
 		count(COUNTER_MAP_FULL);
 	return followed;
+}
+
+static __always_inline struct followed_socket *follow(struct sock *sk)
+{
+	return afresh(follow_new(sk));
 }
 
 /* A socket that is older than the programs, and not yet found: what it did is not theirs to report, who closes it is. */
@@ -373,7 +393,7 @@ static __always_inline void on_connect(struct sock *sk)
 
 	if (!followed_of(sk) && is_left_out(sk))
 		return;
-	followed = follow(sk);
+	followed = afresh(follow_young(sk));
 	if (!followed)
 		return;
 	followed->syn_sent_ktime_ns = bpf_ktime_get_ns();
@@ -391,7 +411,7 @@ static __always_inline void on_established(struct sock *sk)
 	if (!followed) {
 		if (is_left_out(sk))
 			return;
-		followed = follow(sk);
+		followed = afresh(follow_young(sk));
 		if (!followed)
 			return;
 		followed->unowned = 1;
@@ -408,11 +428,30 @@ static __always_inline void no_longer_unowned(struct followed_socket *known)
 	count(COUNTER_OWNED);
 }
 
+/* The thread that walks over the open files of all tasks, while it does; else 0. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} walker SEC(".maps");
+
+/*
+ * Whether the current thread closes a socket that is not its own: a work queue, one that was left over elsewhere, such as
+ * passed to nobody; the walker, one that its owner closed while the walk held it.
+ */
+static __always_inline bool closes_for_others(void)
+{
+	__u32 zero = 0;
+	__u64 *walking = bpf_map_lookup_elem(&walker, &zero);
+
+	return (walking && *walking == bpf_get_current_pid_tgid()) || KERNEL_READ(current_task(), flags) & PF_WQ_WORKER;
+}
+
 /* close(2) and shutdown(2) run in the owner's context. */
 static __always_inline void on_owner_close(struct followed_socket *known, enum attribution attribution)
 {
-	/* A work queue closes what was left over elsewhere, such as a socket that was passed to nobody. */
-	if ((known->pid != 0 && known->attribution != ATTRIBUTION_TASK_FILE) || KERNEL_READ(current_task(), flags) & PF_WQ_WORKER)
+	if ((known->pid != 0 && known->attribution != ATTRIBUTION_TASK_FILE) || closes_for_others())
 		return;
 	take_owner(known, attribution);
 	describe_process(known);
@@ -453,14 +492,19 @@ static __always_inline void on_end(struct sock *sk, struct tcp_sock *tp, __u8 ol
 	if (known->first_fin == FIRST_FIN_NONE)
 		take_quality(known, tp);
 	known->ended = 1;
+	if (known->pid == 0) { /* on_release() or a walk may find it yet */
+		known = settle(sk, known);
+		join_holder(sk, known);
+	}
 	no_longer_unowned(known);
 	event = reserve_event(sizeof(*event));
-	if (!event)
-		return;
-	event->socket_cookie = socket_id(sk);
-	fill_tcp_event(event, tp, known, EVENT_SOCKET_ENDED, old_state);
-	fill_amounts(event, &totals, &known->reported);
-	submit_event(event);
+	if (event) {
+		event->socket_cookie = socket_id(sk);
+		fill_tcp_event(event, tp, known, EVENT_SOCKET_ENDED, old_state);
+		fill_amounts(event, &totals, &known->reported);
+		submit_event(event);
+	}
+	forget(sk);
 }
 
 /* listen(2) and the close of a listener run in the owner's context. */

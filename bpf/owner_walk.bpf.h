@@ -30,8 +30,11 @@ static __always_inline void tell_elsewhere(struct seq_file *seq, struct task_str
 /* Makes the task's process the owner, if the socket has none yet, or one from an earlier walk. */
 static __always_inline void own_by_walk(struct followed_socket *followed, struct sock *sk, struct task_struct *task, __u32 walk)
 {
+	__u64 thread = bpf_get_current_pid_tgid();
 	struct walked_process process;
+	__u32 zero = 0;
 
+	bpf_map_update_elem(&walker, &zero, &thread, BPF_ANY);
 	if (!may_own_by_walk(followed, walk))
 		return;
 	read_walked_process(&process, task);

@@ -24,7 +24,7 @@ struct {
 	__type(value, struct followed_socket);
 } sockets SEC(".maps");
 
-static __always_inline struct followed_socket *followed_of(struct sock *sk)
+static __always_inline struct followed_socket *stored_of(struct sock *sk)
 {
 	return bpf_sk_storage_get(&sockets, sk, 0, 0);
 }
@@ -34,6 +34,15 @@ static __always_inline struct followed_socket *follow_new(struct sock *sk)
 {
 	return bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 }
+
+#ifdef SKYFALL_YOUNG_SOCKETS
+#include "young_socket.bpf.h"
+#else
+static __always_inline struct followed_socket *followed_of(struct sock *sk)
+{
+	return stored_of(sk);
+}
+#endif
 
 /* Unique for as long as the host runs. */
 static __always_inline __u64 socket_id(struct sock *sk)

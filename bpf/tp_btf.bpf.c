@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Rung tp_btf: for kernels with BTF, also without kprobes or under lockdown. */
+#define SKYFALL_YOUNG_SOCKETS
 #include "rung_tp_btf.bpf.h"
 #include "conversation.bpf.h"
 #include "open_socket.bpf.h"
@@ -12,16 +13,34 @@ int BPF_PROG(skyfall_state, struct sock *sk, int old_state, int new_state)
 	return sk->sk_protocol == IPPROTO_TCP ? on_state(sk, old_state, new_state) : 0;
 }
 
+/* Without the socket's lock. False where the socket has left its place. */
+static __always_inline bool own_young(struct young_socket *place, __u64 cookie)
+{
+	struct followed_socket owner = {};
+
+	if (place->followed.pid == 0) {
+		on_owner_close(&owner, ATTRIBUTION_RELEASE);
+		copy_owner(&place->followed, &owner);
+	}
+	return place->socket_cookie == cookie;
+}
+
 SEC("cgroup/sock_release")
 int skyfall_release(struct bpf_sock *sk)
 {
 	struct followed_socket *known;
+	struct young_socket *place;
+	__u64 cookie;
 
 	if (sk->protocol != IPPROTO_TCP)
 		return 1;
+	cookie = bpf_get_socket_cookie(sk);
+	place = young_by(cookie);
+	if (place && own_young(place, cookie))
+		return 1;
 	known = bpf_sk_storage_get(&sockets, sk, 0, 0);
 	if (known && known->pid == 0)
-		on_release(known, bpf_get_socket_cookie(sk));
+		on_release(known, cookie);
 	return 1;
 }
 
@@ -56,10 +75,14 @@ int skyfall_live(struct bpf_iter__tcp *ctx)
 		return 0;
 	sk = &tp->inet_conn.icsk_inet.sk;
 	state = sk->__sk_common.skc_state;
-	followed = bpf_sk_storage_get(&sockets, tp, 0, 0);
+	followed = followed_of((struct sock *)tp);
+	followed = followed ? settle((struct sock *)tp, followed) : follow_found((struct sock *)tp, tp);
 	if (!followed)
-		followed = follow_found((struct sock *)tp, tp);
-	if (!followed || state == TCP_SYN_SENT)
+		return 0;
+	join_holder((struct sock *)tp, followed);
+	if (followed->pid != 0)
+		no_longer_unowned(followed);
+	if (state == TCP_SYN_SENT)
 		return 0;
 	read_totals(&totals, tp);
 	if (!is_news(followed, &totals))
@@ -85,9 +108,9 @@ int skyfall_owners(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
-	struct followed_socket *followed;
+	struct followed_socket *followed, holder = {};
+	struct young_socket *place;
 	struct socket *socket;
-	struct tcp_sock *tp;
 	struct sock *sk;
 
 	if (!task || !file) /* of threads that share their leader's files, the kernel shows the leader alone */
@@ -99,16 +122,18 @@ int skyfall_owners(struct bpf_iter__task_file *ctx)
 	if (!sk || sk->sk_protocol != IPPROTO_TCP)
 		return 0;
 	tell_elsewhere(ctx->meta->seq, task, sk);
-	followed = bpf_sk_storage_get(&sockets, sk, 0, 0);
-	if (!followed) {
-		tp = bpf_skc_to_tcp_sock(sk);
-		if (!tp || sk->__sk_common.skc_state == TCP_CLOSE)
+	place = young_of(sk);
+	if (place || !stored_of(sk)) {
+		if (place ? place->followed.pid != 0 : sk->__sk_common.skc_state == TCP_CLOSE)
 			return 0;
-		followed = follow_found(sk, tp);
-		if (!followed)
+		own_by_walk(&holder, sk, task, ctx->meta->session_id);
+		note_holder(sk, &holder);
+		if (young_of(sk))
 			return 0;
 	}
-	own_by_walk(followed, sk, task, ctx->meta->session_id);
+	followed = stored_of(sk); /* or it has ended meanwhile, and could not know of the note */
+	if (followed)
+		own_by_walk(followed, sk, task, ctx->meta->session_id);
 	return 0;
 }
 
