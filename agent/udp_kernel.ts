@@ -140,7 +140,7 @@ export class UdpPrograms implements Disposable {
 
   /** Takes what was counted since the last call; every byte is in exactly one answer. */
   take(): UdpRecord[] {
-    this.#takenFlows = this.counters().udp_flows;
+    this.#takenFlows = this.#flowsBegun();
     const records = this.#flows.take();
     const { udp_map_full_datagrams } = this.counters();
     if (udp_map_full_datagrams !== this.#takenMapFull) records.push(...this.#rest.take());
@@ -150,7 +150,13 @@ export class UdpPrograms implements Disposable {
 
   /** Whether so many flows have begun since the last `take()` that the next should not wait for its interval. */
   get isFilling(): boolean {
-    return this.counters().udp_flows - this.#takenFlows > FLOWS_EARLY;
+    return this.#flowsBegun() - this.#takenFlows > FLOWS_EARLY;
+  }
+
+  /** That counter alone: it is asked for often. */
+  #flowsBegun(): number {
+    const first = UDP_COUNTER.UDP_COUNTER_FLOWS;
+    return Number(this.#object.perCpuCounters("udp_counters", first + 1)[first]);
   }
 
   /** Every UDP socket that has a port, as it is now. */

@@ -117,7 +117,7 @@ testWith(missing, "agent counts connections as the kernel does, in its own netwo
     assert.deepEqual(active, [591, 1], "the attempt that nobody answers goes on");
     assert.deepEqual(others, [[540, 0], [10, 0]]);
     assert.deepEqual((await reconciled(metrics, ownInode, made)).map(([, difference]) => difference), [0, 0, 0]);
-    await elsewhere.do("end", "short 1");
+    await elsewhere.do("end", "hold 1"); // one that lasts: by it the agent finds a process in the namespace
     await own.do("end");
     await waiting[Symbol.asyncDispose](); // which ends the attempt
     assert.deepEqual(await reconciled(metrics, inode, [592, 541, 10]), [[592, 0], [541, 0], [10, 0]]);
