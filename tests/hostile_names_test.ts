@@ -97,7 +97,7 @@ testWith(
     assert.deepEqual(lines.filter(({ kind }) => kind === "malformed"), []);
     assert.doesNotMatch(stdout.replaceAll("\n", ""), HARMFUL);
     for (const line of metrics.split("\n").filter((line) => line !== "")) {
-      assert.match(line, /^(# (HELP|TYPE) skyfall_agent_\w+ .+|skyfall_agent_\w+ \S+)$/);
+      assert.match(line, /^(# (HELP|TYPE) skyfall_agent_\w+ .+|skyfall_agent_\w+(\{\w+="\w+"(,\w+="\w+")*\})? \S+)$/);
     }
   },
 );
