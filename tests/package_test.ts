@@ -57,7 +57,7 @@ testWith(missing, "the package installs, works offline, upgrades with its settin
   await t.step("the programs of every known kernel are installed", async () => {
     const files = (await copy.shell("cd /usr/lib/skyfall/bpf && find . -type f | sed 's,^./,,'")).trim().split("\n").sort();
     const families = Object.keys(KERNEL_FAMILIES).flatMap((family) => [`kernels/${family}.bpf.o`, `kernels/${family}.btf`]);
-    assert.deepEqual(files, [...["kprobe.bpf.o", "tp_btf.bpf.o", "udp.bpf.o"], ...families].sort());
+    assert.deepEqual(files, [...["kprobe.bpf.o", "tp_btf.bpf.o", "udp.bpf.o", "udp_functions.bpf.o"], ...families].sort());
   });
 
   await t.step("the unit's command observes, as the unit's user with the unit's capabilities", async () => {
