@@ -4,7 +4,7 @@ import { readKernelFile } from "../ffi/libc.ts";
 import { parseCgroupPath } from "./cgroup_path.ts";
 import { RecentMap } from "./recent_map.ts";
 
-const CGROUPS_MAX = 16_384;
+const CGROUPS_MAX = 8_192;
 const MOUNTS_BYTES_MAX = 1 << 20;
 
 /** Paths by id, for processes that the kernel programs only gave an id of, and that are gone before they are read. */

@@ -14,7 +14,7 @@ export interface ContainerNames {
 
 export const NO_CONTAINER: ContainerNames = { container_name: "", k8s_namespace: "", k8s_pod_name: "", service_name: "" };
 
-const CONTAINERS_MAX = 16_384;
+const CONTAINERS_MAX = 8_192;
 /** A container's configuration has some 100 kB; Podman's list of all containers far less for each. */
 const STATE_BYTES_MAX = 16 << 20;
 

@@ -30,7 +30,7 @@ export interface ProcessDescription {
   readonly k8s_pod_name: string;
 }
 
-const PROCESSES_MAX = 16_384;
+const PROCESSES_MAX = 8_192;
 /** Digits of a container's id that tell it apart, as runtimes show it. */
 const CONTAINER_ID_SHOWN = 12;
 
