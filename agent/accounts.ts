@@ -54,7 +54,7 @@ export class Accounts {
   }
 
   /** What was lost so far, by place. */
-  losses(): Losses {
+  #losses(): Losses {
     const { kernel, governor, link } = this.#of;
     const leftOut = kernel.counters().left_out + governor.droppedFlows;
     return { ...kernelLosses(kernel), governor_dropped_flows: leftOut, send_lost_records: link.counts.lostFlows };
@@ -62,17 +62,17 @@ export class Accounts {
 
   /** The drops of the next flow sample. */
   droppedEvents(): number {
-    return droppedEvents(this.losses());
+    return droppedEvents(this.#losses());
   }
 
   /** The records of a counters sample. */
   records(): CounterRecord[] {
-    return counterRecords(this.#counters(), this.losses(), this.#of.kernel.udp?.counters(), this.reconciliation.totals());
+    return counterRecords(this.#counters(), this.#losses(), this.#of.kernel.udp?.counters(), this.reconciliation.totals());
   }
 
   ledger(): AgentLedger {
     const { link, governor, selfTests, kernel } = this.#of;
-    const losses = this.losses();
+    const losses = this.#losses();
     const { sentDatagrams, lostDatagrams, refusals, resolveFailures } = link.counts;
     return {
       ...this.#counters(),

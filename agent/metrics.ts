@@ -10,7 +10,6 @@ import type { Reconciliation } from "./reconcile.ts";
 /** What is served: read anew for each scrape. */
 export interface MetricsSource {
   ledger(): AgentLedger;
-  losses(): Losses;
   readonly reconciliation: Pick<Reconciliation, "differences" | "totals">;
   gauges(): AgentGauges;
 }
@@ -61,43 +60,40 @@ const GAUGE_HELP: Readonly<Record<keyof AgentGauges, string>> = {
   kernel_percent: "Of that, the kernel programs', as last measured; NaN where the kernel does not tell",
 };
 
-/** A registry whose values are the source's at each scrape. */
-export function metricsRegistry(source: MetricsSource): Registry {
-  const registry = new Registry();
-  for (const name of keysOf(COUNTER_HELP)) {
-    new Counter({
-      name: `skyfall_agent_${name}_total`,
-      help: COUNTER_HELP[name],
-      registers: [registry],
-      collect() {
-        this.reset();
-        this.inc(source.ledger()[name]);
-      },
-    });
-  }
-  new Counter({
+/** A registry, and what reads the source's values into it: once for a scrape, as each reading asks the kernel. */
+interface Metrics {
+  readonly registry: Registry;
+  readonly update: () => void;
+}
+
+function metricsOf(source: MetricsSource): Metrics {
+  const registry = new Registry(), registers = [registry];
+  const counters = keysOf(COUNTER_HELP).map((name) =>
+    [name, new Counter({ name: `skyfall_agent_${name}_total`, help: COUNTER_HELP[name], registers })] as const
+  );
+  const lost = new Counter({
     name: "skyfall_agent_lost_total",
     help: "Events lost, by place: a flow each where the place is governor or send, elsewhere at most a flow",
     labelNames: ["place"],
-    registers: [registry],
-    collect() {
-      this.reset();
-      const losses = source.losses();
-      for (const name of keysOf(PLACES)) this.inc({ place: PLACES[name] }, losses[name]);
-    },
+    registers,
   });
-  for (const name of keysOf(GAUGE_HELP)) {
-    new Gauge({
-      name: `skyfall_agent_${name}`,
-      help: GAUGE_HELP[name],
-      registers: [registry],
-      collect() {
-        this.set(source.gauges()[name]);
-      },
-    });
-  }
-  registerReconciliation(registry, source.reconciliation);
-  return registry;
+  const gauges = keysOf(GAUGE_HELP).map((name) =>
+    [name, new Gauge({ name: `skyfall_agent_${name}`, help: GAUGE_HELP[name], registers })] as const
+  );
+  const updateReconciliation = registerReconciliation(registry, source.reconciliation);
+  const update = () => {
+    const ledger = source.ledger(), now = source.gauges();
+    for (const [name, counter] of counters) {
+      const value = ledger[name];
+      counter.reset();
+      if (value !== undefined) counter.inc(value);
+    }
+    lost.reset();
+    for (const name of keysOf(PLACES)) lost.inc({ place: PLACES[name] }, ledger[name]);
+    for (const [name, gauge] of gauges) gauge.set(now[name]);
+    updateReconciliation();
+  };
+  return { registry, update };
 }
 
 /** Fields of a difference, each a gauge. */
@@ -112,30 +108,25 @@ const RECONCILIATION_NAMES = {
   persistent: "skyfall_agent_reconciliation_persistent_difference",
 } as const;
 
-function registerReconciliation(registry: Registry, reconciliation: MetricsSource["reconciliation"]): void {
+/** Returns what updates them. */
+function registerReconciliation(registry: Registry, reconciliation: MetricsSource["reconciliation"]): () => void {
   const registers = [registry], labelNames = ["network_namespace", "counter"] as const;
-  for (const name of keysOf(RECONCILIATION_HELP)) {
-    new Gauge({
-      name: RECONCILIATION_NAMES[name],
-      help: RECONCILIATION_HELP[name],
-      labelNames,
-      registers,
-      collect() {
-        this.reset();
-        for (const { network_namespace, counter, [name]: value } of reconciliation.differences()) {
-          this.set({ network_namespace, counter }, value);
-        }
-      },
-    });
-  }
-  new Gauge({
+  const gauges = keysOf(RECONCILIATION_HELP).map((name) =>
+    [name, new Gauge({ name: RECONCILIATION_NAMES[name], help: RECONCILIATION_HELP[name], labelNames, registers })] as const
+  );
+  const leftOut = new Gauge({
     name: "skyfall_agent_reconciliation_namespaces_left_out",
     help: "Network namespaces with TCP sockets that are not reconciled: too many, or not to be read",
     registers,
-    collect() {
-      this.set(reconciliation.totals().network_namespaces_left_out);
-    },
   });
+  return () => {
+    const differences = reconciliation.differences();
+    for (const [name, gauge] of gauges) {
+      gauge.reset();
+      for (const { network_namespace, counter, [name]: value } of differences) gauge.set({ network_namespace, counter }, value);
+    }
+    leftOut.set(reconciliation.totals().network_namespaces_left_out);
+  };
 }
 
 /**
@@ -146,7 +137,7 @@ export class MetricsServer implements AsyncDisposable {
   readonly #server: Deno.HttpServer<Deno.NetAddr> | null;
 
   constructor(listen: HostPort | null, source: MetricsSource) {
-    this.#server = listen === null ? null : serve(listen, metricsRegistry(source));
+    this.#server = listen === null ? null : serve(listen, metricsOf(source));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -154,14 +145,14 @@ export class MetricsServer implements AsyncDisposable {
   }
 }
 
-function serve({ address, port }: HostPort, registry: Registry): Deno.HttpServer<Deno.NetAddr> | null {
+function serve({ address, port }: HostPort, metrics: Metrics): Deno.HttpServer<Deno.NetAddr> | null {
   const hostname = formatAddress(address);
   try {
     return Deno.serve({
       hostname,
       port,
       onListen: ({ port }) => log("info", "agent", "serving metrics", { address: hostname, port }),
-    }, (request) => answer(request, registry));
+    }, (request) => answer(request, metrics));
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse || error instanceof Deno.errors.AddrNotAvailable)) throw error;
     log("warn", "agent", "metrics are not served", { error: describeError(error), address: hostname, port });
@@ -169,8 +160,9 @@ function serve({ address, port }: HostPort, registry: Registry): Deno.HttpServer
   }
 }
 
-async function answer(request: Request, registry: Registry): Promise<Response> {
+async function answer(request: Request, { registry, update }: Metrics): Promise<Response> {
   if (new URL(request.url).pathname !== "/metrics") return new Response("see /metrics\n", { status: 404 });
+  update();
   return new Response(await registry.metrics(), { headers: { "content-type": registry.contentType } });
 }
 

@@ -127,8 +127,9 @@ export class Observer implements Disposable {
     await this.#findCollector(signal);
     heard.tell(this.#audience);
     if (this.#kernel.udp !== null) {
-      this.#udpConversations.seed(this.#kernel.udp.sockets());
-      this.#udpConversations.report(heard.takeUdp(), this.#kernel.udp.sockets());
+      const sockets = this.#kernel.udp.sockets();
+      this.#udpConversations.seed(sockets);
+      this.#udpConversations.report(heard.takeUdp(), sockets);
     }
     await this.#reportOpen();
     onObserving();

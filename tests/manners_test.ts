@@ -6,6 +6,7 @@ import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import { RunningTask, runTask } from "./command.ts";
 import { firstMissing, missingCommand, missingKernel, testWith } from "./require.ts";
 import { LOOPBACK, NO_METRICS, openCollector, parseLine, receiveSoon, talk, withAgent } from "./running_agent.ts";
+import { readIfPresent } from "../tools/present.ts";
 
 const missing = await missingKernel();
 
@@ -147,16 +148,6 @@ testWith(
     assert.fail(`programs, links or maps are left: ${JSON.stringify(own)}`);
   },
 );
-
-/** "" where the file descriptor has been closed meanwhile. */
-async function readIfPresent(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
-}
 
 /** What a process holds by its file descriptors (proc(5), fdinfo). */
 async function ownIds(pid: number): Promise<Readonly<Record<"prog" | "link" | "map", Set<number>>>> {

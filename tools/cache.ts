@@ -1,5 +1,7 @@
 /** Third parties' programs that the tests and benches read us with, installed once into the user's cache. */
 
+import { exists } from "./present.ts";
+
 /** Where they are kept. */
 export const CACHE = `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/skyfall`;
 
@@ -52,16 +54,6 @@ async function must(command: string, args: readonly string[], env: Readonly<Reco
   }).output();
   if (!success) {
     throw new Error(`Cannot run "${command} ${args.join(" ")}": ${new TextDecoder().decode(stdout)}${new TextDecoder().decode(stderr)}`);
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { CLANG_MAJOR } from "./build_bpf.ts";
 import { CACHE } from "./cache.ts";
+import { readIfPresent } from "./present.ts";
 
 /** One kernel of the test matrix. */
 export interface KernelSource {
@@ -141,15 +142,6 @@ async function mirror(): Promise<string> {
   const found = addresses.find((address) => /\/debian\/?$/.test(address));
   if (found === undefined) throw new Error("Cannot fetch kernels: no Debian mirror in /etc/apt/sources.list or /etc/apt/sources.list.d");
   return found;
-}
-
-async function readIfPresent(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
 }
 
 /** Keeps of a kernel's packages what is needed, some 30 MB of 600. Written aside, then renamed: a folder that is there is whole. */

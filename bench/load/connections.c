@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include "watch.h"
 
 /* The ephemeral ports of one server port are some 28,000. */
 #define PORTS 16
@@ -28,13 +29,6 @@
 #define EVENTS 256
 
 static int ports[PORTS];
-static int poller;
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 static double now_s(void)
 {
@@ -54,14 +48,6 @@ static int listen_on_loopback(int *port)
 		fail("listen");
 	*port = ntohs(address.sin_port);
 	return fd;
-}
-
-static void watch(int fd, int is_listener)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.u64 = (unsigned long long)is_listener << 32 | (unsigned)fd };
-
-	if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event))
-		fail("epoll_ctl");
 }
 
 /* Answers each request, and closes when the client has closed. */

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "watch.h"
 
 #define MESSAGE_BYTES 100
 #define EVENTS 256
@@ -24,21 +25,7 @@
 /* Addresses of 127.0.0.0/8 from 127.1.0.0 on. */
 #define FIRST_PEER 0x7f010000u
 
-static int poller, port, datagrams;
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static void watch(int fd, int is_listener)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.u64 = (unsigned long long)is_listener << 32 | (unsigned)fd };
-
-	if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event))
-		fail("epoll_ctl");
-}
+static int port, datagrams;
 
 /* Answers each message, and closes when the client has closed. */
 static void *serve(void *unused)

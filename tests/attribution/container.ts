@@ -1,6 +1,7 @@
 /** Containers of the plainest kind: namespaces of their own, and a control group named as Docker names it. */
 
 import { type Actor, run, type Yard } from "./actor.ts";
+import { exists } from "../../tools/present.ts";
 
 const ADDRESSES: Readonly<Record<string, string>> = { a: "10.213.77.1", b: "10.213.77.2" };
 
@@ -17,16 +18,6 @@ export async function cgroupFolder(yard: Yard, path: string): Promise<string> {
     yard.onEnd(() => removeEmptied(made));
   }
   return folder;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /** The last processes may still be on their way out. */
