@@ -34,13 +34,25 @@ const CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_BOOTTIME = 7, CLOCK_MONOTON
 const AF_INET = 2, AF_INET6 = 10, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0o2000000, MSG_DONTWAIT = 0x40;
 const SOL_SOCKET = 1, SO_COOKIE = 57;
 /** EPERM: others' processes, where /proc is mounted with hidepid=1. */
-const EPERM = 1, ENOENT = 2, ESRCH = 3, EACCES = 13, ENOTDIR = 20;
+const EPERM = 1, ENOENT = 2, ESRCH = 3, EAGAIN = 11, EACCES = 13, ENOTDIR = 20;
 
-let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
+/** The library, and where it keeps this thread's `errno`. */
+interface Libc {
+  readonly symbols: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+  readonly errno: Int32Array;
+}
 
-function libc(): Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] {
-  library ??= openSystemLibrary("libc.so.6", SYMBOLS, "Skyfall needs a Linux with the GNU C library");
-  return library.symbols;
+let opened: Libc | undefined;
+
+function libc(): Libc["symbols"] {
+  return (opened ??= openLibc()).symbols;
+}
+
+function openLibc(): Libc {
+  const { symbols } = openSystemLibrary("libc.so.6", SYMBOLS, "Skyfall needs a Linux with the GNU C library");
+  const location = symbols.__errno_location();
+  if (location === null) throw new Error("Cannot read errno: __errno_location() gave no address");
+  return { symbols, errno: new Int32Array(Deno.UnsafePointerView.getArrayBuffer(location, Int32Array.BYTES_PER_ELEMENT)) };
 }
 
 /** A failed call of the C library; `errno` as in errno(3). */
@@ -51,11 +63,12 @@ export class LibcError extends Error {
   }
 }
 
-/** `errno` of this thread; read it straight after the failed call. */
+/**
+ * `errno` of this thread; read it straight after the failed call. It is read in place: a call that asks for it gives the
+ * runtime's own locks time to change it (EAGAIN of a futex).
+ */
 export function lastErrno(): number {
-  const location = libc().__errno_location();
-  if (location === null) throw new Error("Cannot read errno: __errno_location() gave no address");
-  return new Deno.UnsafePointerView(location).getInt32();
+  return (opened ??= openLibc()).errno[0]!;
 }
 
 function cString(text: string): Uint8Array<ArrayBuffer> {
@@ -75,7 +88,7 @@ export class FileDescriptor implements Disposable {
 
   /** Opens a file for reading; null as in `readKernelFile()`. */
   static open(path: string): FileDescriptor | null {
-    const fd = libc().open(cString(path), O_RDONLY | O_CLOEXEC);
+    const fd = settled(() => libc().open(cString(path), O_RDONLY | O_CLOEXEC));
     return fd < 0 ? nullIfAbsent(`open "${path}"`) : new FileDescriptor(fd);
   }
 
@@ -104,7 +117,7 @@ export function readKernelFile(path: string, bytesMax: number): Uint8Array | nul
   while (length < bytesMax) {
     if (length === buffer.length) buffer = grown(buffer);
     const room = buffer.subarray(length, bytesMax);
-    const bytes = Number(libc().read(file.fd, room, BigInt(room.length)));
+    const bytes = settled(() => Number(libc().read(file.fd, room, BigInt(room.length))));
     if (bytes < 0) return nullIfAbsent(`read "${path}"`);
     if (bytes === 0) break;
     length += bytes;
@@ -124,8 +137,18 @@ function grown(buffer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
 /** Target of a symbolic link of /proc, or null as in `readKernelFile()`. */
 export function readKernelLink(path: string): string | null {
   const buffer = new Uint8Array(4_096);
-  const bytes = Number(libc().readlink(cString(path), buffer, BigInt(buffer.length)));
+  const bytes = settled(() => Number(libc().readlink(cString(path), buffer, BigInt(buffer.length))));
   return bytes < 0 ? nullIfAbsent(`read link "${path}"`) : new TextDecoder().decode(buffer.subarray(0, bytes));
+}
+
+/**
+ * Result of a call on a file of /proc or /sys. None of them has EAGAIN: where errno says so, a lock of the runtime left it
+ * there on the way out of the call, and what the kernel said is lost; the call changes nothing, so it is made again.
+ */
+function settled(call: () => number): number {
+  let result = call();
+  for (let attempt = 1; attempt < 3 && result < 0 && lastErrno() === EAGAIN; attempt++) result = call();
+  return result;
 }
 
 function nullIfAbsent(action: string): null {
