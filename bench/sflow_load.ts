@@ -17,14 +17,18 @@ export interface Load {
   readonly processes: number;
   /** Whether the standard structures go along, that other readers know. */
   readonly interop: boolean;
+  /** Whether the first flows are of every conversation once, in an order that scatters them; else all are drawn at random. */
+  readonly everyConversation?: boolean;
 }
 
 const FLOWS_PER_SEND = 200;
 const START_UNIX_US = 1_767_323_045_000_000;
 const STEP_MS = 2;
+/** A prime that no number of conversations is a multiple of. */
+const SCATTER = 7_919_111;
 
 /** All datagrams of a load, in the order of sending. */
-export function makeDatagrams({ flows, conversations, processes, interop }: Load): Uint8Array<ArrayBuffer>[] {
+export function makeDatagrams({ flows, conversations, processes, interop, everyConversation = false }: Load): Uint8Array<ArrayBuffer>[] {
   const encoder = new DatagramEncoder({
     agentAddress: parseHostPort("127.0.0.1:1").address,
     host: { host_id: new Uint8Array(16).fill(1), boot_id: new Uint8Array(16).fill(2), host_name: "bench-host" },
@@ -35,7 +39,10 @@ export function makeDatagrams({ flows, conversations, processes, interop }: Load
   const random = randomNumbers(1);
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
   for (let first = 0; first < flows; first += FLOWS_PER_SEND) {
-    for (let i = first; i < Math.min(first + FLOWS_PER_SEND, flows); i++) encoder.add(makeFlow(i, random(conversations), owners, random));
+    for (let i = first; i < Math.min(first + FLOWS_PER_SEND, flows); i++) {
+      const conversation = everyConversation && i < conversations ? i * SCATTER % conversations : random(conversations);
+      encoder.add(makeFlow(i, conversation, owners, random));
+    }
     for (const { bytes } of encoder.flush(first, 0)) datagrams.push(bytes.slice());
   }
   return datagrams;

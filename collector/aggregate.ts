@@ -1,117 +1,102 @@
-/** Adds flows up by minute, reporting process, role, transport, client address, server address and service port, in fixed memory. */
+/**
+ * Adds flows up by minute, reporting process, role, transport, client address, server address and service port, in memory
+ * that is fixed from the start. Where that gets short, keys lose detail step by step; bytes and events are never lost without a count.
+ */
 
 import { SKYFALL_FLOW } from "../lib/sflow/skyfall.gen.ts";
-import { PortSets } from "./port_sets.ts";
+import { FlowRows, KEY, mix } from "./flow_rows.ts";
+import { type FlowEvent, getUint64, readValue, VALUE, writeIdentity } from "./flow_values.ts";
+import { ScanDetector } from "./scan_detector.ts";
+
+export { VALUE };
 
 const F = SKYFALL_FLOW.fields;
-
-/** Words of a row's key: group, transport and role, client address, server address, service port, minutes; then its hash. */
-const KEY_WORDS = 13, KEY_STRIDE = 14;
-const KEY_GROUP = 0, KEY_KIND = 1, KEY_CLIENT = 2, KEY_SERVER = 6, KEY_PORT = 10, KEY_MINUTE = 11, KEY_MINUTES_ON = 12, KEY_HASH = 13;
 
 const MINUTE_US = 60_000_000;
 /** A period that ends so little after its minute is that minute's: agents look at all their sockets one after the other. */
 const LATE_US = 1_000_000;
-
-/** Places of a row's values. */
-export const VALUE = {
-  bytes_sent: 0,
-  bytes_received: 1,
-  segments_sent: 2,
-  segments_received: 3,
-  retransmits: 4,
-  bytes_retrans: 5,
-  lost: 6,
-  connections_opened: 7,
-  connections_closed: 8,
-  connections_reset: 9,
-  connections_failed_refused: 10,
-  connections_failed_timeout: 11,
-  connections_failed_other: 12,
-  srtt_us_sum: 13,
-  srtt_samples: 14,
-  srtt_us_min: 15,
-  srtt_us_max: 16,
-  rttvar_us_sum: 17,
-  min_rtt_us: 18,
-  connect_us_sum: 19,
-  connect_samples: 20,
-  connect_us_max: 21,
-  snd_cwnd_sum: 22,
-  snd_cwnd_min: 23,
-  event_count: 24,
-  window_start: 25,
-  window_end: 26,
-  identity: 27,
-  role_source: 28,
-  attribution_source: 29,
-  reordering_seen: 30,
-  busy_us: 31,
-  rwnd_limited_us: 32,
-  sndbuf_limited_us: 33,
-  connections_timed_out: 34,
-  connections_failed_unreachable: 35,
-  amounts_unknown: 36,
-} as const;
-const VALUE_STRIDE = 40;
+/** Records that come so many windows after their period ended are counted as late. */
+const LATE_WINDOWS = 2;
+/** The flush wheel has so many slots a second. */
+export const SLOTS_A_SECOND = 4;
+/** Agents send what a minute ended with within so many seconds: 5 to spread a fleet's, 1 to send, and 2 to get here. */
+const SETTLE_S = 8;
 
 export const ROLE_CLIENT = 1, ROLE_SERVER = 2;
+const TRANSPORT_TCP = 6, TRANSPORT_UDP = 17;
 
-/** `skyfall_flow.end_reason`. */
-const END = {
-  closedLocal: 1,
-  closedRemote: 2,
-  resetLocal: 3,
-  resetRemote: 4,
-  timeout: 5,
-  refused: 6,
-  connectTimeout: 7,
-  unreachable: 8,
-  connectAborted: 9,
-  connectFailed: 10,
-} as const;
+/** Fields of a key's kind word, from its lowest bit. */
+const MINUTES_ON_MAX = 1_023, UDP_SHIFT = 10, ROLE_SHIFT = 11, FOLD_SHIFT = 13, PORT_SHIFT = 16;
 
-/** Both bits of `skyfall_flow.amounts_known`. */
-const AMOUNTS_KNOWN = 3;
+/** How a row was folded; `fold_level` of the rows. */
+export const FOLD = { none: 0, clientPrefix: 3, scan: 4, anyClient: 5 } as const;
 
-/** `skyfall_flow.attribution_source`: accept(2). */
-const ATTRIBUTION_ACCEPT = 6;
+/** Parts of the rows in use from which the next step is taken. */
+const PRESSURE = { noBitmaps: 0.7, early: 0.85, prefix: 0.92, anyClient: 0.98 } as const;
+/** Bits of an IPv4 and an IPv6 client address that stay. */
+const PREFIX_IPV4_MASK = 0xffff_ff00;
+const PREFIX_IPV6_WORDS = 2;
 
-/**
- * Rows of one worker. A table of row numbers with linear probing points into dense rows, so that memory is touched only as
- * far as rows are in use. The hash is seeded, and keys are compared in full: crafted collisions cost time, never truth.
- */
+/** What was done to stay in the memory. */
+export interface TableCounts {
+  /** Events that went to a row of their client's /24 or /64. */
+  folded_prefix_events: number;
+  /** Events of a client with too many targets, to one row of that client. */
+  folded_scan_events: number;
+  /** Events that went to a row of every client. */
+  folded_client_events: number;
+  /** Events without the rarer values, as there was no room for them. */
+  simplified_events: number;
+  /** Events and application bytes that no row had room for. */
+  dropped_events: number;
+  dropped_bytes: number;
+  late_events: number;
+}
+
+/** A row is named by a number: those of IPv4 from 0, those of IPv6 from `rowsMax`. */
 export class FlowTable {
   readonly rowsMax: number;
-  readonly ports: PortSets;
-  readonly #mask: number;
-  /** Slot -> row + 1. */
-  readonly #slots: Int32Array;
-  readonly #keys: Uint32Array;
-  readonly #values: Float64Array;
-  readonly #used: Uint8Array;
-  readonly #free: Int32Array;
-  readonly #seed = crypto.getRandomValues(new Int32Array(1))[0]!;
-  readonly #key = new Uint32Array(KEY_WORDS);
-  #freeCount = 0;
-  #highest = 0;
-  #rows = 0;
+  readonly counts: TableCounts = {
+    folded_prefix_events: 0,
+    folded_scan_events: 0,
+    folded_client_events: 0,
+    simplified_events: 0,
+    dropped_events: 0,
+    dropped_bytes: 0,
+    late_events: 0,
+  };
+  /** Slots of the flush wheel in a window. */
+  readonly wheelSlots: number;
+  /** Time of receiving what is added, in microseconds since 1970 UTC. */
+  nowUs = 0;
+  /** Whether rows that leave have nowhere to go at present. */
+  isBlocked = false;
+  readonly #v4: FlowRows;
+  readonly #v6: FlowRows;
+  readonly #keyV4: Uint32Array;
+  readonly #keyV6: Uint32Array;
+  readonly #scans = new ScanDetector();
+  readonly #lateAfterUs: number;
+  readonly #settleSlots: number;
+  readonly #event: FlowEvent = { view: new DataView(new ArrayBuffer(0)), at: 0, isClient: false, identity: 0, isLate: false, minute: 0 };
+  readonly #simplified = new DataView(new ArrayBuffer(SKYFALL_FLOW.fixedSize));
   #events = 0;
+  #bytes = 0;
 
-  /** @param rowsMax A power of 2. */
-  constructor(rowsMax: number) {
+  /** @param rowsMax Rows of each address family. */
+  constructor(rowsMax: number, windowS: number) {
     this.rowsMax = rowsMax;
-    this.#mask = rowsMax * 2 - 1;
-    this.#slots = new Int32Array(rowsMax * 2);
-    this.#keys = new Uint32Array(rowsMax * KEY_STRIDE);
-    this.#values = new Float64Array(rowsMax * VALUE_STRIDE);
-    this.#used = new Uint8Array(rowsMax);
-    this.#free = new Int32Array(rowsMax);
-    this.ports = new PortSets(rowsMax);
+    this.#v4 = new FlowRows(rowsMax, 1);
+    this.#v6 = new FlowRows(rowsMax, 4);
+    this.#keyV4 = new Uint32Array(this.#v4.keyWords);
+    this.#keyV6 = new Uint32Array(this.#v6.keyWords);
+    this.wheelSlots = windowS * SLOTS_A_SECOND;
+    this.#settleSlots = windowS < MINUTE_US / 1e6 ? 0 : SETTLE_S * SLOTS_A_SECOND;
+    this.#lateAfterUs = LATE_WINDOWS * windowS * 1e6;
   }
 
   get rowCount(): number {
-    return this.#rows;
+    return this.#v4.count + this.#v6.count;
   }
 
   /** Flow records in the rows that are in the table now. */
@@ -119,261 +104,300 @@ export class FlowTable {
     return this.#events;
   }
 
-  get isFull(): boolean {
-    return this.#rows === this.rowsMax;
+  /** Application bytes in them, of both directions. */
+  get byteCount(): number {
+    return this.#bytes;
   }
 
-  /** Rows from 0 to before this may be in use. */
-  get rowsEnd(): number {
-    return this.#highest;
+  /** Bytes of memory when all of the table is in use. */
+  get bytesMax(): number {
+    return this.#v4.bytesMax + this.#v6.bytesMax;
   }
 
-  isUsed(row: number): boolean {
-    return this.#used[row] === 1;
+  /** Part of the rows in use, of the fuller family. */
+  get use(): number {
+    return Math.max(this.#v4.count, this.#v6.count) / this.rowsMax;
   }
 
-  /** Second of the flush wheel in which a row leaves: the same for both ends of a conversation, at every collector. */
-  dueSecond(row: number, windowS: number): number {
-    return this.conversationHash(row) % windowS;
+  /** Whether rows should leave before their time. */
+  get isCrowded(): boolean {
+    return this.use >= PRESSURE.early;
+  }
+
+  /** Numbers of all rows. */
+  *rows(): Generator<number> {
+    for (const row of this.#rowsWhere(() => true)) yield row;
+  }
+
+  /** Appends the rows of one slot of the flush wheel to `out`, but those of two minutes. */
+  collectDue(slot: number, exceptMinute: number, exceptOther: number, out: number[]): void {
+    for (const [rows, first] of this.#families()) {
+      for (let row = 0; row < rows.end; row++) {
+        if (rows.due(row) !== slot) continue;
+        const minute = rows.key(row, KEY.minute);
+        if (minute !== exceptMinute && minute !== exceptOther) out.push(first + row);
+      }
+    }
+  }
+
+  *#rowsWhere(accepts: (row: number) => boolean): Generator<number> {
+    for (const [rows, first] of this.#families()) {
+      for (let row = 0; row < rows.end; row++) if (rows.isUsed(row) && accepts(first + row)) yield first + row;
+    }
+  }
+
+  #families(): [FlowRows, number][] {
+    return [[this.#v4, 0], [this.#v6, this.rowsMax]];
+  }
+
+  #rowsOf(row: number): FlowRows {
+    return row < this.rowsMax ? this.#v4 : this.#v6;
+  }
+
+  #indexOf(row: number): number {
+    return row < this.rowsMax ? row : row - this.rowsMax;
+  }
+
+  #kind(row: number): number {
+    return this.#rowsOf(row).key(this.#indexOf(row), KEY.kind);
   }
 
   /** Hash of what both ends of a conversation agree on, and every collector computes alike. */
   conversationHash(row: number): number {
-    const at = row * KEY_STRIDE;
-    let hash = 0x811c_9dc5 ^ (this.#keys[at + KEY_KIND]! >>> 8);
-    for (let i = KEY_CLIENT; i <= KEY_PORT; i++) hash = mix(hash, this.#keys[at + i]!);
-    return hash >>> 0;
+    const rows = this.#rowsOf(row), index = this.#indexOf(row);
+    return hashConversation(this.#kind(row), (word) => rows.key(index, KEY.client + word), rows.addressWords);
+  }
+
+  /** Whether two rows are of one conversation and minute, whoever reported them. */
+  isSameConversation(a: number, b: number): boolean {
+    const rows = this.#rowsOf(a), i = this.#indexOf(a), j = this.#indexOf(b);
+    if (rows !== this.#rowsOf(b) || this.serverPort(a) !== this.serverPort(b) || this.transport(a) !== this.transport(b)) return false;
+    for (let word: number = KEY.minute; word < rows.keyWords; word++) if (rows.key(i, word) !== rows.key(j, word)) return false;
+    return true;
   }
 
   role(row: number): number {
-    return this.#keys[row * KEY_STRIDE + KEY_KIND]! & 0xff;
+    return this.#kind(row) >>> ROLE_SHIFT & 3;
   }
 
   transport(row: number): number {
-    return this.#keys[row * KEY_STRIDE + KEY_KIND]! >>> 8;
+    return (this.#kind(row) >>> UDP_SHIFT & 1) === 1 ? TRANSPORT_UDP : TRANSPORT_TCP;
   }
 
   serverPort(row: number): number {
-    return this.#keys[row * KEY_STRIDE + KEY_PORT]!;
+    return this.#kind(row) >>> PORT_SHIFT;
+  }
+
+  /** One of `FOLD`. */
+  foldLevel(row: number): number {
+    return this.#kind(row) >>> FOLD_SHIFT & 7;
   }
 
   /** Minute since 1970 UTC in which the row's periods begin. */
   minute(row: number): number {
-    return this.#keys[row * KEY_STRIDE + KEY_MINUTE]!;
+    return this.#rowsOf(row).key(this.#indexOf(row), KEY.minute);
   }
 
   /** Writes 16 bytes in network order. */
   copyClient(row: number, out: DataView, at: number): void {
-    for (let i = 0; i < 4; i++) out.setUint32(at + 4 * i, this.#keys[row * KEY_STRIDE + KEY_CLIENT + i]!);
+    this.#copyAddress(row, KEY.client, out, at);
   }
 
   copyServer(row: number, out: DataView, at: number): void {
-    for (let i = 0; i < 4; i++) out.setUint32(at + 4 * i, this.#keys[row * KEY_STRIDE + KEY_SERVER + i]!);
+    this.#copyAddress(row, KEY.client + this.#rowsOf(row).addressWords, out, at);
   }
 
   /** @param place One of `VALUE`. */
   value(row: number, place: number): number {
-    return this.#values[row * VALUE_STRIDE + place]!;
+    const rows = this.#rowsOf(row), index = this.#indexOf(row);
+    return readValue(rows.memory, rows.lanesAt(index), place, rows.key(index, KEY.minute));
   }
 
-  /** Adds the `skyfall_flow` at `at`, which was checked before, to its row. The table must not be full. */
+  /** Rewrites the identity that a row refers to. */
+  setIdentity(row: number, identity: number): void {
+    const rows = this.#rowsOf(row);
+    writeIdentity(rows.memory, rows.lanesAt(this.#indexOf(row)), identity);
+  }
+
+  /** Distinct client ports of a row; of a cut one at least as many. */
+  portCount(row: number): number {
+    return this.#rowsOf(row).ports.count(this.#rowsOf(row).portsAt(this.#indexOf(row)));
+  }
+
+  /** Ports that `copyPorts()` would write. */
+  storedPortCount(row: number): number {
+    return this.#rowsOf(row).ports.storedCount(this.#rowsOf(row).portsAt(this.#indexOf(row)));
+  }
+
+  /** Writes the client ports to `out` from `at`, ascending; returns how many. */
+  copyPorts(row: number, out: Int32Array, at: number): number {
+    return this.#rowsOf(row).ports.copy(this.#rowsOf(row).portsAt(this.#indexOf(row)), out, at);
+  }
+
+  /** Adds the `skyfall_flow` at `at`, which was checked before, to its row. */
   add(view: DataView, at: number, group: number, identity: number): void {
-    const localPort = view.getUint32(at + F.local_port.offset), remotePort = view.getUint32(at + F.remote_port.offset);
+    const event = this.#event, localPort = view.getUint32(at + F.local_port.offset), remotePort = view.getUint32(at + F.remote_port.offset);
     const role = view.getUint32(at + F.role.offset);
     const isClient = role === ROLE_CLIENT || role !== ROLE_SERVER && isServicePort(remotePort, localPort);
+    const start = getUint64(view, at + F.period_start_unix_us.offset), end = getUint64(view, at + F.period_end_unix_us.offset);
+    event.view = view;
+    event.at = at;
+    event.isClient = isClient;
+    event.identity = identity;
+    event.minute = Math.floor(start / MINUTE_US);
+    event.isLate = this.nowUs - end > this.#lateAfterUs;
+    if (event.isLate) this.counts.late_events++;
+
     const local = at + F.local_address.offset, remote = at + F.remote_address.offset;
-    this.#fillKey(
-      view,
-      group,
-      view.getUint32(at + F.transport_protocol.offset) << 8 | role,
-      isClient ? local : remote,
-      isClient ? remote : local,
-      isClient ? remotePort : localPort,
-    );
-    this.#fillMinutes(getUint64(view, at + F.period_start_unix_us.offset), getUint64(view, at + F.period_end_unix_us.offset));
-    const row = this.#findOrAdd();
-    this.#addValues(view, at, row * VALUE_STRIDE, isClient, identity);
-    const clientPort = isClient ? localPort : remotePort;
-    if (clientPort !== 0) this.ports.add(row, clientPort); // 0: an attempt that failed before it had a port
-    this.#events++;
+    const isV4 = isMapped(view, local) && isMapped(view, remote);
+    const rows = isV4 ? this.#v4 : this.#v6, key = isV4 ? this.#keyV4 : this.#keyV6;
+    key[KEY.group] = group;
+    // Those of one minute add up; one that goes on over several is kept apart, so that nobody takes it for one minute's.
+    const minutesOn = Math.max(0, Math.min(MINUTES_ON_MAX, Math.floor((end - LATE_US) / MINUTE_US) - event.minute));
+    key[KEY.kind] = (isClient ? remotePort : localPort) << PORT_SHIFT | role << ROLE_SHIFT |
+      (view.getUint32(at + F.transport_protocol.offset) === TRANSPORT_UDP ? 1 << UDP_SHIFT : 0) | minutesOn;
+    key[KEY.minute] = event.minute;
+    fillAddresses(key, view, isClient ? local : remote, isClient ? remote : local, rows.addressWords);
+    const row = rows.find(key);
+    this.#addTo(rows, row >= 0 ? row : this.#open(rows, key), key, isClient ? localPort : remotePort);
   }
 
   /** Takes a row out of the table. */
   remove(row: number): void {
     this.#events -= this.value(row, VALUE.event_count);
-    this.#unlink(row);
-    this.ports.clear(row);
-    this.#used[row] = 0;
-    this.#free[this.#freeCount++] = row;
-    this.#rows--;
+    this.#bytes -= this.value(row, VALUE.bytes_sent) + this.value(row, VALUE.bytes_received);
+    const rows = this.#rowsOf(row);
+    rows.remove(this.#indexOf(row));
+    if (rows.count < PRESSURE.noBitmaps * this.rowsMax) rows.ports.allowsBitmaps = true;
   }
 
-  #fillKey(view: DataView, group: number, kind: number, client: number, server: number, port: number): void {
-    const key = this.#key;
-    key[KEY_GROUP] = group;
-    key[KEY_KIND] = kind;
-    for (let i = 0; i < 4; i++) {
-      key[KEY_CLIENT + i] = view.getUint32(client + 4 * i);
-      key[KEY_SERVER + i] = view.getUint32(server + 4 * i);
+  #addTo(rows: FlowRows, row: number, key: Uint32Array, clientPort: number): void {
+    const event = this.#event;
+    const target = row < 0 || rows.add(row, event) ? row : this.#addToAnother(rows, row, key);
+    if (target < 0) {
+      this.counts.dropped_events++;
+      this.counts.dropped_bytes += bytesOf(event.view, event.at);
+      return;
     }
-    key[KEY_PORT] = port;
+    if (clientPort !== 0) rows.ports.add(rows.portsAt(target), clientPort); // 0: an attempt that failed before it had a port
+    this.#events++;
+    this.#bytes += bytesOf(event.view, event.at);
   }
 
-  /** Those of one minute add up; one that goes on over several is kept apart, so that nobody takes it for one minute's. */
-  #fillMinutes(startUs: number, endUs: number): void {
-    const minute = Math.floor(startUs / MINUTE_US);
-    this.#key[KEY_MINUTE] = minute;
-    this.#key[KEY_MINUTES_ON] = Math.max(0, Math.floor((endUs - LATE_US) / MINUTE_US) - minute);
+  /** Where no wide form is left, a second row of the key goes on with what its lanes hold of the event; -1 where there is no row. */
+  #addToAnother(rows: FlowRows, row: number, key: Uint32Array): number {
+    const event = this.#event;
+    simplify(event.view, event.at, this.#simplified);
+    this.counts.simplified_events++;
+    this.counts.dropped_bytes += bytesOf(event.view, event.at) - bytesOf(this.#simplified, 0);
+    event.view = this.#simplified;
+    event.at = 0;
+    if (rows.add(row, event)) return row;
+    if (rows.isFull) return -1;
+    rows.detach(row);
+    rows.find(key);
+    const fresh = rows.insert(key, rows.due(row));
+    rows.add(fresh, event);
+    return fresh;
   }
 
-  #findOrAdd(): number {
-    const key = this.#key;
-    let hash = this.#seed;
-    for (let i = 0; i < KEY_WORDS; i++) hash = mix(hash, key[i]!);
-    hash >>>= 0;
-    let slot = hash & this.#mask;
-    for (; this.#slots[slot] !== 0; slot = (slot + 1) & this.#mask) {
-      const row = this.#slots[slot]! - 1;
-      if (this.#keys[row * KEY_STRIDE + KEY_HASH] === hash && this.#equals(row)) return row;
+  /** A row for a key that has none: its own, or one that stands for more; -1 where none is left. */
+  #open(rows: FlowRows, key: Uint32Array): number {
+    if (rows.count < PRESSURE.noBitmaps * this.rowsMax) return rows.insert(key, this.#dueSlot(key, rows.addressWords));
+    rows.ports.allowsBitmaps = false;
+    if (this.#scans.isScan(key, rows.addressWords)) {
+      key[KEY.kind] = key[KEY.kind]! & (1 << PORT_SHIFT) - 1;
+      key.fill(0, KEY.client + rows.addressWords);
+      return this.#fold(rows, key, FOLD.scan, "folded_scan_events");
     }
-    const row = this.#freeCount > 0 ? this.#free[--this.#freeCount]! : this.#highest++;
-    this.#slots[slot] = row + 1;
-    this.#keys.set(key, row * KEY_STRIDE);
-    this.#keys[row * KEY_STRIDE + KEY_HASH] = hash;
-    this.#values.fill(0, row * VALUE_STRIDE, (row + 1) * VALUE_STRIDE);
-    this.#used[row] = 1;
-    this.#rows++;
-    return row;
-  }
-
-  #equals(row: number): boolean {
-    const at = row * KEY_STRIDE;
-    for (let i = 0; i < KEY_WORDS; i++) if (this.#keys[at + i] !== this.#key[i]) return false;
-    return true;
-  }
-
-  /** Closes the gap in the run of slots behind, so that no probe ends early. */
-  #unlink(row: number): void {
-    const hashOf = (slot: number) => this.#keys[(this.#slots[slot]! - 1) * KEY_STRIDE + KEY_HASH]!;
-    let gap = this.#keys[row * KEY_STRIDE + KEY_HASH]! & this.#mask;
-    while (this.#slots[gap] !== row + 1) gap = (gap + 1) & this.#mask;
-    for (let slot = (gap + 1) & this.#mask; this.#slots[slot] !== 0; slot = (slot + 1) & this.#mask) {
-      const home = hashOf(slot) & this.#mask;
-      if (((slot - home) & this.#mask) < ((slot - gap) & this.#mask)) continue;
-      this.#slots[gap] = this.#slots[slot]!;
-      gap = slot;
+    const use = rows.count / this.rowsMax;
+    if (use >= PRESSURE.anyClient) {
+      key.fill(0, KEY.client, KEY.client + rows.addressWords);
+      return this.#fold(rows, key, FOLD.anyClient, "folded_client_events");
     }
-    this.#slots[gap] = 0;
+    if (use < PRESSURE.early || use < PRESSURE.prefix && !this.isBlocked) return rows.insert(key, this.#dueSlot(key, rows.addressWords));
+    if (rows.addressWords === 1) key[KEY.client] = key[KEY.client]! & PREFIX_IPV4_MASK;
+    else key.fill(0, KEY.client + PREFIX_IPV6_WORDS, KEY.client + rows.addressWords);
+    return this.#fold(rows, key, FOLD.clientPrefix, "folded_prefix_events");
   }
 
-  #addValues(view: DataView, at: number, to: number, isClient: boolean, identity: number): void {
-    const v = this.#values;
-    const tx = getUint64(view, at + F.tx_bytes.offset), rx = getUint64(view, at + F.rx_bytes.offset);
-    const txSegments = view.getUint32(at + F.tx_segments.offset), rxSegments = view.getUint32(at + F.rx_segments.offset);
-    v[to + VALUE.bytes_sent]! += isClient ? tx : rx;
-    v[to + VALUE.bytes_received]! += isClient ? rx : tx;
-    v[to + VALUE.segments_sent]! += isClient ? txSegments : rxSegments;
-    v[to + VALUE.segments_received]! += isClient ? rxSegments : txSegments;
-    v[to + VALUE.retransmits]! += view.getUint32(at + F.retrans_segments.offset);
-    v[to + VALUE.bytes_retrans]! += getUint64(view, at + F.retrans_bytes.offset);
-    v[to + VALUE.lost]! += view.getUint32(at + F.lost_segments.offset);
-    v[to + VALUE.reordering_seen]! += view.getUint32(at + F.reordering_count.offset);
-    v[to + VALUE.busy_us]! += view.getUint32(at + F.busy_us.offset);
-    v[to + VALUE.rwnd_limited_us]! += view.getUint32(at + F.rwnd_limited_us.offset);
-    v[to + VALUE.sndbuf_limited_us]! += view.getUint32(at + F.sndbuf_limited_us.offset);
-    if (view.getUint32(at + F.amounts_known.offset) !== AMOUNTS_KNOWN) v[to + VALUE.amounts_unknown]!++;
-    this.#addConnections(view, at, to);
-    this.#addQuality(view, at, to);
-    const start = getUint64(view, at + F.period_start_unix_us.offset), end = getUint64(view, at + F.period_end_unix_us.offset);
-    const isFirst = v[to + VALUE.event_count] === 0;
-    if (isFirst || start < v[to + VALUE.window_start]!) v[to + VALUE.window_start] = start;
-    if (end > v[to + VALUE.window_end]!) v[to + VALUE.window_end] = end;
-    v[to + VALUE.identity] = identity;
-    v[to + VALUE.role_source] = strongest(v[to + VALUE.role_source]!, view.getUint32(at + F.role_source.offset));
-    v[to + VALUE.attribution_source] = strongestAttribution(
-      v[to + VALUE.attribution_source]!,
-      view.getUint32(at + F.attribution_source.offset),
-    );
-    v[to + VALUE.event_count]!++;
+  #fold(
+    rows: FlowRows,
+    key: Uint32Array,
+    level: number,
+    count: "folded_prefix_events" | "folded_scan_events" | "folded_client_events",
+  ): number {
+    key[KEY.kind] = key[KEY.kind]! | level << FOLD_SHIFT;
+    const row = rows.find(key);
+    if (row < 0 && rows.isFull) return -1;
+    this.counts[count]++;
+    return row >= 0 ? row : rows.insert(key, this.#dueSlot(key, rows.addressWords));
   }
 
-  #addConnections(view: DataView, at: number, to: number): void {
-    const v = this.#values;
-    v[to + VALUE.connections_opened]! += view.getUint32(at + F.opened_count.offset);
-    switch (view.getUint32(at + F.end_reason.offset)) {
-      case END.resetLocal:
-      case END.resetRemote:
-        v[to + VALUE.connections_reset]!++;
-        v[to + VALUE.connections_closed]!++;
-        return;
-      case END.timeout:
-        v[to + VALUE.connections_timed_out]!++;
-        v[to + VALUE.connections_closed]!++;
-        return;
-      case END.closedLocal:
-      case END.closedRemote:
-        v[to + VALUE.connections_closed]!++;
-        return;
-      case END.refused:
-        v[to + VALUE.connections_failed_refused]!++;
-        return;
-      case END.connectTimeout:
-        v[to + VALUE.connections_failed_timeout]!++;
-        return;
-      case END.unreachable:
-        v[to + VALUE.connections_failed_unreachable]!++;
-        return;
-      case END.connectAborted:
-      case END.connectFailed:
-        v[to + VALUE.connections_failed_other]!++;
-        return;
-    }
+  /** The same for both ends of a conversation, at every collector. */
+  #dueSlot(key: Uint32Array, addressWords: number): number {
+    const hash = hashConversation(key[KEY.kind]!, (word) => key[KEY.client + word]!, addressWords);
+    return this.#settleSlots + hash % (this.wheelSlots - this.#settleSlots);
   }
 
-  #addQuality(view: DataView, at: number, to: number): void {
-    const v = this.#values;
-    const srtt = view.getUint32(at + F.srtt_us.offset), minRtt = view.getUint32(at + F.min_rtt_us.offset);
-    if (srtt > 0) {
-      const cwnd = view.getUint32(at + F.snd_cwnd_segments.offset);
-      const isFirst = v[to + VALUE.srtt_samples] === 0;
-      v[to + VALUE.srtt_us_sum]! += srtt;
-      v[to + VALUE.srtt_samples]!++;
-      if (isFirst || srtt < v[to + VALUE.srtt_us_min]!) v[to + VALUE.srtt_us_min] = srtt;
-      if (srtt > v[to + VALUE.srtt_us_max]!) v[to + VALUE.srtt_us_max] = srtt;
-      v[to + VALUE.rttvar_us_sum]! += view.getUint32(at + F.rttvar_us.offset);
-      v[to + VALUE.snd_cwnd_sum]! += cwnd;
-      if (isFirst || cwnd < v[to + VALUE.snd_cwnd_min]!) v[to + VALUE.snd_cwnd_min] = cwnd;
-    }
-    if (minRtt > 0 && (v[to + VALUE.min_rtt_us] === 0 || minRtt < v[to + VALUE.min_rtt_us]!)) v[to + VALUE.min_rtt_us] = minRtt;
-    const connect = view.getUint32(at + F.connect_us.offset);
-    if (connect > 0) {
-      v[to + VALUE.connect_us_sum]! += connect;
-      v[to + VALUE.connect_samples]!++;
-      if (connect > v[to + VALUE.connect_us_max]!) v[to + VALUE.connect_us_max] = connect;
-    }
+  #copyAddress(row: number, word: number, out: DataView, at: number): void {
+    const rows = this.#rowsOf(row), index = this.#indexOf(row);
+    if (rows.addressWords === 1) {
+      out.setUint32(at, 0);
+      out.setUint32(at + 4, 0);
+      out.setUint32(at + 8, 0xffff);
+      out.setUint32(at + 12, rows.key(index, word));
+    } else for (let i = 0; i < 4; i++) out.setUint32(at + 4 * i, rows.key(index, word + i));
   }
 }
 
-/** Evidence is numbered from the strongest, 1, to the weakest; 0 is none. */
-function strongest(a: number, b: number): number {
-  return a === 0 || b !== 0 && b < a ? b : a;
+function fillAddresses(key: Uint32Array, view: DataView, client: number, server: number, words: number): void {
+  if (words === 1) {
+    key[KEY.client] = view.getUint32(client + 12);
+    key[KEY.client + 1] = view.getUint32(server + 12);
+    return;
+  }
+  for (let i = 0; i < 4; i++) {
+    key[KEY.client + i] = view.getUint32(client + 4 * i);
+    key[KEY.client + 4 + i] = view.getUint32(server + 4 * i);
+  }
 }
 
-/** As `strongest()`, but that accept(2), numbered last, is as strong as connect(2); no row has both. */
-function strongestAttribution(a: number, b: number): number {
-  return a === ATTRIBUTION_ACCEPT || b === ATTRIBUTION_ACCEPT ? ATTRIBUTION_ACCEPT : strongest(a, b);
+/** Over transport, client, server and port, addresses as of IPv6. */
+function hashConversation(kind: number, address: (word: number) => number, addressWords: number): number {
+  let hash = 0x811c_9dc5 ^ ((kind >>> UDP_SHIFT & 1) === 1 ? TRANSPORT_UDP : TRANSPORT_TCP);
+  for (let end = 0; end < 2; end++) {
+    if (addressWords === 1) hash = mix(mix(mix(mix(hash, 0), 0), 0xffff), address(end));
+    else for (let i = 0; i < 4; i++) hash = mix(hash, address(4 * end + i));
+  }
+  return mix(hash, kind >>> PORT_SHIFT) >>> 0;
 }
 
-function getUint64(view: DataView, at: number): number {
-  return view.getUint32(at) * 4_294_967_296 + view.getUint32(at + 4);
+function isMapped(view: DataView, at: number): boolean {
+  return (view.getUint32(at) | view.getUint32(at + 4) | view.getUint32(at + 8) ^ 0xffff) === 0;
+}
+
+function bytesOf(view: DataView, at: number): number {
+  return getUint64(view, at + F.tx_bytes.offset) + getUint64(view, at + F.rx_bytes.offset);
+}
+
+/** Fields that lanes may not hold beside others. */
+const RARE_U32 = [F.reordering_count, F.rwnd_limited_us, F.sndbuf_limited_us, F.busy_us];
+const SEGMENTS_U32 = [F.tx_segments, F.rx_segments, F.retrans_segments, F.lost_segments, F.snd_cwnd_segments];
+const SEGMENTS_MAX = 0xffff;
+
+/** Copies a flow without what only a wide form holds. */
+function simplify(view: DataView, at: number, out: DataView): void {
+  for (let i = 0; i < SKYFALL_FLOW.fixedSize; i += 4) out.setUint32(i, view.getUint32(at + i));
+  out.setUint32(F.retrans_bytes.offset, 0);
+  out.setUint32(F.retrans_bytes.offset + 4, 0);
+  for (const { offset } of RARE_U32) out.setUint32(offset, 0);
+  for (const { offset } of SEGMENTS_U32) out.setUint32(offset, Math.min(out.getUint32(offset), SEGMENTS_MAX));
+  out.setUint32(F.tx_bytes.offset, 0);
+  out.setUint32(F.rx_bytes.offset, 0);
 }
 
 /** Where nothing else tells, the lower port is the service; 0 is no port, but one that is not known. */
 function isServicePort(port: number, other: number): boolean {
   return port !== 0 && (other === 0 || port < other);
-}
-
-function mix(hash: number, word: number): number {
-  const mixed = Math.imul(hash ^ word, 0x9e37_79b1);
-  return mixed ^ mixed >>> 15;
 }

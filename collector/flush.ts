@@ -1,15 +1,15 @@
 /**
- * The flush wheel: each row leaves in its own second of the window, so that output is even, and as one row for a minute where
- * windows are that long.
+ * The flush wheel: each row leaves in its own quarter of a second of the window, so that output is even, and as one row for a
+ * minute where windows are that long. Both ends of a conversation leave together.
  */
 
-import type { FlowTable } from "./aggregate.ts";
+import { type FlowTable, SLOTS_A_SECOND } from "./aggregate.ts";
 import type { IdentityTable } from "./identities.ts";
+import { NO_PAIRS, type PairCounts, pairEnds } from "./pair_ends.ts";
 import { type RowMessage, takeRows } from "./rows.ts";
 
 const MINUTE_S = 60;
-/** Agents send what a minute ended with within so many seconds: 5 to spread a fleet's, 1 to send, and 2 to get here. */
-const LATE_S = 8;
+const NO_MINUTE = -1;
 
 export interface FlushTarget {
   /** Whether the topic is behind by more than may wait. */
@@ -23,12 +23,12 @@ export class FlowFlusher {
   readonly #windowS: number;
   readonly #partitionCount: number;
   readonly #target: FlushTarget;
-  #lastSecond = Math.floor(Date.now() / 1_000);
-  /** Rows, and flow records in them, dropped because the table was full and the topic far behind. */
-  givenUpRows = 0;
-  givenUpEvents = 0;
-  /** Times that rows left before their second because the table was full. */
-  earlyFlushes = 0;
+  #lastSlot = Math.floor(Date.now() * SLOTS_A_SECOND / 1_000);
+  /** Slots after the last one whose rows have left before their time. */
+  #ahead = 0;
+  readonly pairs: PairCounts = { ...NO_PAIRS };
+  /** Rows that left before their time, as the table was getting full. */
+  earlyRows = 0;
 
   constructor(table: FlowTable, identities: IdentityTable, windowS: number, partitionCount: number, target: FlushTarget) {
     this.#table = table;
@@ -39,43 +39,47 @@ export class FlowFlusher {
   }
 
   /**
-   * Flushes the rows whose second has come since the last call; while the topic is behind they stay and go on adding up, and so
-   * do those of the minute that is, until their second in the next.
+   * Flushes the rows whose slot has come since the last call; while the topic is behind they stay and go on adding up, and so
+   * do those of the minute that is, until their slot in the next. From a crowded table the rows of one more slot leave.
    */
   flushDue(nowMs: number): void {
-    const second = Math.floor(nowMs / 1_000);
-    const passed = Math.min(second - this.#lastSecond, this.#windowS);
-    if (passed <= 0 || this.#target.isBlocked()) return;
-    this.#lastSecond = second;
-    const first = second - passed + 1;
-    const [late, minute] = this.#windowS < MINUTE_S ? [0, null] : [LATE_S, Math.floor(second / MINUTE_S)];
-    const due: number[] = [];
-    for (let row = 0; row < this.#table.rowsEnd; row++) {
-      if (!this.#table.isUsed(row) || this.#table.minute(row) === minute) continue;
-      const dueSecond = late + this.#table.dueSecond(row, this.#windowS - late);
-      const behind = (dueSecond - first % this.#windowS + this.#windowS) % this.#windowS;
-      if (behind < passed) due.push(row);
+    const table = this.#table, slot = Math.floor(nowMs * SLOTS_A_SECOND / 1_000);
+    table.isBlocked = this.#target.isBlocked();
+    if (table.isBlocked) return;
+    const passed = Math.min(slot - this.#lastSlot, table.wheelSlots);
+    if (passed > 0) {
+      this.#lastSlot = slot;
+      this.#ahead = Math.max(0, this.#ahead - passed);
+      const due: number[] = [];
+      for (let i = slot - passed + 1; i <= slot; i++) {
+        table.collectDue(i % table.wheelSlots, this.#openMinute(i), this.#openMinute(slot), due);
+      }
+      this.#flush(due);
     }
-    this.#flush(due);
+    if (table.isCrowded) this.#flushAhead();
   }
 
-  /** Flushes every row, whether due or not. While the topic is behind, the rows are given up, and counted. */
+  /** Flushes every row, whether due or not. */
   flushAll(): void {
-    const rows: number[] = [];
-    for (let row = 0; row < this.#table.rowsEnd; row++) if (this.#table.isUsed(row)) rows.push(row);
-    if (this.#table.isFull) this.earlyFlushes++;
-    if (this.#table.isFull && this.#target.isBlocked()) this.#giveUp(rows);
-    else this.#flush(rows);
+    this.#flush([...this.#table.rows()]);
+  }
+
+  /** The minute that goes on at a slot, where rows wait for its end; else none. */
+  #openMinute(slot: number): number {
+    return this.#windowS < MINUTE_S ? NO_MINUTE : Math.floor(slot / (SLOTS_A_SECOND * MINUTE_S));
+  }
+
+  #flushAhead(): void {
+    const table = this.#table, rows: number[] = [];
+    this.#ahead = this.#ahead % table.wheelSlots + 1;
+    table.collectDue((this.#lastSlot + this.#ahead) % table.wheelSlots, NO_MINUTE, NO_MINUTE, rows);
+    this.earlyRows += rows.length;
+    this.#flush(rows);
   }
 
   #flush(rows: readonly number[]): void {
-    if (rows.length > 0) this.#target.onMessages(takeRows(this.#table, this.#identities, rows, this.#partitionCount));
-  }
-
-  #giveUp(rows: readonly number[]): void {
-    const events = this.#table.eventCount;
-    for (const row of rows) this.#table.remove(row);
-    this.givenUpRows += rows.length;
-    this.givenUpEvents += events;
+    if (rows.length === 0) return;
+    const paired = pairEnds(this.#table, rows, this.pairs);
+    this.#target.onMessages(takeRows(this.#table, this.#identities, paired, this.#partitionCount));
   }
 }

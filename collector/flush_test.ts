@@ -13,7 +13,7 @@ const MINUTE = Math.floor(Date.now() / 60_000) + 10;
 
 /** A flow of every second, from one second to before another of the minute, each a second long. */
 function rehearse(windowS: number) {
-  const { table, identities, receive } = testReceiver();
+  const { table, identities, receive } = testReceiver(4_096, windowS);
   const messages: RowMessage[] = [];
   const flusher = new FlowFlusher(table, identities, windowS, 1, { isBlocked: () => false, onMessages: (some) => messages.push(...some) });
   let sequence = 0;
@@ -26,7 +26,7 @@ function rehearse(windowS: number) {
     });
     receive(datagram([flowSample([HOST, PROCESS, flow])], { sequence: ++sequence }));
   };
-  const rows = () => Array.from({ length: table.rowsEnd }, (_, row) => row).filter((row) => table.isUsed(row));
+  const rows = () => [...table.rows()];
   return { table, flusher, messages, add, rows };
 }
 

@@ -1,185 +1,207 @@
-/** Exact sets of ports in bounded memory: a few inline, then hash tables, then bitmaps of all 65,536. */
+/**
+ * Exact sets of ports in bounded memory: four in the row itself, then small lists, then hash tables, then bitmaps of all
+ * 65,536. The cell of a row is six halves: how many ports, the form and whether it is cut, and four ports or a place.
+ */
 
-const INLINE_PORTS = 8;
-/** Ports in a hash table of twice as many slots. */
-const TABLE_PORTS = 256;
-const TABLE_SLOTS = 2 * TABLE_PORTS;
-const BITMAP_WORDS = 2_048;
-const TABLES_MAX = 32_768;
-const BITMAPS_MAX = 4_096;
+export const PORT_CELL_WORDS = 3;
+const COUNT = 0, FORM = 1, FIRST = 2, PLACE = 2;
+const COUNT_MAX = 0xffff;
 
-const INLINE = 0, TABLE = 1, BITMAP = 2;
+/** Forms; `CUT` is added where ports are missing. */
+const INLINE = 0, LIST = 1, TABLE = 2, BITMAP = 3, CUT = 0x80;
+const INLINE_PORTS = 4, LIST_PORTS = 16;
+/** Ports in a hash table of twice as many slots; a slot of 0 is free, as no port is 0. */
+const TABLE_PORTS = 256, TABLE_SLOTS = 2 * TABLE_PORTS;
+const BITMAP_HALVES = 4_096;
 
-/** One set a row. A set that no longer fits goes on counting, without the ports (`isCut`). */
+/** Of so many rows one may have a set of this form. */
+const ROWS_A_LIST = 4, ROWS_A_TABLE = 32, ROWS_A_BITMAP = 128;
+
+/** Sets in the cells of rows. A set that no longer fits goes on counting, without the ports (`isCut`). */
 export class PortSets {
-  readonly #kind: Uint8Array;
-  readonly #cut: Uint8Array;
-  readonly #counts: Int32Array;
-  /** Index of the table or bitmap. */
-  readonly #places: Int32Array;
-  readonly #inline: Uint16Array;
-  /** A slot of 0 is free: no port is 0. */
-  readonly #tables = new Pool((): Uint16Array => new Uint16Array(TABLE_SLOTS), TABLES_MAX);
-  readonly #bitmaps = new Pool((): Uint32Array => new Uint32Array(BITMAP_WORDS), BITMAPS_MAX);
+  readonly #halves: Uint16Array;
+  readonly #lists: Pool;
+  readonly #tables: Pool;
+  readonly #bitmaps: Pool;
+  /** Whether sets may still become bitmaps; without, what is beyond a table is counted. */
+  allowsBitmaps = true;
 
-  constructor(rows: number) {
-    this.#kind = new Uint8Array(rows);
-    this.#cut = new Uint8Array(rows);
-    this.#counts = new Int32Array(rows);
-    this.#places = new Int32Array(rows);
-    this.#inline = new Uint16Array(rows * INLINE_PORTS);
+  /** @param halves Memory of all rows; a cell of zeros is an empty set. */
+  constructor(halves: Uint16Array, rowsMax: number) {
+    this.#halves = halves;
+    this.#lists = new Pool(LIST_PORTS, Math.ceil(rowsMax / ROWS_A_LIST));
+    this.#tables = new Pool(TABLE_SLOTS, Math.ceil(rowsMax / ROWS_A_TABLE));
+    this.#bitmaps = new Pool(BITMAP_HALVES, Math.ceil(rowsMax / ROWS_A_BITMAP));
   }
 
-  /** Distinct ports of a row; of a cut row at least as many. */
-  count(row: number): number {
-    return this.#counts[row]!;
+  /** Bytes that the sets may take beside the cells. */
+  get bytesMax(): number {
+    return this.#lists.halves.byteLength + this.#tables.halves.byteLength + this.#bitmaps.halves.byteLength;
   }
 
-  /** Whether ports are missing in the row's set because the pools were empty. */
-  isCut(row: number): boolean {
-    return this.#cut[row] === 1;
+  /** Distinct ports in the cell at half `c`; of a cut one at least as many. */
+  count(c: number): number {
+    return this.#halves[c + COUNT]!;
   }
 
-  add(row: number, port: number): void {
-    if (this.#kind[row] === BITMAP) this.#addToBitmap(row, port);
-    else if (this.#kind[row] === TABLE) this.#addToTable(row, port);
-    else this.#addInline(row, port);
+  /** Whether ports are missing because there was no room. */
+  isCut(c: number): boolean {
+    return (this.#halves[c + FORM]! & CUT) !== 0;
   }
 
-  /** Writes the row's ports to `out` from `at`, ascending; returns how many. */
-  copy(row: number, out: Int32Array, at: number): number {
-    if (this.#kind[row] === BITMAP) return copyBitmap(this.#bitmaps.get(this.#places[row]!), out, at);
-    const from = this.#kind[row] === TABLE ? this.#tables.get(this.#places[row]!) : this.#inlinePorts(row);
-    let end = at;
-    for (const port of from) if (port !== 0) out[end++] = port;
-    out.subarray(at, end).sort();
-    return end - at;
+  add(c: number, port: number): void {
+    switch (this.#halves[c + FORM]! & ~CUT) {
+      case INLINE:
+        return this.#addToList(this.#halves, c + FIRST, INLINE_PORTS, c, port, this.#lists);
+      case LIST:
+        return this.#addToList(this.#lists.halves, this.#place(c) * LIST_PORTS, LIST_PORTS, c, port, this.#tables);
+      case TABLE:
+        return this.#addToTable(c, port);
+      default:
+        return this.#addToBitmap(c, port);
+    }
+  }
+
+  /** Writes the ports to `out` from `at`, ascending; returns how many. */
+  copy(c: number, out: Int32Array, at: number): number {
+    const form = this.#halves[c + FORM]! & ~CUT;
+    if (form === BITMAP) return copyBitmap(this.#bitmaps.halves, this.#place(c) * BITMAP_HALVES, out, at);
+    const [from, start, end] = this.#stored(c, form);
+    let next = at;
+    for (let i = start; i < end; i++) if (from[i] !== 0) out[next++] = from[i]!;
+    if (next - at > 1) out.subarray(at, next).sort();
+    return next - at;
   }
 
   /** Ports that `copy()` would write. */
-  storedCount(row: number): number {
-    return this.#kind[row] === BITMAP ? countBits(this.#bitmaps.get(this.#places[row]!)) : this.#stored(row);
-  }
-
-  clear(row: number): void {
-    if (this.#kind[row] === TABLE) this.#releaseTable(row);
-    if (this.#kind[row] === BITMAP) {
-      this.#bitmaps.get(this.#places[row]!).fill(0);
-      this.#bitmaps.release(this.#places[row]!);
+  storedCount(c: number): number {
+    const count = this.#halves[c + COUNT]!;
+    switch (this.#halves[c + FORM]!) {
+      case INLINE | CUT:
+        return INLINE_PORTS;
+      case LIST | CUT:
+        return LIST_PORTS;
+      case TABLE | CUT:
+        return TABLE_PORTS;
+      default:
+        return count;
     }
-    this.#kind[row] = INLINE;
-    this.#cut[row] = 0;
-    this.#counts[row] = 0;
   }
 
-  #stored(row: number): number {
-    return Math.min(this.#counts[row]!, this.#kind[row] === TABLE ? TABLE_PORTS : INLINE_PORTS);
+  clear(c: number): void {
+    const form = this.#halves[c + FORM]! & ~CUT;
+    if (form !== INLINE) this.#pool(form).release(this.#place(c));
+    this.#halves.fill(0, c, c + 2 * PORT_CELL_WORDS);
   }
 
-  #inlinePorts(row: number): Uint16Array {
-    return this.#inline.subarray(row * INLINE_PORTS, row * INLINE_PORTS + this.#stored(row));
+  #pool(form: number): Pool {
+    return form === LIST ? this.#lists : form === TABLE ? this.#tables : this.#bitmaps;
   }
 
-  #releaseTable(row: number): void {
-    this.#tables.get(this.#places[row]!).fill(0);
-    this.#tables.release(this.#places[row]!);
+  #place(c: number): number {
+    return this.#halves[c + PLACE]! | this.#halves[c + PLACE + 1]! << 16;
   }
 
-  #addInline(row: number, port: number): void {
-    const at = row * INLINE_PORTS, stored = this.#stored(row);
-    for (let i = 0; i < stored; i++) if (this.#inline[at + i] === port) return;
-    if (stored < INLINE_PORTS) {
-      this.#inline[at + stored] = port;
-      this.#counts[row]!++;
+  #stored(c: number, form: number): [Uint16Array, number, number] {
+    if (form === INLINE) return [this.#halves, c + FIRST, c + FIRST + Math.min(this.#halves[c + COUNT]!, INLINE_PORTS)];
+    if (form === LIST) {
+      const start = this.#place(c) * LIST_PORTS;
+      return [this.#lists.halves, start, start + Math.min(this.#halves[c + COUNT]!, LIST_PORTS)];
+    }
+    const start = this.#place(c) * TABLE_SLOTS;
+    return [this.#tables.halves, start, start + TABLE_SLOTS];
+  }
+
+  #addToList(list: Uint16Array, start: number, room: number, c: number, port: number, next: Pool): void {
+    const count = this.#halves[c + COUNT]!, stored = Math.min(count, room);
+    for (let i = start; i < start + stored; i++) if (list[i] === port) return;
+    if (stored < room) {
+      list[start + stored] = port;
+      this.#halves[c + COUNT] = count + 1;
       return;
     }
-    const place = this.#cut[row] === 1 ? -1 : this.#tables.take();
-    if (place < 0) return this.#cutOff(row);
-    const table = this.#tables.get(place);
-    for (const kept of this.#inlinePorts(row)) table[slotOf(table, kept)] = kept;
-    this.#kind[row] = TABLE;
-    this.#places[row] = place;
-    this.#addToTable(row, port);
+    const place = this.isCut(c) ? -1 : next.take();
+    if (place < 0) return this.#cutOff(c);
+    if (next === this.#lists) next.halves.set(list.subarray(start, start + room), place * LIST_PORTS);
+    else for (let i = start; i < start + room; i++) next.halves[slotOf(next.halves, place * TABLE_SLOTS, list[i]!)] = list[i]!;
+    this.#become(c, next === this.#lists ? LIST : TABLE, place);
+    this.add(c, port);
   }
 
-  #addToTable(row: number, port: number): void {
-    const table = this.#tables.get(this.#places[row]!);
-    const slot = slotOf(table, port);
+  #addToTable(c: number, port: number): void {
+    const table = this.#tables.halves, start = this.#place(c) * TABLE_SLOTS, slot = slotOf(table, start, port);
     if (table[slot] === port) return;
-    if (this.#counts[row]! < TABLE_PORTS) {
+    if (this.#halves[c + COUNT]! < TABLE_PORTS) {
       table[slot] = port;
-      this.#counts[row]!++;
+      this.#halves[c + COUNT]!++;
       return;
     }
-    const place = this.#cut[row] === 1 ? -1 : this.#bitmaps.take();
-    if (place < 0) return this.#cutOff(row);
-    const bitmap = this.#bitmaps.get(place);
-    for (const kept of table) if (kept !== 0) bitmap[kept >> 5]! |= 1 << (kept & 31);
-    this.#releaseTable(row);
-    this.#kind[row] = BITMAP;
-    this.#places[row] = place;
-    this.#addToBitmap(row, port);
+    const place = this.isCut(c) || !this.allowsBitmaps ? -1 : this.#bitmaps.take();
+    if (place < 0) return this.#cutOff(c);
+    for (let i = start; i < start + TABLE_SLOTS; i++) {
+      if (table[i] !== 0) this.#bitmaps.halves[place * BITMAP_HALVES + (table[i]! >> 4)]! |= 1 << (table[i]! & 15);
+    }
+    this.#become(c, BITMAP, place);
+    this.#addToBitmap(c, port);
   }
 
-  #addToBitmap(row: number, port: number): void {
-    const bitmap = this.#bitmaps.get(this.#places[row]!), bit = 1 << (port & 31);
-    if ((bitmap[port >> 5]! & bit) !== 0) return;
-    bitmap[port >> 5]! |= bit;
-    this.#counts[row]!++;
+  #addToBitmap(c: number, port: number): void {
+    const at = this.#place(c) * BITMAP_HALVES + (port >> 4), bit = 1 << (port & 15);
+    if ((this.#bitmaps.halves[at]! & bit) !== 0) return;
+    this.#bitmaps.halves[at]! |= bit;
+    this.#halves[c + COUNT]!++;
   }
 
-  #cutOff(row: number): void {
-    this.#cut[row] = 1;
-    this.#counts[row]!++;
+  #become(c: number, form: number, place: number): void {
+    const before = this.#halves[c + FORM]! & ~CUT;
+    if (before !== INLINE) this.#pool(before).release(this.#place(c));
+    this.#halves[c + FORM] = form;
+    this.#halves[c + PLACE] = place & 0xffff;
+    this.#halves[c + PLACE + 1] = place >>> 16;
+  }
+
+  #cutOff(c: number): void {
+    this.#halves[c + FORM]! |= CUT;
+    if (this.#halves[c + COUNT]! < COUNT_MAX) this.#halves[c + COUNT]!++;
   }
 }
 
 /** Slot of the port, or the free one where it would go: at least half of them are free. */
-function slotOf(table: Uint16Array, port: number): number {
+function slotOf(tables: Uint16Array, start: number, port: number): number {
   let slot = Math.imul(port, 0x9e37_79b1) >>> 23;
-  while (table[slot] !== 0 && table[slot] !== port) slot = (slot + 1) & (TABLE_SLOTS - 1);
-  return slot;
+  while (tables[start + slot] !== 0 && tables[start + slot] !== port) slot = (slot + 1) & (TABLE_SLOTS - 1);
+  return start + slot;
 }
 
-function copyBitmap(bitmap: Uint32Array, out: Int32Array, start: number): number {
-  let at = start;
-  for (let word = 0; word < BITMAP_WORDS; word++) {
-    for (let bits = bitmap[word]!; bits !== 0; bits &= bits - 1) out[at++] = word * 32 + 31 - Math.clz32(bits & -bits);
+function copyBitmap(bitmaps: Uint16Array, start: number, out: Int32Array, at: number): number {
+  let next = at;
+  for (let i = 0; i < BITMAP_HALVES; i++) {
+    for (let bits = bitmaps[start + i]!; bits !== 0; bits &= bits - 1) out[next++] = i * 16 + 31 - Math.clz32(bits & -bits);
   }
-  return at - start;
+  return next - at;
 }
 
-function countBits(bitmap: Uint32Array): number {
-  let count = 0;
-  for (const word of bitmap) for (let bits = word; bits !== 0; bits &= bits - 1) count++;
-  return count;
-}
-
-/** Arrays that are made when first needed, and used again. */
-class Pool<A> {
-  readonly #make: () => A;
-  readonly #max: number;
-  readonly #arrays: A[] = [];
+/** Pieces of one size, all of zeros when taken. The system gives the memory only as far as pieces are used. */
+class Pool {
+  readonly halves: Uint16Array;
+  readonly #pieceHalves: number;
   readonly #free: number[] = [];
+  #taken = 0;
 
-  constructor(make: () => A, max: number) {
-    this.#make = make;
-    this.#max = max;
+  constructor(pieceHalves: number, pieces: number) {
+    this.#pieceHalves = pieceHalves;
+    this.halves = new Uint16Array(pieceHalves * pieces);
   }
 
-  /** Index of an array, or -1 where all are in use. */
+  /** Number of a piece, or -1 where all are in use. */
   take(): number {
     const free = this.#free.pop();
     if (free !== undefined) return free;
-    if (this.#arrays.length >= this.#max) return -1;
-    return this.#arrays.push(this.#make()) - 1;
+    return (this.#taken + 1) * this.#pieceHalves > this.halves.length ? -1 : this.#taken++;
   }
 
-  get(index: number): A {
-    return this.#arrays[index]!;
-  }
-
-  release(index: number): void {
-    this.#free.push(index);
+  release(piece: number): void {
+    this.halves.fill(0, piece * this.#pieceHalves, (piece + 1) * this.#pieceHalves);
+    this.#free.push(piece);
   }
 }

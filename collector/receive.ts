@@ -220,7 +220,6 @@ export class FlowReceiver implements DatagramSink {
       if (index !== 0) this.counts.flow_records_unknown_process++;
       identity = this.#knownHost();
     }
-    if (this.#table.isFull) this.#flushAll();
     this.#table.add(this.#view, at, this.#identities.get(identity).group, identity);
   }
 

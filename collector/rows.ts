@@ -4,6 +4,7 @@ import { BATCH_ROWS_MAX, encodeFlowBatch, type FlowBatch, type TextColumn } from
 import { FLOW_SCHEMA_VERSION } from "../lib/records.ts";
 import { type FlowTable, ROLE_CLIENT, ROLE_SERVER, VALUE } from "./aggregate.ts";
 import type { IdentityTable, ProcessIdentity } from "./identities.ts";
+import type { PairedRows } from "./pair_ends.ts";
 
 /** One message, ready for its partition. */
 export interface RowMessage {
@@ -55,12 +56,13 @@ type AmountColumns = { readonly [A in typeof AMOUNTS[number]]: { readonly values
 const MESSAGE_ROWS = 2_048;
 
 /** Encodes the rows by partition and takes them out of the table. Both ends of a conversation get the same partition. */
-export function takeRows(table: FlowTable, identities: IdentityTable, rows: readonly number[], partitionCount: number): RowMessage[] {
-  const byPartition = Map.groupBy(rows, (row) => table.conversationHash(row) % partitionCount);
+export function takeRows(table: FlowTable, identities: IdentityTable, paired: PairedRows, partitionCount: number): RowMessage[] {
+  const { rows } = paired;
+  const byPartition = Map.groupBy(rows.keys(), (i) => table.conversationHash(rows[i]!) % partitionCount);
   const messages: RowMessage[] = [];
   for (const [partition, all] of byPartition) {
     for (let start = 0; start < all.length; start += MESSAGE_ROWS) {
-      const some = all.slice(start, start + MESSAGE_ROWS);
+      const some = all.slice(start, start + MESSAGE_ROWS).map((i) => rows[i]!);
       const events = some.reduce((sum, row) => sum + table.value(row, VALUE.event_count), 0);
       messages.push({
         partition,
@@ -171,8 +173,8 @@ function addresses(count: number, copy: (out: DataView, index: number) => void):
 
 function portColumns(table: FlowTable, rows: readonly number[]) {
   const offsets = new Int32Array(rows.length + 1);
-  for (const [i, row] of rows.entries()) offsets[i + 1] = offsets[i]! + table.ports.storedCount(row);
+  for (const [i, row] of rows.entries()) offsets[i + 1] = offsets[i]! + table.storedPortCount(row);
   const values = new Int32Array(offsets[rows.length]!);
-  for (const [i, row] of rows.entries()) table.ports.copy(row, values, offsets[i]!);
-  return { client_ports: { offsets, values }, client_port_count: { values: Int32Array.from(rows, (row) => table.ports.count(row)) } };
+  for (const [i, row] of rows.entries()) table.copyPorts(row, values, offsets[i]!);
+  return { client_ports: { offsets, values }, client_port_count: { values: Int32Array.from(rows, (row) => table.portCount(row)) } };
 }

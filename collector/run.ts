@@ -84,7 +84,7 @@ function startWorker(message: ToWorker, publisher: Publisher): RunningWorker {
 function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, eventsUnpublished: number): CollectorLedger {
   const sum = (of: (report: WorkerReport) => number) => reports.reduce((total, report) => total + of(report), 0);
   const received = sum((r) => r.counts.flow_records_received), refused = sum((r) => r.counts.flow_records_refused);
-  const givenUp = sum((r) => r.givenUpEvents);
+  const givenUp = sum((r) => r.table.dropped_events);
   return {
     datagrams_received: sum((r) => r.counts.datagrams_received),
     datagrams_lost: sum((r) => r.streams.lost),
@@ -107,7 +107,17 @@ function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, ev
     flow_records_refused: refused,
     flow_records_unknown_process: sum((r) => r.counts.flow_records_unknown_process),
     events_given_up: givenUp,
-    early_flushes: sum((r) => r.earlyFlushes),
+    bytes_given_up: sum((r) => r.table.dropped_bytes),
+    events_simplified: sum((r) => r.table.simplified_events),
+    events_folded_prefix: sum((r) => r.table.folded_prefix_events),
+    events_folded_scan: sum((r) => r.table.folded_scan_events),
+    events_folded_client: sum((r) => r.table.folded_client_events),
+    events_late: sum((r) => r.table.late_events),
+    rows_early: sum((r) => r.earlyRows),
+    conversations_both: sum((r) => r.pairs.conversations_both),
+    conversations_client_only: sum((r) => r.pairs.conversations_client_only),
+    conversations_server_only: sum((r) => r.pairs.conversations_server_only),
+    bytes_disagreements: sum((r) => r.pairs.bytes_disagreements),
     events_published: published.events_published,
     rows_published: published.rows_published,
     messages_published: published.messages_published,

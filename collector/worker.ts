@@ -30,7 +30,7 @@ function post(message: FromWorker, transfer: Transferable[] = []): void {
 function run({ config, partitionCount, shared }: ToWorker): void {
   const flags = new Int32Array(shared);
   using socket = new UdpReceiver(config.listen.address, config.listen.port, isMappedIpv4(config.listen.address), config.listenText);
-  const table = new FlowTable(TABLE_ROWS);
+  const table = new FlowTable(TABLE_ROWS, config.windowS);
   const identities = new IdentityTable();
   const flusher = new FlowFlusher(table, identities, config.windowS, partitionCount, {
     isBlocked: () => Atomics.load(flags, SHARED.blocked) === 1,
@@ -42,6 +42,7 @@ function run({ config, partitionCount, shared }: ToWorker): void {
   let deadlineMs = Infinity;
   for (let quiet = 0; quiet < QUIET_ROUNDS && Date.now() < deadlineMs;) {
     const count = socket.receive();
+    table.nowUs = Date.now() * 1_000;
     for (let i = 0; i < count; i++) receiver.receive(socket.view, i * SLOT_BYTES, socket.bytes(i), socket.isTruncated(i));
     flusher.flushDue(Date.now());
     const stopping = Atomics.load(flags, SHARED.stop) === 1;
@@ -49,18 +50,18 @@ function run({ config, partitionCount, shared }: ToWorker): void {
     quiet = stopping && count === 0 ? quiet + 1 : 0;
   }
   flusher.flushAll();
-  post({ kind: "stopped", report: reportOf(receiver, flusher, socket) });
+  post({ kind: "stopped", report: reportOf(receiver, table, flusher, socket) });
 }
 
-function reportOf(receiver: FlowReceiver, flusher: FlowFlusher, socket: UdpReceiver): WorkerReport {
+function reportOf(receiver: FlowReceiver, table: FlowTable, flusher: FlowFlusher, socket: UdpReceiver): WorkerReport {
   return {
     counts: receiver.counts,
     streams: receiver.streams.counts(),
     socketDroppedDatagrams: socket.droppedDatagrams,
     untrackedDatagrams: receiver.streams.untrackedDatagrams,
-    givenUpRows: flusher.givenUpRows,
-    givenUpEvents: flusher.givenUpEvents,
-    earlyFlushes: flusher.earlyFlushes,
+    table: table.counts,
+    pairs: flusher.pairs,
+    earlyRows: flusher.earlyRows,
   };
 }
 

@@ -1,6 +1,8 @@
 /** What the main thread and its workers tell each other. */
 
+import type { TableCounts } from "./aggregate.ts";
 import type { CollectorConfig } from "./config.ts";
+import type { PairCounts } from "./pair_ends.ts";
 import type { ReceiveCounts } from "./receive.ts";
 import type { RowMessage } from "./rows.ts";
 import type { StreamCounts } from "./streams.ts";
@@ -21,9 +23,9 @@ export interface WorkerReport {
   readonly streams: StreamCounts;
   readonly socketDroppedDatagrams: number;
   readonly untrackedDatagrams: number;
-  readonly givenUpRows: number;
-  readonly givenUpEvents: number;
-  readonly earlyFlushes: number;
+  readonly table: TableCounts;
+  readonly pairs: PairCounts;
+  readonly earlyRows: number;
 }
 
 export type FromWorker =

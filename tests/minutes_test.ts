@@ -25,7 +25,7 @@ function attributed(datagrams: readonly Uint8Array[], kinds: ReadonlyMap<number,
   for (const datagram of datagrams) receive(datagram);
   assert.equal(flushes(), 0);
   const bytes = new Map<string, number>();
-  for (let row = 0; row < table.rowsEnd; row++) {
+  for (const row of table.rows()) {
     const kind = kinds.get(table.serverPort(row));
     if (kind === undefined) continue;
     const key = keyOf(kind, table.role(row) === ROLE_CLIENT, Math.floor(table.value(row, VALUE.window_start) / MINUTE_US));

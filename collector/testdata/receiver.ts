@@ -15,12 +15,12 @@ export interface TestReceiver {
   readonly flushes: () => number;
 }
 
-export function testReceiver(rowsMax = 1_024): TestReceiver {
-  const table = new FlowTable(rowsMax), identities = new IdentityTable();
+export function testReceiver(rowsMax = 1_024, windowS = 60): TestReceiver {
+  const table = new FlowTable(rowsMax, windowS), identities = new IdentityTable();
   let flushes = 0;
   const receiver = new FlowReceiver(table, identities, DEFAULT_ENTERPRISE, () => {
     flushes++;
-    for (let row = 0; row < table.rowsEnd; row++) if (table.isUsed(row)) table.remove(row);
+    for (const row of table.rows()) table.remove(row);
   });
   const receive = (...datagrams: Uint8Array[]) => {
     for (const datagram of datagrams) receiver.receive(new DataView(datagram.slice().buffer), 0, datagram.length, false);

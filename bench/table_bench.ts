@@ -1,0 +1,43 @@
+/** Decoding and aggregating alone: flow records a second by one worker, and memory by the million keys. */
+
+import { testReceiver } from "../collector/testdata/receiver.ts";
+import { makeDatagrams } from "./sflow_load.ts";
+import { formatTable } from "./table.ts";
+
+const ROWS = Number(Deno.env.get("TABLE_ROWS") ?? 1_600_000);
+const ROUNDS = 5;
+const SIZES = [10_000, 100_000, 1_000_000];
+const PROCESSES = 1_000;
+/** Where an IPv4 agent's datagram has its sequence number. */
+const SEQUENCE_NUMBER = 16;
+
+function residentBytes(): number {
+  return Deno.memoryUsage().rss;
+}
+
+const rows: (string | number)[][] = [];
+for (const keys of SIZES) {
+  const flows = Math.max(keys, 400_000);
+  const datagrams = makeDatagrams({ flows, conversations: keys, processes: PROCESSES, interop: false, everyConversation: true })
+    .map((bytes) => new DataView(bytes.buffer));
+  const before = residentBytes();
+  const { receiver, table } = testReceiver(ROWS);
+  const seconds = Array.from({ length: ROUNDS }, (_, round) => {
+    // The next datagrams of the same agent, or they would be duplicates.
+    for (const [i, view] of datagrams.entries()) view.setUint32(SEQUENCE_NUMBER, 1 + round * datagrams.length + i);
+    const startMs = performance.now();
+    for (const view of datagrams) receiver.receive(view, 0, view.byteLength, false);
+    return (performance.now() - startMs) / 1_000;
+  });
+  if (table.eventCount !== ROUNDS * flows) throw new Error(`Cannot trust the run: ${table.eventCount} events of ${ROUNDS * flows}`);
+  const rest = seconds.slice(1).sort((a, b) => a - b);
+  rows.push([
+    keys,
+    table.rowCount,
+    (flows / seconds[0]! / 1e6).toFixed(2),
+    (flows / rest[rest.length >> 1]! / 1e6).toFixed(2),
+    ((residentBytes() - before) / table.rowCount).toFixed(0),
+  ]);
+}
+console.log(formatTable(["conversations", "rows", "M flows/s, first", "M flows/s, live keys (median)", "B resident a row"], rows));
+Deno.exit(0);
