@@ -3,7 +3,7 @@
  * minute where windows are that long. Both ends of a conversation leave together.
  */
 
-import { type FlowTable, SLOTS_A_SECOND } from "./aggregate.ts";
+import { type FlowTable, SLOTS_A_SECOND, VALUE } from "./aggregate.ts";
 import type { IdentityTable } from "./identities.ts";
 import { NO_PAIRS, type PairCounts, pairEnds } from "./pair_ends.ts";
 import { type RowMessage, takeRows } from "./rows.ts";
@@ -29,6 +29,8 @@ export class FlowFlusher {
   readonly pairs: PairCounts = { ...NO_PAIRS };
   /** Rows that left before their time, as the table was getting full. */
   earlyRows = 0;
+  /** Times that identities were forgotten. */
+  identityRounds = 0;
 
   constructor(table: FlowTable, identities: IdentityTable, windowS: number, partitionCount: number, target: FlushTarget) {
     this.#table = table;
@@ -67,6 +69,19 @@ export class FlowFlusher {
   /** The minute that goes on at a slot, where rows wait for its end; else none. */
   #openMinute(slot: number): number {
     return this.#windowS < MINUTE_S ? NO_MINUTE : Math.floor(slot / (SLOTS_A_SECOND * MINUTE_S));
+  }
+
+  /** Forgets the identities that no row refers to; where nearly all are in use, every row leaves. */
+  forgetIdentities(): void {
+    const table = this.#table, identities = this.#identities;
+    const used = new Set<number>();
+    for (const row of table.rows()) used.add(table.value(row, VALUE.identity));
+    const newIds = identities.keep(used);
+    for (const row of table.rows()) table.setIdentity(row, newIds.get(table.value(row, VALUE.identity))!);
+    this.identityRounds++;
+    if (!identities.isFull) return;
+    this.flushAll();
+    identities.clear();
   }
 
   #flushAhead(): void {

@@ -27,28 +27,61 @@ export interface ProcessIdentity {
   readonly cgroupPath: string | null;
 }
 
-/** Identities in use; beyond that the tables are emptied, after every row was flushed. */
-const IDENTITIES_MAX = 65_536;
-const DESCRIPTOR_BYTES_MAX = 32 * 1024 * 1024;
+/** Identities at a time; those that no row refers to are forgotten when more come. The memory is taken as it is used. */
+const IDENTITIES_MAX = 1 << 18;
+const DESCRIPTOR_BYTES_MAX = 128 * 1024 * 1024;
 const UNKNOWN_USER = 0xffff_ffff;
 
 /** All descriptors that one worker has seen. Identity ids are indexes into it. */
 export class IdentityTable {
-  readonly #descriptors = new ByteInterner(IDENTITIES_MAX, DESCRIPTOR_BYTES_MAX);
+  readonly #descriptors: ByteInterner;
   readonly #hosts: (HostIdentity | undefined)[] = [];
   readonly #processes: (ProcessIdentity | undefined)[] = [];
+  /** Host id of a process; of a host its own. */
+  readonly #hostIds: number[] = [];
   readonly #groups = new Map<string, number>();
+  #nextGroup = 0;
+
+  constructor(identitiesMax = IDENTITIES_MAX) {
+    this.#descriptors = new ByteInterner(identitiesMax, DESCRIPTOR_BYTES_MAX / IDENTITIES_MAX * identitiesMax);
+  }
 
   /** Whether the next descriptors may find no room. */
   get isFull(): boolean {
     return this.#descriptors.isFull;
   }
 
+  /** Hosts and processes that are known. */
+  get count(): number {
+    return this.#descriptors.count;
+  }
+
   /** Forgets everything; ids given out before are void. */
   clear(): void {
     this.#descriptors.clear();
-    this.#hosts.length = this.#processes.length = 0;
+    this.#hosts.length = this.#processes.length = this.#hostIds.length = 0;
     this.#groups.clear();
+  }
+
+  /** Forgets all but the identities given, and their hosts; returns the new id by the old one. */
+  keep(ids: Iterable<number>): ReadonlyMap<number, number> {
+    const kept = new Set<number>();
+    for (const id of ids) kept.add(id).add(this.#hostIds[id]!);
+    const newIds = new Map<number, number>();
+    const groups = new Set<number>();
+    for (const id of [...kept].sort((a, b) => a - b)) { // a host comes before its processes
+      const to = newIds.size, hostId = this.#hostIds[id]!;
+      newIds.set(id, to);
+      this.#descriptors.move(id, to, hostId === id ? null : PROCESS_SALT + newIds.get(hostId)!);
+      this.#hosts[to] = this.#hosts[id];
+      this.#processes[to] = this.#processes[id];
+      this.#hostIds[to] = newIds.get(hostId)!;
+      groups.add(this.#processes[id]!.group);
+    }
+    this.#descriptors.cut(newIds.size);
+    this.#hosts.length = this.#processes.length = this.#hostIds.length = newIds.size;
+    for (const [key, group] of this.#groups) if (!groups.has(group)) this.#groups.delete(key);
+    return newIds;
   }
 
   get(id: number): ProcessIdentity {
@@ -64,7 +97,8 @@ export class IdentityTable {
     if (id < 0) return -1;
     this.#hosts[id] ??= describeHost(view, at, bytes, addressAt, addressBytes);
     if (this.#hosts[id] === undefined) return -1;
-    this.#processes[id] ??= this.#grouped({ ...NO_PROCESS, host: this.#hosts[id] }, id);
+    this.#hostIds[id] = id;
+    this.#processes[id] ??= this.#grouped({ ...NO_PROCESS, host: this.#hosts[id] });
     return id;
   }
 
@@ -77,17 +111,18 @@ export class IdentityTable {
     if (this.#processes[id] === undefined) {
       const process = describeProcess(view, at, bytes, host);
       if (process === null) return -1;
-      this.#processes[id] = this.#grouped(process, hostId);
+      this.#hostIds[id] = hostId;
+      this.#processes[id] = this.#grouped(process);
     }
     return id;
   }
 
-  #grouped(process: Omit<ProcessIdentity, "group">, hostId: number): ProcessIdentity {
-    const { serviceName, executableName, userId, cgroupPath, networkNamespace } = process;
-    const key = JSON.stringify([hostId, serviceName, executableName, userId, cgroupPath, networkNamespace]);
+  #grouped(process: Omit<ProcessIdentity, "group">): ProcessIdentity {
+    const { host, serviceName, executableName, userId, cgroupPath, networkNamespace } = process;
+    const key = JSON.stringify([host, serviceName, executableName, userId, cgroupPath, networkNamespace]);
     let group = this.#groups.get(key);
     if (group === undefined) {
-      group = this.#groups.size;
+      group = this.#nextGroup++ >>> 0;
       this.#groups.set(key, group);
     }
     return { ...process, group };
@@ -151,6 +186,8 @@ class ByteInterner {
   readonly #slots: Int32Array;
   readonly #hashes: Int32Array;
   readonly #starts: Int32Array;
+  /** Bytes of the first of the two pieces. */
+  readonly #splits: Int32Array;
   readonly #salts: Int32Array;
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #view: DataView;
@@ -165,9 +202,14 @@ class ByteInterner {
     this.#slots = new Int32Array(slots);
     this.#hashes = new Int32Array(entriesMax);
     this.#starts = new Int32Array(entriesMax + 1);
+    this.#splits = new Int32Array(entriesMax);
     this.#salts = new Int32Array(entriesMax);
     this.#bytes = new Uint8Array(bytesMax);
     this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  get count(): number {
+    return this.#entries;
   }
 
   get isFull(): boolean {
@@ -177,6 +219,30 @@ class ByteInterner {
   clear(): void {
     this.#slots.fill(0);
     this.#entries = this.#used = 0;
+  }
+
+  /** Moves an entry to the number `to`, at most its own, under another salt or its own; entries move in ascending order, then `cut()`. */
+  move(entry: number, to: number, salt: number | null): void {
+    const start = this.#starts[entry]!, bytes = this.#starts[entry + 1]! - start, at = this.#starts[to]!;
+    this.#salts[to] = salt ?? this.#salts[entry]!;
+    if (at !== start) this.#bytes.copyWithin(at, start, start + bytes);
+    this.#splits[to] = this.#splits[entry]!;
+    this.#starts[to + 1] = at + bytes;
+  }
+
+  /** Forgets the entries from `count`, and finds the others by what they are now. */
+  cut(count: number): void {
+    this.#entries = count;
+    this.#used = this.#starts[count]!;
+    this.#slots.fill(0);
+    for (let entry = 0; entry < count; entry++) {
+      const start = this.#starts[entry]!, first = this.#splits[entry]!, second = this.#starts[entry + 1]! - start - first;
+      const hash = hashBytes(this.#view, start, first, this.#seed ^ this.#salts[entry]!);
+      this.#hashes[entry] = hashBytes(this.#view, start + first, second, hash);
+      let slot = this.#hashes[entry]! & this.#mask;
+      while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
+      this.#slots[slot] = entry + 1;
+    }
   }
 
   /** Number of the two pieces of bytes in a row, under a salt; -1 where there is no room. */
@@ -196,6 +262,7 @@ class ByteInterner {
     this.#hashes[entry] = hash;
     this.#salts[entry] = salt;
     this.#starts[entry] = this.#used;
+    this.#splits[entry] = aBytes;
     this.#append(a, aAt, aBytes);
     this.#append(b, bAt, bBytes);
     this.#starts[entry + 1] = this.#used;

@@ -67,7 +67,7 @@ export class FlowReceiver implements DatagramSink {
   readonly streams = new StreamTable();
   readonly #table: FlowTable;
   readonly #identities: IdentityTable;
-  readonly #flushAll: () => void;
+  readonly #makeRoom: () => void;
   readonly #hostTag: number;
   readonly #processTag: number;
   readonly #flowTag: number;
@@ -88,11 +88,11 @@ export class FlowReceiver implements DatagramSink {
   #sampleFlows = 0;
   #isMirror = false;
 
-  /** @param flushAll Empties the table. */
-  constructor(table: FlowTable, identities: IdentityTable, enterprise: number, flushAll: () => void) {
+  /** @param makeRoom Forgets identities that no row needs. */
+  constructor(table: FlowTable, identities: IdentityTable, enterprise: number, makeRoom: () => void) {
     this.#table = table;
     this.#identities = identities;
-    this.#flushAll = flushAll;
+    this.#makeRoom = makeRoom;
     this.#hostTag = dataFormat(enterprise, SKYFALL_HOST.format);
     this.#processTag = dataFormat(enterprise, SKYFALL_PROCESS.format);
     this.#flowTag = dataFormat(enterprise, SKYFALL_FLOW.format);
@@ -109,10 +109,7 @@ export class FlowReceiver implements DatagramSink {
     this.counts.datagrams_received++;
     this.#view = view;
     this.#malformed = false;
-    if (this.#identities.isFull) {
-      this.#flushAll(); // rows refer to identities
-      this.#identities.clear();
-    }
+    if (this.#identities.isFull) this.#makeRoom();
     if (isTruncated) this.onMalformed("truncated", start);
     walkDatagram(view, start, start + bytes, this);
     if (this.#malformed) this.counts.datagrams_malformed++;

@@ -113,6 +113,7 @@ function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, ev
     events_folded_scan: sum((r) => r.table.folded_scan_events),
     events_folded_client: sum((r) => r.table.folded_client_events),
     events_late: sum((r) => r.table.late_events),
+    identity_rounds: sum((r) => r.identityRounds),
     rows_early: sum((r) => r.earlyRows),
     conversations_both: sum((r) => r.pairs.conversations_both),
     conversations_client_only: sum((r) => r.pairs.conversations_client_only),

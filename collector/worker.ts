@@ -36,7 +36,7 @@ function run({ config, partitionCount, shared }: ToWorker): void {
     isBlocked: () => Atomics.load(flags, SHARED.blocked) === 1,
     onMessages: (messages) => post({ kind: "messages", messages }, messages.map(({ value }) => value.buffer)),
   });
-  const receiver = new FlowReceiver(table, identities, config.enterprise, () => flusher.flushAll());
+  const receiver = new FlowReceiver(table, identities, config.enterprise, () => flusher.forgetIdentities());
   post({ kind: "bound", port: socket.port, receiveBufferBytes: socket.receiveBufferBytes });
 
   let deadlineMs = Infinity;
@@ -62,6 +62,7 @@ function reportOf(receiver: FlowReceiver, table: FlowTable, flusher: FlowFlusher
     table: table.counts,
     pairs: flusher.pairs,
     earlyRows: flusher.earlyRows,
+    identityRounds: flusher.identityRounds,
   };
 }
 

@@ -26,6 +26,7 @@ export interface WorkerReport {
   readonly table: TableCounts;
   readonly pairs: PairCounts;
   readonly earlyRows: number;
+  readonly identityRounds: number;
 }
 
 export type FromWorker =

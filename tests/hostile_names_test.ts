@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { pcapFile } from "../collector/testdata/pcap.ts";
 import { testReceiver } from "../collector/testdata/receiver.ts";
+import { NO_PAIRS, pairEnds } from "../collector/pair_ends.ts";
 import { takeRows } from "../collector/rows.ts";
 import { decodeFlowBatch } from "../lib/flow_batch.ts";
 import { captureAgent } from "./captured.ts";
@@ -71,9 +72,16 @@ testWith(
     for (const datagram of datagrams) receive(datagram);
     const { datagrams_malformed, descriptors_refused, flow_records_refused, flow_records_unknown_process } = receiver.counts;
     assert.deepEqual([datagrams_malformed, descriptors_refused, flow_records_refused, flow_records_unknown_process], [0, 0, 0, 0]);
-    const port = listener.addr.port, rows = Array.from({ length: table.rowsEnd }, (_, row) => row).filter((row) => table.isUsed(row));
+    const port = listener.addr.port, rows = [...table.rows()];
     const seen = new Set<string>();
-    for (const { value } of takeRows(table, identities, rows.filter((row) => table.serverPort(row) === port), 1)) {
+    for (
+      const { value } of takeRows(
+        table,
+        identities,
+        pairEnds(table, rows.filter((row) => table.serverPort(row) === port), { ...NO_PAIRS }),
+        1,
+      )
+    ) {
       const { rowCount, columns } = decodeFlowBatch(value);
       const texts = (["client_service_name", "client_process_executable_name", "process_executable_path", "process_command_line"] as const)
         .map((name) => columns[name]);
