@@ -17,6 +17,8 @@ export interface ProcessIdentity {
   /** Same host, service, executable, user, control group and network namespace: same group. */
   readonly group: number;
   readonly host: HostIdentity;
+  readonly flowSource: "skyfall" | "sflow";
+  readonly samplingRate: number;
   readonly pid: number | null;
   readonly userId: number | null;
   readonly networkNamespace: number | null;
@@ -134,6 +136,8 @@ const INDEX_BYTES = SKYFALL_PROCESS.fields.index.size;
 const PROCESS_SALT = 0x100;
 
 const NO_PROCESS = {
+  flowSource: "skyfall",
+  samplingRate: 1,
   pid: null,
   userId: null,
   networkNamespace: null,
@@ -159,6 +163,8 @@ function describeProcess(view: DataView, at: number, bytes: number, host: HostId
   if (process === null) return null;
   return {
     host,
+    flowSource: "skyfall",
+    samplingRate: 1,
     pid: process.pid > 0x7fff_ffff ? null : process.pid,
     userId: process.user_id === UNKNOWN_USER ? null : process.user_id | 0,
     networkNamespace: process.network_namespace,

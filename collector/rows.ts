@@ -120,6 +120,13 @@ function batchOf(table: FlowTable, identities: IdentityTable, rows: readonly num
       min_rtt_us: integers(VALUE.min_rtt_us),
       connect_us_max: integers(VALUE.connect_us_max),
       snd_cwnd_min: sampled(VALUE.snd_cwnd_min),
+      flow_source: texts((p) => p.flowSource),
+      sampling_rate: { values: Int32Array.from(identity, (p) => p.samplingRate) },
+      reporter: textColumn(role.map((r) => r === ROLE_SERVER ? "server" : "client")),
+      peer_bytes_sent: bigintsOrNull(rows.map(() => null)),
+      peer_bytes_received: bigintsOrNull(rows.map(() => null)),
+      fold_level: { values: new Int32Array(n) },
+      late_count: { values: new BigInt64Array(n) },
       schema_version: { values: new Int32Array(n).fill(FLOW_SCHEMA_VERSION) },
     },
   };

@@ -17,13 +17,12 @@ import {
   LakeError,
   logDirectory,
   READER_VERSION,
-  readSnapshot,
   type Snapshot,
   syncDirectory,
   writeDurably,
   WRITER_VERSION,
 } from "./lake/delta_log.ts";
-import { checkpointReader, flowDirectory, flowSchema, PARTITION_COLUMNS, sqlText } from "./lake/flow_table.ts";
+import { flowDirectory, neededMetaData, PARTITION_COLUMNS, readFlowTable, sqlText } from "./lake/flow_table.ts";
 import { removeOrphans } from "./lake/orphans.ts";
 import { statsOf } from "./lake/stats.ts";
 import { withLock } from "./lock.ts";
@@ -65,14 +64,14 @@ export async function runEtl(topicUrl: string, lake: string): Promise<EtlResult>
 
 async function moveAll(consumer: TopicConsumer, directory: string): Promise<EtlResult> {
   using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: stagingDirectory(directory) });
-  let snapshot = await readSnapshot(directory, checkpointReader(database));
+  let snapshot = await readFlowTable(directory, database);
   await removeOrphans(stagingDirectory(directory));
   let rows = 0, commits = 0, deadLetters = 0;
   for (;;) {
     const stage = new Stage(database);
     const offsets = await fill(stage, consumer, snapshot);
     // A topic without a message still makes the table, so that questions have an empty answer instead of none.
-    if (offsets.size === 0 && snapshot.hasMetaData) return { rows, commits, deadLetters, version: snapshot.version };
+    if (offsets.size === 0 && snapshot.metaData !== null) return { rows, commits, deadLetters, version: snapshot.version };
     await stage.finish();
     await keepDeadLetters(stage, consumer.topicName, directory);
     const adds = stage.rowCount === 0 ? [] : await writeFiles(database, stage, consumer.topicName, directory);
@@ -83,7 +82,7 @@ async function moveAll(consumer: TopicConsumer, directory: string): Promise<EtlR
       deadLetters += stage.deadLetters.length;
       log("info", "jobs", "committed", { rows: stage.rowCount, files: adds.length, dead_letters: stage.deadLetters.length });
     }
-    snapshot = await readSnapshot(directory, checkpointReader(database));
+    snapshot = await readFlowTable(directory, database);
   }
 }
 
@@ -166,38 +165,23 @@ async function commit(
   database: Database,
 ): Promise<boolean> {
   for (let latest = snapshot;;) {
+    const metaData = neededMetaData(latest);
     const actions = [
       { commitInfo: { timestamp: Date.now(), operation: "STREAMING UPDATE", engineInfo: "Skyfall" } },
-      ...(latest.hasMetaData ? [] : tableActions()),
+      ...(latest.metaData === null ? [{ protocol: { minReaderVersion: READER_VERSION, minWriterVersion: WRITER_VERSION } }] : []),
+      ...(metaData === null ? [] : [{ metaData }]),
       ...[...offsets].map(([partition, offset]) => ({
         txn: { appId: applicationId(topicName, partition), version: Number(offset), lastUpdated: Date.now() },
       })),
       ...adds.map((add) => ({ add })),
     ];
     if (await commitVersion(directory, latest.version + 1n, actions)) return true;
-    latest = await readSnapshot(directory, checkpointReader(database));
+    latest = await readFlowTable(directory, database);
     for (const partition of offsets.keys()) {
       const id = applicationId(topicName, partition);
       if (latest.transactions.get(id) !== snapshot.transactions.get(id)) return false;
     }
   }
-}
-
-function tableActions(): object[] {
-  return [
-    { protocol: { minReaderVersion: READER_VERSION, minWriterVersion: WRITER_VERSION } },
-    {
-      metaData: {
-        id: crypto.randomUUID(),
-        name: "flow",
-        format: { provider: "parquet", options: {} },
-        schemaString: flowSchema(),
-        partitionColumns: PARTITION_COLUMNS,
-        configuration: {},
-        createdTime: Date.now(),
-      },
-    },
-  ];
 }
 
 /** Keeps messages that do not decode, under names that make a second attempt write the same file. */

@@ -1,12 +1,18 @@
 /** The reference of the flow table's columns, made of lib/records.ts; written by `deno task gen`. */
 
-import { FLOW_COLUMNS } from "./records.ts";
+import { FLOW_COLUMNS, FLOW_SCHEMA_VERSION } from "./records.ts";
 
 /** Markdown of docs/reference/columns.md. */
 export function columnsDocument(): string {
-  const rows = FLOW_COLUMNS.map(({ name, type, nullable, origin, unit, meaning, source }) =>
-    [`\`${name}\``, type + (nullable ? ", null" : ""), unit, meaning, source, origin === "message" ? "collector" : "ETL job"].map(cell)
-      .join(" | ")
+  const rows = FLOW_COLUMNS.map(({ name, type, nullable, origin, unit, meaning, source, since }) =>
+    [
+      `\`${name}\``,
+      type + (nullable ? ", null" : ""),
+      unit,
+      meaning,
+      source,
+      (origin === "message" ? "collector" : "ETL job") + (since > 1 ? `, since version ${since}` : ""),
+    ].map(cell).join(" | ")
   );
   return `<!-- Do not edit; made by \`deno task gen\` from lib/records.ts. -->
 
@@ -19,6 +25,10 @@ one conversation (\`observer_role\`). The table is partitioned by \`date\` and \
 A row belongs to the minute of its \`window_start\`: agents report what goes on at the beginning of every minute, so that a
 period lies within one, up to the second that they may take for it. A longer period (an agent that does less to keep its cost
 under the limit) has rows of its own, with their \`window_end\` in a later minute. A minute is complete two minutes after its end.
+
+The schema is of version ${FLOW_SCHEMA_VERSION}. Messages of an older version are taken in, and a lake of one gets the columns that it lacks with the next
+commit: in its older files they are null. Null in \`flow_source\` is \`skyfall\`, in \`sampling_rate\` 1, in \`fold_level\` and \`late_count\` 0, and in
+\`reporter\` the end of \`observer_role\`. A message or a lake of a newer version is refused.
 
 | Column | Type | Unit or values | Meaning | Source | Filled by |
 | --- | --- | --- | --- | --- | --- |

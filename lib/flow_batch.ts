@@ -98,16 +98,13 @@ export function encodeFlowBatch(batch: FlowBatch): Uint8Array {
 }
 
 /**
- * Decodes a message that `encodeFlowBatch()` or another Arrow writer of the same schema made.
+ * Decodes a message that `encodeFlowBatch()` of this version or an older one made, or another Arrow writer of the same schema.
  *
- * @throws {SyntaxError} If it is no Arrow stream, of another schema version, misses a column, or a column has another type.
+ * @throws {SyntaxError} If it is no Arrow stream, of a newer schema version, misses a column, or a column has another type.
  */
 export function decodeFlowBatch(message: Uint8Array): FlowBatch {
   const table = parseArrow(message);
-  const version = table.schema.metadata.get(SCHEMA_VERSION_KEY);
-  if (version !== String(FLOW_SCHEMA_VERSION)) {
-    throw new SyntaxError(`Cannot decode flow batch: schema version "${version ?? "absent"}", needed "${FLOW_SCHEMA_VERSION}"`);
-  }
+  const version = versionOf(table);
   const records = table.batches;
   const record = records[0];
   if (records.length !== 1 || record === undefined || record.numRows < 1 || record.numRows > BATCH_ROWS_MAX) {
@@ -117,12 +114,44 @@ export function decodeFlowBatch(message: Uint8Array): FlowBatch {
   }
   const columns: Record<string, ColumnData> = {};
   for (const column of MESSAGE_COLUMNS) {
+    if (version < column.since) continue;
     const index = table.schema.fields.findIndex((f) => f.name === column.name);
     const data = record.data.children[index];
     if (data === undefined) throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" is missing`);
     columns[column.name] = fromArrow(column, data, record.numRows);
   }
-  return { rowCount: record.numRows, columns: columns as unknown as FlowBatch["columns"] };
+  return { rowCount: record.numRows, columns: { ...columns, ...addedSince(version, columns, record.numRows) } as FlowBatch["columns"] };
+}
+
+function versionOf(table: Table): number {
+  const text = table.schema.metadata.get(SCHEMA_VERSION_KEY);
+  const version = /^[1-9]\d{0,4}$/.test(text ?? "") ? Number(text) : Infinity;
+  if (version <= FLOW_SCHEMA_VERSION) return version;
+  throw new SyntaxError(
+    `Cannot decode flow batch: schema version "${
+      text ?? "absent"
+    }", needed "1" to "${FLOW_SCHEMA_VERSION}"; use a newer Skyfall for a newer one`,
+  );
+}
+
+/** What a message of an older version says of columns that came later; `columns` are those that it has. */
+function addedSince(version: number, columns: Readonly<Record<string, ColumnData>>, rowCount: number): Record<string, ColumnData> {
+  if (version >= 2) return {};
+  const integers = (value: number) => ({ values: new Int32Array(rowCount).fill(value) });
+  const unknown = () => ({ values: new BigInt64Array(rowCount), valid: new Uint8Array(rowCount) });
+  const role = columns["observer_role"] as TextColumn;
+  return {
+    flow_source: { codes: new Int32Array(rowCount), dictionary: ["skyfall"] },
+    sampling_rate: integers(1),
+    reporter: {
+      codes: role.codes.map((code) => role.dictionary[code] === "server" ? 1 : 0),
+      dictionary: ["client", "server"],
+    },
+    peer_bytes_sent: unknown(),
+    peer_bytes_received: unknown(),
+    fold_level: integers(0),
+    late_count: { values: new BigInt64Array(rowCount) },
+  };
 }
 
 function parseArrow(message: Uint8Array): Table {

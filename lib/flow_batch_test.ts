@@ -44,14 +44,34 @@ Deno.test("decodeFlowBatch() refuses every truncation with a SyntaxError", () =>
 Deno.test("decodeFlowBatch() refuses another schema version, and a stream without our columns", () => {
   const message = encodeFlowBatch(flowBatch(1, 1));
   const text = new TextDecoder("latin1").decode(message);
-  const other = message.slice();
   const at = text.indexOf("skyfall.schema_version");
-  other[at + 1] = 0x78;
-  assert.throws(() => decodeFlowBatch(other), { name: "SyntaxError", message: /schema version "absent", needed "1"/ });
+  const unnamed = message.slice();
+  unnamed[at + 1] = 0x78;
+  assert.throws(() => decodeFlowBatch(unnamed), { name: "SyntaxError", message: /schema version "absent", needed "1" to "2"/ });
+  const newer = message.slice();
+  newer[text.indexOf("\x01\0\0\x002\0") + 4] = 0x33; // a flatbuffers string: length, text, NUL
+  assert.throws(() => decodeFlowBatch(newer), {
+    name: "SyntaxError",
+    message: /schema version "3", needed "1" to "2"; use a newer Skyfall/,
+  });
   assert.throws(() => decodeFlowBatch(tableToIPC(tableFromArrays({ a: [1] }), "stream")), {
     name: "SyntaxError",
     message: /schema version/,
   });
+});
+
+Deno.test("decodeFlowBatch() reads a message of version 1, and says what was true of it of the columns that came later", async () => {
+  const message = await Deno.readFile(new URL("testdata/flow_batch_version_1.arrow", import.meta.url));
+  const rows = plain(decodeFlowBatch(message));
+  assert.equal(rows.length, 6);
+  assert.deepEqual(new Set(rows.map(({ observer_role }) => observer_role)), new Set(["client", "server"]));
+  for (const row of rows) {
+    assert.deepEqual(
+      [row["schema_version"], row["flow_source"], row["sampling_rate"], row["reporter"], row["fold_level"], row["late_count"]],
+      [1, "skyfall", 1, row["observer_role"], 0, 0n],
+    );
+    assert.deepEqual([row["peer_bytes_sent"], row["peer_bytes_received"]], [null, null]);
+  }
 });
 
 Deno.test("decodeFlowBatch() refuses bytes that are no Arrow stream", () => {

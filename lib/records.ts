@@ -19,10 +19,15 @@ export interface Column {
   readonly meaning: string;
   /** Kernel field, sFlow structure or program step that the value is taken from. */
   readonly source: string;
+  /** Schema version that brought the column; rows of older ones have null in the lake. */
+  readonly since: number;
 }
 
-/** Version of the row's meaning; it travels in every message and row, and only grows. */
-export const FLOW_SCHEMA_VERSION = 1;
+/**
+ * Version of the row's meaning; it travels in every message and row, and only grows. Version 2 added `flow_source` to `late_count`;
+ * messages and lakes of version 1 are read on.
+ */
+export const FLOW_SCHEMA_VERSION = 2;
 
 /**
  * Columns of `flow`: one row per observing host and end, service, conversation (transport, client address, server
@@ -214,6 +219,71 @@ export const FLOW_COLUMNS = [
   ),
   column("snd_cwnd_min", "INTEGER", "segments", "Smallest", "tcp_sock.snd_cwnd", "null"),
   column("event_count", "BIGINT", "records", "Flow records of the agent that the row adds up", "collector"),
+  since(
+    2,
+    column(
+      "flow_source",
+      "VARCHAR",
+      "skyfall | sflow",
+      "Who measured: our agent, exactly, or another sFlow agent, whose samples are multiplied by sampling_rate",
+      "records of the sFlow sample",
+    ),
+  ),
+  since(
+    2,
+    column(
+      "sampling_rate",
+      "INTEGER",
+      "packets",
+      "Of how many packets one was looked at; 1 where everything was",
+      "sFlow v5 flow_sample.sampling_rate",
+    ),
+  ),
+  since(
+    2,
+    column(
+      "reporter",
+      "VARCHAR",
+      "client | server | both",
+      "Whose reports of the conversation and minute met at the collector; one of unknown role counts as the client's",
+      "collector",
+    ),
+  ),
+  since(
+    2,
+    column(
+      "peer_bytes_sent",
+      "BIGINT",
+      "bytes",
+      "What the other end saw from client to server, null where it was not met",
+      "collector",
+      "null",
+    ),
+  ),
+  since(
+    2,
+    column("peer_bytes_received", "BIGINT", "bytes", "What the other end saw from server to client, null as above", "collector", "null"),
+  ),
+  since(
+    2,
+    column(
+      "fold_level",
+      "INTEGER",
+      "0 | 3 | 4 | 5",
+      "How the collector folded the row when short of memory: 0 not; 3 client_ip cut to /24 or /64; 4 the targets of a scanning client (server_ip zeros, server_port 0); 5 every client (client_ip zeros)",
+      "collector",
+    ),
+  ),
+  since(
+    2,
+    column(
+      "late_count",
+      "BIGINT",
+      "records",
+      "Records in the row that came more than two windows after their period ended",
+      "collector",
+    ),
+  ),
   column("schema_version", "INTEGER", "-", "FLOW_SCHEMA_VERSION when the row was written", "collector"),
   etlColumn("src_topic", "VARCHAR", "-", "Topic that the row was read from", "topic"),
   etlColumn("src_partition", "INTEGER", "-", "Its partition", "topic"),
@@ -238,8 +308,12 @@ function column<const N extends string, const T extends ColumnType>(
   meaning: string,
   source: string,
   nullability: Nullability = "not null",
-): { name: N; type: T; origin: "message"; nullable: boolean; unit: string; meaning: string; source: string } {
-  return { name, type, origin: "message", nullable: nullability === "null", unit, meaning, source };
+): { name: N; type: T; origin: "message"; nullable: boolean; unit: string; meaning: string; source: string; since: number } {
+  return { name, type, origin: "message", nullable: nullability === "null", unit, meaning, source, since: 1 };
+}
+
+function since<C extends Column>(version: number, added: C): C {
+  return { ...added, since: version };
 }
 
 function etlColumn<const N extends string, const T extends ColumnType>(
@@ -248,6 +322,6 @@ function etlColumn<const N extends string, const T extends ColumnType>(
   unit: string,
   meaning: string,
   source: string,
-): { name: N; type: T; origin: "etl"; nullable: boolean; unit: string; meaning: string; source: string } {
-  return { name, type, origin: "etl", nullable: false, unit, meaning, source };
+): { name: N; type: T; origin: "etl"; nullable: boolean; unit: string; meaning: string; source: string; since: number } {
+  return { name, type, origin: "etl", nullable: false, unit, meaning, source, since: 1 };
 }

@@ -18,7 +18,12 @@ const Add = z.looseObject({
 });
 const Remove = z.looseObject({ path: z.string(), dataChange: z.boolean() });
 const Txn = z.looseObject({ appId: z.string(), version: z.coerce.bigint() });
-const MetaData = z.looseObject({ id: z.string(), schemaString: z.string(), partitionColumns: z.array(z.string()) });
+const MetaData = z.looseObject({
+  id: z.string(),
+  schemaString: z.string(),
+  partitionColumns: z.array(z.string()),
+  configuration: z.record(z.string(), z.string()).nullish(),
+});
 const Protocol = z.looseObject({ minReaderVersion: z.coerce.number(), minWriterVersion: z.coerce.number() });
 
 const Action = z.looseObject({
@@ -30,6 +35,7 @@ const Action = z.looseObject({
 });
 
 export type AddFile = z.infer<typeof Add>;
+export type TableMetaData = z.infer<typeof MetaData>;
 export type LogAction = z.infer<typeof Action>;
 
 /** Versions of the Delta protocol that this program reads and writes. */
@@ -43,7 +49,8 @@ export interface Snapshot {
   readonly files: ReadonlyMap<string, AddFile>;
   /** By application id, the version that it committed last: for the ETL job, the next offset to read. */
   readonly transactions: ReadonlyMap<string, bigint>;
-  readonly hasMetaData: boolean;
+  /** Null where no table was made yet. */
+  readonly metaData: TableMetaData | null;
 }
 
 /** Reads the actions of a checkpoint file (Parquet), each as one action of the log. */
@@ -62,7 +69,7 @@ export async function readSnapshot(directory: string, readCheckpoint: Checkpoint
   const versions = await listVersions(directory);
   const files = new Map<string, AddFile>();
   const transactions = new Map<string, bigint>();
-  const state = { hasMetaData: false };
+  const state: TableState = { metaData: null };
   const apply = (action: LogAction) => applyAction(action, directory, files, transactions, state);
 
   const checkpoint = await readLastCheckpoint(directory);
@@ -84,7 +91,7 @@ export async function readSnapshot(directory: string, readCheckpoint: Checkpoint
     for (const action of await readVersion(directory, next)) apply(action);
     version = next;
   }
-  return { version, files, transactions, hasMetaData: state.hasMetaData };
+  return { version, files, transactions, metaData: state.metaData };
 }
 
 /**
@@ -196,15 +203,19 @@ function parseAction(value: unknown, path: string, line: number): LogAction {
   return parsed.data;
 }
 
+interface TableState {
+  metaData: TableMetaData | null;
+}
+
 function applyAction(
   action: LogAction,
   directory: string,
   files: Map<string, AddFile>,
   transactions: Map<string, bigint>,
-  state: { hasMetaData: boolean },
+  state: TableState,
 ): void {
   if (action.protocol) assertProtocol(action.protocol, directory);
-  if (action.metaData) state.hasMetaData = true;
+  if (action.metaData) state.metaData = action.metaData;
   if (action.add) files.set(action.add.path, action.add);
   if (action.remove) files.delete(action.remove.path);
   if (action.txn) transactions.set(action.txn.appId, action.txn.version);

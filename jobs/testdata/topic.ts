@@ -18,6 +18,21 @@ export async function newPlace(): Promise<TestPlace> {
   return { directory, topic: `sqlite:${directory}/topic.db?partitions=2`, lake: `${directory}/lake` };
 }
 
+/** A copy of the topic and the lake that version 1 made: a message of 6 rows in either partition, and one commit. */
+export async function version1Place(): Promise<TestPlace> {
+  const place = await newPlace(), made = new URL("version_1/", import.meta.url).pathname;
+  await copyFolder(made, place.directory);
+  return { ...place, topic: place.topic.replace(/\?.*/, "") };
+}
+
+async function copyFolder(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name, isDirectory } of Deno.readDir(from)) {
+    if (isDirectory) await copyFolder(`${from}/${name}`, `${to}/${name}`);
+    else await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+  }
+}
+
 /** Rows of a message of `publishFlows()`. */
 export const MESSAGE_ROWS = 50;
 const MESSAGE_US = 20 * 60_000_000;

@@ -22,6 +22,8 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   direction_source: ["connect", "accept"],
   attribution_source: ["connect", "close"],
   network_transport: ["tcp"],
+  flow_source: ["skyfall", "sflow"],
+  reporter: ["client", "server", "both"],
 };
 
 /** A batch in which every column varies, and columns that may be null sometimes are. */

@@ -15,6 +15,7 @@ print(json.dumps({
     "bytes_received": pc.sum(rows["bytes_received"]).as_py(),
     "client_ports": pc.sum(pc.list_value_length(rows["client_ports"])).as_py(),
     "srtt_us_min_nulls": rows["srtt_us_min"].null_count,
+    "reporter_nulls": rows["reporter"].null_count,
     "window_start_us": sum(us % 1_000_003 for us in pc.cast(rows["window_start"], "int64").to_pylist()),
     "client_services": pc.count_distinct(rows["client_service_name"]).as_py(),
     "hours": sorted({f"{date} {hour}" for date, hour in zip(rows["date"].to_pylist(), rows["hour"].to_pylist())}),

@@ -21,6 +21,7 @@ spark.read.format("delta").load(sys.argv[1]).createOrReplaceTempView("flow")
 answer = spark.sql("""
     select count(*) as rows, sum(bytes_sent) as bytes_sent, sum(bytes_received) as bytes_received,
         sum(size(client_ports)) as client_ports, count(*) - count(srtt_us_min) as srtt_us_min_nulls,
+        count(*) - count(reporter) as reporter_nulls,
         sum(unix_micros(window_start) % 1000003) as window_start_us, count(distinct client_service_name) as client_services,
         array_sort(collect_set(concat(date, ' ', hour))) as hours
     from flow""").first()

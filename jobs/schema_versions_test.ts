@@ -1,0 +1,87 @@
+/** Topics and lakes that version 1 made go on: `testdata/version_1/` holds one of each, with 6 rows in either partition. */
+
+import assert from "node:assert/strict";
+import { flowBatch } from "../lib/testdata/flow_batch.ts";
+import { encodeFlowBatch } from "../lib/flow_batch.ts";
+import { openProducer } from "../lib/topic/open.ts";
+import { runEtl } from "./etl.ts";
+import { ask, type TestPlace, version1Place } from "./testdata/topic.ts";
+
+const OLD_SQL = `select observer_role, count(*)::integer as rows, sum(bytes_sent)::bigint as bytes, sum(len(client_ports))::integer as ports
+  from flow where schema_version = 1 group by all order by all`;
+
+async function publish(place: TestPlace, rows: number): Promise<void> {
+  await using producer = await openProducer(place.topic);
+  await producer.publish([{ partition: 0, value: encodeFlowBatch(flowBatch(rows, 9)) }]);
+}
+
+async function lastMetaData(place: TestPlace, version: number): Promise<Record<string, unknown>> {
+  const text = await Deno.readTextFile(`${place.lake}/flow/_delta_log/${String(version).padStart(20, "0")}.json`);
+  const actions: Record<string, Record<string, unknown>>[] = text.trim().split("\n").map((line) => JSON.parse(line));
+  return actions.find(({ metaData }) => metaData !== undefined)!["metaData"]!;
+}
+
+Deno.test("a lake of version 1 answers questions for the columns that it lacks with null", async () => {
+  const place = await version1Place();
+  assert.deepEqual(
+    await ask(place.lake, "select count(*)::integer as rows, count(reporter)::integer as known, max(fold_level) as fold from flow"),
+    [
+      { rows: 12, known: 0, fold: null },
+    ],
+  );
+});
+
+Deno.test("runEtl() goes on in a lake of version 1: its next commit adds the columns, and older SQL answers the same", async () => {
+  const place = await version1Place();
+  const before = await ask(place.lake, OLD_SQL), made = await lastMetaData(place, 0);
+  await publish(place, 7);
+  assert.deepEqual(await runEtl(place.topic, place.lake), { rows: 7, commits: 1, deadLetters: 0, version: 1n });
+  assert.deepEqual(await ask(place.lake, OLD_SQL), before);
+  assert.deepEqual(
+    await ask(
+      place.lake,
+      "select schema_version, count(*)::integer as rows, count(reporter)::integer as known from flow group by all order by all",
+    ),
+    [
+      { schema_version: 1, rows: 12, known: 0 },
+      { schema_version: 2, rows: 7, known: 7 },
+    ],
+  );
+  const metaData = await lastMetaData(place, 1);
+  const names = (of: Record<string, unknown>) => JSON.parse(String(of["schemaString"])).fields.map(({ name }: { name: string }) => name);
+  assert.equal(metaData["id"], made["id"]);
+  assert.deepEqual(names(metaData).slice(names(made).length), [
+    "flow_source",
+    "sampling_rate",
+    "reporter",
+    "peer_bytes_sent",
+    "peer_bytes_received",
+    "fold_level",
+    "late_count",
+  ]);
+});
+
+Deno.test("runEtl() takes messages of version 1 into a new lake", async () => {
+  const place = await version1Place();
+  await Deno.remove(place.lake, { recursive: true });
+  assert.equal((await runEtl(place.topic, place.lake)).rows, 12);
+  assert.deepEqual(
+    await ask(
+      place.lake,
+      "select distinct schema_version, flow_source, sampling_rate, reporter = observer_role as own, late_count::integer as late from flow",
+    ),
+    [{ schema_version: 1, flow_source: "skyfall", sampling_rate: 1, own: true, late: 0 }],
+  );
+});
+
+Deno.test("a lake of a newer version is refused, by the ETL job and by questions", async () => {
+  const place = await version1Place();
+  const path = `${place.lake}/flow/_delta_log/${"0".repeat(20)}.json`;
+  await Deno.writeTextFile(
+    path,
+    (await Deno.readTextFile(path)).replace('"configuration":{}', '"configuration":{"skyfall.schemaVersion":"3"}'),
+  );
+  const refusal = { name: "LakeError", message: /its rows are of schema version 3, this version has 2; use a newer Skyfall/ };
+  await assert.rejects(runEtl(place.topic, place.lake), refusal);
+  await assert.rejects(ask(place.lake, "from flow"), refusal);
+});
