@@ -1,6 +1,7 @@
 /** The flush wheel, by a clock of the test's own. */
 
 import assert from "node:assert/strict";
+import { decodeFlowBatch } from "../lib/flow_batch.ts";
 import { VALUE } from "./aggregate.ts";
 import { FlowFlusher } from "./flush.ts";
 import type { RowMessage } from "./rows.ts";
@@ -135,4 +136,42 @@ Deno.test("FlowFlusher pairs the ends of a conversation, and counts those that d
     conversations_server_only: 0,
     bytes_disagreements: 1,
   });
+});
+
+Deno.test("a message says of each row who reported the conversation, what the other end saw, how it was folded and what came late", () => {
+  const { table, identities, receive } = testReceiver(1_024);
+  const messages: RowMessage[] = [];
+  const flusher = new FlowFlusher(table, identities, 60, 1, { isBlocked: () => false, onMessages: (some) => messages.push(...some) });
+  const { local_address, remote_address, local_port, remote_port } = FLOW;
+  const server = {
+    role: 2,
+    local_address: remote_address!,
+    remote_address: local_address!,
+    local_port: remote_port!,
+    remote_port: local_port!,
+  };
+  table.nowUs = Number(FLOW["period_end_unix_us"]) + 121e6;
+  receive(datagram([flowSample([
+    HOST,
+    PROCESS,
+    skyfallRecord("skyfall_flow", { ...FLOW, tx_bytes: 2 ** 33 + 7, rx_bytes: 5 }),
+    skyfallRecord("skyfall_flow", { ...FLOW, ...server, tx_bytes: 6, rx_bytes: 2 ** 33 }),
+    skyfallRecord("skyfall_flow", { ...FLOW, remote_port: 9 }),
+  ])]));
+  flusher.flushAll();
+  const { columns } = decodeFlowBatch(messages[0]!.value);
+  const rows = [0, 1, 2].map((i) => ({
+    role: columns.observer_role.dictionary[columns.observer_role.codes[i]!],
+    reporter: columns.reporter.dictionary[columns.reporter.codes[i]!],
+    sent: columns.bytes_sent.values[i],
+    peer: columns.peer_bytes_sent.valid?.[i] === 0 ? null : columns.peer_bytes_sent.values[i],
+    peerReceived: columns.peer_bytes_received.valid?.[i] === 0 ? null : columns.peer_bytes_received.values[i],
+    late: columns.late_count.values[i],
+    fold: columns.fold_level.values[i],
+  }));
+  assert.deepEqual(rows, [
+    { role: "client", reporter: "both", sent: 2n ** 33n + 7n, peer: 2n ** 33n, peerReceived: 6n, late: 1n, fold: 0 },
+    { role: "server", reporter: "both", sent: 2n ** 33n, peer: 2n ** 33n + 7n, peerReceived: 5n, late: 1n, fold: 0 },
+    { role: "client", reporter: "client", sent: 1_000n, peer: null, peerReceived: null, late: 1n, fold: 0 },
+  ]);
 });

@@ -1,6 +1,13 @@
 /** Makes topic messages of table rows. */
 
-import { BATCH_ROWS_MAX, encodeFlowBatch, type FlowBatch, type TextColumn } from "../lib/flow_batch.ts";
+import {
+  type BigintColumn,
+  encodeFlowBatch,
+  type FlowBatch,
+  type IntegerColumn,
+  type ListColumn,
+  type TextColumn,
+} from "../lib/flow_batch.ts";
 import { FLOW_SCHEMA_VERSION } from "../lib/records.ts";
 import { type FlowTable, ROLE_CLIENT, ROLE_SERVER, VALUE } from "./aggregate.ts";
 import type { IdentityTable, ProcessIdentity } from "./identities.ts";
@@ -14,10 +21,13 @@ export interface RowMessage {
   readonly events: number;
 }
 
-const ROLES = ["unknown", "client", "server"] as const;
-const DIRECTION_SOURCES = ["heuristic", "connect", "accept", "listen", "heuristic"] as const;
-const ATTRIBUTION_SOURCES = ["unknown", "connect", "close", "release", "task_file", "listener", "accept"] as const;
-const TRANSPORTS: Readonly<Record<number, string>> = { 6: "tcp", 17: "udp" };
+const ROLES = ["unknown", "client", "server"];
+/** By `skyfall_flow.role_source` less 1; none is as good as a heuristic. */
+const DIRECTION_SOURCES = ["connect", "accept", "listen", "heuristic"];
+const ATTRIBUTION_SOURCES = ["unknown", "connect", "close", "release", "task_file", "listener", "accept"];
+const TRANSPORTS = ["tcp", "udp"];
+const TRANSPORT_UDP = 17;
+const REPORTERS = ["client", "server", "both"];
 
 /** Columns that hold a value of the table as it is. */
 const AMOUNTS = [
@@ -54,134 +64,189 @@ type AmountColumns = { readonly [A in typeof AMOUNTS[number]]: { readonly values
 
 /** Rows in a message: with some hundred the columns' overhead is small, and a message stays far below 1 MB. */
 const MESSAGE_ROWS = 2_048;
+const INT32_MAX = 0x7fff_ffff;
 
 /** Encodes the rows by partition and takes them out of the table. Both ends of a conversation get the same partition. */
 export function takeRows(table: FlowTable, identities: IdentityTable, paired: PairedRows, partitionCount: number): RowMessage[] {
   const { rows } = paired;
-  const byPartition = Map.groupBy(rows.keys(), (i) => table.conversationHash(rows[i]!) % partitionCount);
+  const byPartition: number[][] = Array.from({ length: partitionCount }, () => []);
+  for (let i = 0; i < rows.length; i++) byPartition[table.conversationHash(rows[i]!) % partitionCount]!.push(i);
   const messages: RowMessage[] = [];
-  for (const [partition, all] of byPartition) {
+  for (const [partition, all] of byPartition.entries()) {
     for (let start = 0; start < all.length; start += MESSAGE_ROWS) {
-      const some = all.slice(start, start + MESSAGE_ROWS).map((i) => rows[i]!);
-      const events = some.reduce((sum, row) => sum + table.value(row, VALUE.event_count), 0);
-      messages.push({
-        partition,
-        value: encodeFlowBatch(batchOf(table, identities, some)) as Uint8Array<ArrayBuffer>,
-        rows: some.length,
-        events,
-      });
+      const batch = new RowBatch(table, identities, paired, all.slice(start, start + MESSAGE_ROWS));
+      const value = encodeFlowBatch(batch.columns()) as Uint8Array<ArrayBuffer>;
+      messages.push({ partition, value, rows: batch.rowCount, events: batch.events() });
     }
   }
   for (const row of rows) table.remove(row);
   return messages;
 }
 
-function batchOf(table: FlowTable, identities: IdentityTable, rows: readonly number[]): FlowBatch {
-  const n = rows.length;
-  if (n > BATCH_ROWS_MAX) throw new RangeError(`Cannot encode rows: ${n}, needed at most ${BATCH_ROWS_MAX}`);
-  const identity = rows.map((row) => identities.get(table.value(row, VALUE.identity)));
-  const role = rows.map((row) => table.role(row));
-  const bigints = (place: number) => ({ values: BigInt64Array.from(rows, (row) => BigInt(table.value(row, place))) });
-  const integers = (place: number) => integersOrNull(rows.map((row) => table.value(row, place)), (value) => value !== 0);
-  const sampled = (place: number) =>
-    integersOrNull(rows.map((row) => table.value(row, place)), (_, i) => table.value(rows[i]!, VALUE.srtt_samples) > 0);
-  const texts = (of: (identity: ProcessIdentity, i: number) => string | null) => textColumn(identity.map(of));
-  const ofEnd = (end: number, of: (identity: ProcessIdentity) => string | null) => texts((p, i) => role[i] === end ? of(p) : null);
-  return {
-    rowCount: n,
-    columns: {
-      window_start: bigints(VALUE.window_start),
-      window_end: bigints(VALUE.window_end),
-      observer_host_id: texts((p) => p.host.hostId),
-      observer_host_name: texts((p) => p.host.hostName),
-      observer_boot_id: texts((p) => p.host.bootId),
-      observer_address: texts((p) => p.host.address),
-      observer_role: textColumn(role.map((r) => ROLES[r]!)),
-      direction_source: textColumn(rows.map((row) => DIRECTION_SOURCES[table.value(row, VALUE.role_source)]!)),
-      attribution_source: textColumn(rows.map((row) => ATTRIBUTION_SOURCES[table.value(row, VALUE.attribution_source)]!)),
-      network_transport: textColumn(rows.map((row) => TRANSPORTS[table.transport(row)]!)),
-      client_ip: addresses(n, (out, i) => table.copyClient(rows[i]!, out, 16 * i)),
-      server_ip: addresses(n, (out, i) => table.copyServer(rows[i]!, out, 16 * i)),
-      server_port: { values: Int32Array.from(rows, (row) => table.serverPort(row)) },
-      ...portColumns(table, rows),
-      client_service_name: ofEnd(ROLE_CLIENT, (p) => p.serviceName),
-      server_service_name: ofEnd(ROLE_SERVER, (p) => p.serviceName),
-      client_process_executable_name: ofEnd(ROLE_CLIENT, (p) => p.executableName),
-      server_process_executable_name: ofEnd(ROLE_SERVER, (p) => p.executableName),
-      process_pid: integersOrNull(identity.map((p) => p.pid), isPresent),
-      process_executable_path: texts((p) => p.executablePath),
-      process_command_line: texts((p) => p.commandLine),
-      process_user_id: integersOrNull(identity.map((p) => p.userId), isPresent),
-      process_cgroup: texts((p) => p.cgroupPath),
-      process_network_namespace: bigintsOrNull(identity.map((p) => p.networkNamespace)),
-      ...amountColumns(table, rows),
-      srtt_us_min: sampled(VALUE.srtt_us_min),
-      srtt_us_max: sampled(VALUE.srtt_us_max),
-      min_rtt_us: integers(VALUE.min_rtt_us),
-      connect_us_max: integers(VALUE.connect_us_max),
-      snd_cwnd_min: sampled(VALUE.snd_cwnd_min),
-      flow_source: texts((p) => p.flowSource),
-      sampling_rate: { values: Int32Array.from(identity, (p) => p.samplingRate) },
-      reporter: textColumn(role.map((r) => r === ROLE_SERVER ? "server" : "client")),
-      peer_bytes_sent: bigintsOrNull(rows.map(() => null)),
-      peer_bytes_received: bigintsOrNull(rows.map(() => null)),
-      fold_level: { values: new Int32Array(n) },
-      late_count: { values: new BigInt64Array(n) },
-      schema_version: { values: new Int32Array(n).fill(FLOW_SCHEMA_VERSION) },
-    },
-  };
+/** Columns of some of the rows. What a row says of its process is looked up once for each process. */
+class RowBatch {
+  readonly #table: FlowTable;
+  readonly #paired: PairedRows;
+  /** Of the rows, in what was paired. */
+  readonly #indexes: readonly number[];
+  readonly #rows: Int32Array;
+  readonly #processes: ProcessIdentity[] = [];
+  /** Index of the row's process in `#processes`. */
+  readonly #processOf: Int32Array;
+  readonly #roles: Uint8Array;
+
+  constructor(table: FlowTable, identities: IdentityTable, paired: PairedRows, indexes: readonly number[]) {
+    this.#table = table;
+    this.#paired = paired;
+    this.#indexes = indexes;
+    this.#rows = Int32Array.from(indexes, (i) => paired.rows[i]!);
+    this.#roles = Uint8Array.from(this.#rows, (row) => table.role(row));
+    const known = new Map<number, number>();
+    this.#processOf = this.#rows.map((row) => {
+      const id = table.value(row, VALUE.identity);
+      let index = known.get(id);
+      if (index === undefined) {
+        index = this.#processes.push(identities.get(id)) - 1;
+        known.set(id, index);
+      }
+      return index;
+    });
+  }
+
+  get rowCount(): number {
+    return this.#rows.length;
+  }
+
+  events(): number {
+    return this.#rows.reduce((sum, row) => sum + this.#table.value(row, VALUE.event_count), 0);
+  }
+
+  columns(): FlowBatch {
+    const n = this.rowCount;
+    return {
+      rowCount: n,
+      columns: {
+        window_start: this.#amounts(VALUE.window_start),
+        window_end: this.#amounts(VALUE.window_end),
+        observer_host_id: this.#texts((p) => p.host.hostId),
+        observer_host_name: this.#texts((p) => p.host.hostName),
+        observer_boot_id: this.#texts((p) => p.host.bootId),
+        observer_address: this.#texts((p) => p.host.address),
+        observer_role: this.#names(ROLES, (_, i) => this.#roles[i]!),
+        direction_source: this.#names(DIRECTION_SOURCES, (row) => (this.#table.value(row, VALUE.role_source) + 3) % 4),
+        attribution_source: this.#names(ATTRIBUTION_SOURCES, (row) => this.#table.value(row, VALUE.attribution_source)),
+        network_transport: this.#names(TRANSPORTS, (row) => this.#table.transport(row) === TRANSPORT_UDP ? 1 : 0),
+        client_ip: this.#addresses((row, out, at) => this.#table.copyClient(row, out, at)),
+        server_ip: this.#addresses((row, out, at) => this.#table.copyServer(row, out, at)),
+        server_port: this.#integers((row) => this.#table.serverPort(row)),
+        client_ports: this.#ports(),
+        client_port_count: this.#integers((row) => this.#table.portCount(row)),
+        client_service_name: this.#texts((p) => p.serviceName, ROLE_CLIENT),
+        server_service_name: this.#texts((p) => p.serviceName, ROLE_SERVER),
+        client_process_executable_name: this.#texts((p) => p.executableName, ROLE_CLIENT),
+        server_process_executable_name: this.#texts((p) => p.executableName, ROLE_SERVER),
+        process_pid: this.#integersOf((p) => p.pid),
+        process_executable_path: this.#texts((p) => p.executablePath),
+        process_command_line: this.#texts((p) => p.commandLine),
+        process_user_id: this.#integersOf((p) => p.userId),
+        process_cgroup: this.#texts((p) => p.cgroupPath),
+        process_network_namespace: this.#bigints((_, i) => this.#processes[this.#processOf[i]!]!.networkNamespace),
+        ...Object.fromEntries(AMOUNTS.map((name) => [name, this.#amounts(VALUE[name])])) as AmountColumns,
+        srtt_us_min: this.#gauges(VALUE.srtt_us_min),
+        srtt_us_max: this.#gauges(VALUE.srtt_us_max),
+        min_rtt_us: this.#gauges(VALUE.min_rtt_us),
+        connect_us_max: this.#gauges(VALUE.connect_us_max),
+        snd_cwnd_min: this.#gauges(VALUE.snd_cwnd_min),
+        flow_source: this.#texts((p) => p.flowSource),
+        sampling_rate: this.#integers((_, i) => this.#processes[this.#processOf[i]!]!.samplingRate),
+        reporter: this.#names(
+          REPORTERS,
+          (_, i) => this.#paired.isPaired[this.#indexes[i]!] === 1 ? 2 : this.#roles[i] === ROLE_SERVER ? 1 : 0,
+        ),
+        peer_bytes_sent: this.#peerBytes(this.#paired.peerBytesSent),
+        peer_bytes_received: this.#peerBytes(this.#paired.peerBytesReceived),
+        fold_level: this.#integers((row) => this.#table.foldLevel(row)),
+        late_count: this.#amounts(VALUE.late_count),
+        schema_version: { values: new Int32Array(n).fill(FLOW_SCHEMA_VERSION) },
+      },
+    };
+  }
+
+  #amounts(place: number): { readonly values: BigInt64Array } {
+    return { values: bigintsOf(this.rowCount, (i) => this.#table.value(this.#rows[i]!, place)) };
+  }
+
+  /** 0 is no measurement. Values above 2^31 - 1 microseconds (36 minutes) are written as that. */
+  #gauges(place: number): IntegerColumn {
+    const values = this.#rows.map((row) => Math.min(this.#table.value(row, place), INT32_MAX));
+    return { values, valid: Uint8Array.from(values, (value) => value === 0 ? 0 : 1) };
+  }
+
+  #integers(of: (row: number, i: number) => number): { readonly values: Int32Array } {
+    return { values: this.#rows.map(of) };
+  }
+
+  #integersOf(of: (process: ProcessIdentity) => number | null): IntegerColumn {
+    const values = this.#processes.map(of);
+    return {
+      values: this.#processOf.map((p) => values[p] ?? 0),
+      valid: Uint8Array.from(this.#processOf, (p) => values[p] === null ? 0 : 1),
+    };
+  }
+
+  #bigints(of: (row: number, i: number) => number | null): BigintColumn {
+    return {
+      values: bigintsOf(this.rowCount, (i) => of(this.#rows[i]!, i) ?? 0),
+      valid: Uint8Array.from(this.#rows, (row, i) => of(row, i) === null ? 0 : 1),
+    };
+  }
+
+  #peerBytes(bytes: Float64Array): BigintColumn {
+    return this.#bigints((_, i) => bytes[this.#indexes[i]!]! < 0 ? null : bytes[this.#indexes[i]!]!);
+  }
+
+  /** A code for each row, of names that all messages have. */
+  #names(dictionary: readonly string[], code: (row: number, i: number) => number): TextColumn {
+    return { codes: this.#rows.map(code), dictionary };
+  }
+
+  /** A text of each row's process; with a role, only of rows of that end. */
+  #texts(of: (process: ProcessIdentity) => string | null, role?: number): TextColumn {
+    const known = new Map<string, number>();
+    const codes = Int32Array.from(this.#processes, (process) => {
+      const text = of(process);
+      if (text === null) return -1;
+      if (!known.has(text)) known.set(text, known.size);
+      return known.get(text)!;
+    });
+    return {
+      codes: this.#processOf.map((p, i) => role === undefined || this.#roles[i] === role ? codes[p]! : -1),
+      dictionary: [...known.keys()],
+    };
+  }
+
+  #addresses(copy: (row: number, out: DataView, at: number) => void): { bytes: Uint8Array } {
+    const bytes = new Uint8Array(16 * this.rowCount), view = new DataView(bytes.buffer);
+    for (let i = 0; i < this.rowCount; i++) copy(this.#rows[i]!, view, 16 * i);
+    return { bytes };
+  }
+
+  #ports(): ListColumn {
+    const offsets = new Int32Array(this.rowCount + 1);
+    for (let i = 0; i < this.rowCount; i++) offsets[i + 1] = offsets[i]! + this.#table.storedPortCount(this.#rows[i]!);
+    const values = new Int32Array(offsets[this.rowCount]!);
+    for (let i = 0; i < this.rowCount; i++) this.#table.copyPorts(this.#rows[i]!, values, offsets[i]!);
+    return { offsets, values };
+  }
 }
 
-function amountColumns(table: FlowTable, rows: readonly number[]): AmountColumns {
-  const columns = AMOUNTS.map((name) => [name, { values: BigInt64Array.from(rows, (row) => BigInt(table.value(row, VALUE[name]))) }]);
-  return Object.fromEntries(columns) as AmountColumns;
-}
-
-function isPresent(value: number | null): boolean {
-  return value !== null;
-}
-
-/** Values above 2^31 - 1 microseconds (36 minutes) are written as that. */
-function integersOrNull(
-  values: readonly (number | null)[],
-  isValid: (value: number | null, index: number) => boolean,
-): { values: Int32Array; valid: Uint8Array } {
-  return {
-    values: Int32Array.from(values, (value) => Math.min(value ?? 0, 0x7fff_ffff)),
-    valid: Uint8Array.from(values, (value, i) => isValid(value, i) ? 1 : 0),
-  };
-}
-
-function bigintsOrNull(values: readonly (number | null)[]): { values: BigInt64Array; valid: Uint8Array } {
-  return {
-    values: BigInt64Array.from(values, (value) => BigInt(value ?? 0)),
-    valid: Uint8Array.from(values, (value) => isPresent(value) ? 1 : 0),
-  };
-}
-
-function textColumn(texts: readonly (string | null)[]): TextColumn {
-  const codes = new Map<string, number>();
-  const column = Int32Array.from(texts, (text) => {
-    if (text === null) return -1;
-    const known = codes.get(text);
-    if (known !== undefined) return known;
-    codes.set(text, codes.size);
-    return codes.size - 1;
-  });
-  return { codes: column, dictionary: [...codes.keys()] };
-}
-
-function addresses(count: number, copy: (out: DataView, index: number) => void): { bytes: Uint8Array } {
-  const bytes = new Uint8Array(16 * count);
-  const view = new DataView(bytes.buffer);
-  for (let i = 0; i < count; i++) copy(view, i);
-  return { bytes };
-}
-
-function portColumns(table: FlowTable, rows: readonly number[]) {
-  const offsets = new Int32Array(rows.length + 1);
-  for (const [i, row] of rows.entries()) offsets[i + 1] = offsets[i]! + table.storedPortCount(row);
-  const values = new Int32Array(offsets[rows.length]!);
-  for (const [i, row] of rows.entries()) table.copyPorts(row, values, offsets[i]!);
-  return { client_ports: { offsets, values }, client_port_count: { values: Int32Array.from(rows, (row) => table.portCount(row)) } };
+/** Whole numbers from 0 to 2^53 as 64 bits, without a bigint for each. */
+function bigintsOf(count: number, of: (i: number) => number): BigInt64Array {
+  const values = new BigInt64Array(count), words = new Uint32Array(values.buffer);
+  for (let i = 0; i < count; i++) {
+    const value = of(i);
+    words[2 * i] = value; // modulo 2^32
+    words[2 * i + 1] = value / 4_294_967_296;
+  }
+  return values;
 }

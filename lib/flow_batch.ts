@@ -18,7 +18,7 @@ import {
   tableToIPC,
   TimestampMicrosecond,
   Utf8,
-  vectorFromArray,
+  Vector,
 } from "apache-arrow";
 import { type ColumnType, FLOW_SCHEMA_VERSION, MESSAGE_COLUMNS, type MessageColumn } from "./records.ts";
 
@@ -71,7 +71,7 @@ export interface FlowBatch {
 /** Most rows in one message; the decoder refuses more. */
 export const BATCH_ROWS_MAX = 8_192;
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder(), encoder = new TextEncoder();
 const SCHEMA_VERSION_KEY = "skyfall.schema_version";
 const ARROW_FIELDS = MESSAGE_COLUMNS.map((c, i) => new Field(c.name, arrowType(c.type, i), c.nullable));
 const ARROW_SCHEMA = new Schema(ARROW_FIELDS, new Map([[SCHEMA_VERSION_KEY, String(FLOW_SCHEMA_VERSION)]]));
@@ -188,7 +188,7 @@ function arrowType(type: ColumnType, index: number): DataType {
 
 function toArrow(type: DataType, column: ColumnData, rowCount: number): Data {
   if ("codes" in column) {
-    const dictionary = vectorFromArray(column.dictionary, new Utf8());
+    const dictionary = new Vector([utf8Data(column.dictionary)]);
     const validity = packValidity(rowCount, (i) => column.codes[i]! >= 0);
     const codes = validity.nullCount === 0 ? column.codes : column.codes.map((code) => code < 0 ? 0 : code);
     return makeData({ type: type as Dictionary<Utf8, Int32>, length: column.codes.length, data: codes, dictionary, ...validity });
@@ -203,6 +203,14 @@ function toArrow(type: DataType, column: ColumnData, rowCount: number): Data {
   const valid = column.valid;
   const validity = valid === undefined ? { nullCount: 0 } : packValidity(rowCount, (i) => valid[i] === 1);
   return makeData({ type: type as Int32, length: column.values.length, data: column.values as Int32Array, ...validity });
+}
+
+/** Texts in one buffer; where all are ASCII they are encoded in one go, as one by one costs far more. */
+function utf8Data(texts: readonly string[]): Data<Utf8> {
+  const all = texts.join(""), bytes = encoder.encode(all), offsets = new Int32Array(texts.length + 1);
+  const isAscii = bytes.length === all.length;
+  for (let i = 0; i < texts.length; i++) offsets[i + 1] = offsets[i]! + (isAscii ? texts[i]!.length : encoder.encode(texts[i]).length);
+  return makeData({ type: new Utf8(), length: texts.length, nullCount: 0, valueOffsets: offsets, data: bytes });
 }
 
 function packValidity(rowCount: number, isValid: (row: number) => boolean): { nullCount: number; nullBitmap?: Uint8Array } {
