@@ -10,6 +10,8 @@ import { type RowMessage, takeRows } from "./rows.ts";
 
 const MINUTE_S = 60;
 const NO_MINUTE = -1;
+/** From a crowded table the rows of one more slot leave each time, so all of them in a fifth of the window. */
+const AHEAD_PAUSE_MS = 1_000 / SLOTS_A_SECOND / 4;
 
 export interface FlushTarget {
   /** Whether the topic is behind by more than may wait. */
@@ -26,6 +28,7 @@ export class FlowFlusher {
   #lastSlot = Math.floor(Date.now() * SLOTS_A_SECOND / 1_000);
   /** Slots after the last one whose rows have left before their time. */
   #ahead = 0;
+  #nextAheadMs = 0;
   readonly pairs: PairCounts = { ...NO_PAIRS };
   /** Rows that left before their time, as the table was getting full. */
   earlyRows = 0;
@@ -42,7 +45,8 @@ export class FlowFlusher {
 
   /**
    * Flushes the rows whose slot has come since the last call; while the topic is behind they stay and go on adding up, and so
-   * do those of the minute that is, until their slot in the next. From a crowded table the rows of one more slot leave.
+   * do those of the minute that is, until their slot in the next. From a crowded table rows leave before their time, but never so
+   * fast that receiving would suffer: what comes faster is folded.
    */
   flushDue(nowMs: number): void {
     const table = this.#table, slot = Math.floor(nowMs * SLOTS_A_SECOND / 1_000);
@@ -58,7 +62,10 @@ export class FlowFlusher {
       }
       this.#flush(due);
     }
-    if (table.isCrowded) this.#flushAhead();
+    if (table.isCrowded && nowMs >= this.#nextAheadMs) {
+      this.#nextAheadMs = nowMs + AHEAD_PAUSE_MS;
+      this.#flushAhead();
+    }
   }
 
   /** Flushes every row, whether due or not. */
