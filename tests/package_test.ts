@@ -92,8 +92,9 @@ testWith(missing, "the package installs, works offline, upgrades with its settin
 });
 
 Deno.test("the package's settings are settings, and its unit starts with what the agent is said to need", async () => {
-  const { parseConfigFile } = await import("../agent/config_file.ts");
-  assert.equal(parseConfigFile("agent.yaml", await readSource("packaging/agent.yaml")).collector?.port, 6_343);
+  const { parseConfigFile } = await import("../lib/config_file.ts");
+  const { CONFIG_FILE } = await import("../agent/config.ts");
+  assert.equal(parseConfigFile("agent.yaml", await readSource("packaging/agent.yaml"), CONFIG_FILE).collector?.port, 6_343);
   assert.equal(unitValue("AmbientCapabilities"), unitValue("CapabilityBoundingSet"));
 });
 
