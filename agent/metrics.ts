@@ -1,8 +1,9 @@
 /** The agent's counters and gauges for Prometheus, at /metrics on a loopback port. */
 
 import type { HostPort } from "../lib/ip_address.ts";
+import { keysOf } from "../lib/keys.ts";
 import { LoopbackServer } from "../lib/loopback_server.ts";
-import { keysOf, MetricSet } from "../lib/prometheus.ts";
+import { MetricSet } from "../lib/prometheus.ts";
 import type { Losses } from "./losses.ts";
 import type { AgentGauges, AgentLedger } from "./accounts.ts";
 import type { Reconciliation } from "./reconcile.ts";

@@ -68,6 +68,14 @@ export class FlowFlusher {
     }
   }
 
+  /** When a row leaves, if the topic is not behind then. */
+  leavesAtMs(row: number, nowMs: number): number {
+    const table = this.#table, due = table.dueSlot(row);
+    let slot = Math.max(this.#lastSlot, Math.floor(nowMs * SLOTS_A_SECOND / 1_000)) + 1;
+    while (slot % table.wheelSlots !== due || this.#openMinute(slot) === table.minute(row)) slot++;
+    return slot * 1_000 / SLOTS_A_SECOND;
+  }
+
   /** Flushes every row, whether due or not. */
   flushAll(): void {
     this.#flush([...this.#table.rows()]);

@@ -52,9 +52,3 @@ export class MetricSet {
     return this.#registry.metrics();
   }
 }
-
-/** Keys of a record whose keys are known. */
-export function keysOf<K extends string>(record: Readonly<Record<K, unknown>>): K[] {
-  const isKey = (name: string): name is K => Object.hasOwn(record, name);
-  return Object.keys(record).filter(isKey);
-}
