@@ -9,6 +9,7 @@ import { describeFile } from "./describe_file.ts";
 import { printExplanation } from "./explain.ts";
 import { applyConfig, readConfig, reloadConfig } from "./reload.ts";
 import { collect } from "./run.ts";
+import { loadTest } from "./self_load.ts";
 import { top } from "./top.ts";
 
 const program = new Command("collector").description("Receives sFlow from agents, aggregates conversations, and publishes them to a topic.")
@@ -67,6 +68,10 @@ program.command("explain")
   .requiredOption("--port <number>", "port of the service")
   .option("--at <host:port>", "where the collector serves its metrics", hostPort, DEFAULT_CONFIG.metricsListen)
   .action(({ client, server, port, at }) => printExplanation(at, client, server, port));
+
+program.command("load-test")
+  .description("measure what one core of this machine takes: receiving, decoding and aggregating, encoding")
+  .action(loadTest);
 
 async function run(path: string | null, flags: ConfigFile): Promise<void> {
   const stop = new AbortController();
