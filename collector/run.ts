@@ -66,7 +66,9 @@ export async function collect(config: CollectorConfig, signal: AbortSignal): Pro
 }
 
 function startWorker(index: number, message: ToWorker, publisher: Publisher, status: CollectorStatus): RunningWorker {
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  // The package holds bundles.
+  const file = import.meta.url.endsWith(".js") ? "./worker.js" : "./worker.ts";
+  const worker = new Worker(new URL(file, import.meta.url), { type: "module" });
   const bound = Promise.withResolvers<{ port: number; receiveBufferBytes: number }>();
   const stopped = Promise.withResolvers<void>();
   const fail = (error: Error) => (bound.reject(error), stopped.reject(error));

@@ -37,7 +37,7 @@ async function systemctlCalls(copy: HostCopy): Promise<string[]> {
 
 testWith(missing, "the package installs, works offline, upgrades with its settings kept, and leaves nothing", async (t) => {
   const folder = await Deno.makeTempDir();
-  const [first, second] = [await buildPackage("0.1.0", folder), await buildPackage("0.2.0~rc1", folder)];
+  const [first, second] = [await buildPackage("agent", "0.1.0", folder), await buildPackage("agent", "0.2.0~rc1", folder)];
   await using _cleanup = { [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
   await using copy = await HostCopy.make();
   await copy.write("/usr/bin/systemctl", new TextEncoder().encode(SYSTEMCTL));
@@ -99,7 +99,7 @@ Deno.test("the package's settings are settings, and its unit starts with what th
 });
 
 Deno.test("buildPackage() refuses what is no version", async () => {
-  await assert.rejects(buildPackage("1.0; rm", "nowhere"), { name: "SyntaxError", message: /is no version/ });
+  await assert.rejects(buildPackage("agent", "1.0; rm", "nowhere"), { name: "SyntaxError", message: /is no version/ });
 });
 
 Deno.test("compile says what is missing where there is no denort", async () => {
