@@ -6,11 +6,12 @@ import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_socket.ts";
 import { parseHostPort } from "../lib/ip_address.ts";
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import { makeLoadDatagrams } from "../lib/sflow/load_datagrams.ts";
-import { FlowTable, VALUE } from "./aggregate.ts";
-import { TABLE_ROWS } from "./config.ts";
+import { FlowTable } from "./aggregate.ts";
+import { DEFAULT_CONFIG, TABLE_ROWS } from "./config.ts";
+import { FlowRows } from "./flow_rows.ts";
+import { FlowFlusher } from "./flush.ts";
 import { IdentityTable } from "./identities.ts";
 import { FlowReceiver } from "./receive.ts";
-import { takeRows } from "./rows.ts";
 
 /** How the load is made; the figures hold for it alone. */
 const LOAD = { flows: 500_000, conversations: 100_000, processes: 50 } as const;
@@ -51,6 +52,7 @@ export function loadTest(): void {
       LOAD.flows / LOAD.conversations
     } events; the topic is not in it`,
   );
+  console.log(`table: ${Math.round(new FlowRows(TABLE_ROWS, 1).bytesMax / TABLE_ROWS)} bytes for each IPv4 row that a worker has room for`);
   console.log(`${navigator.hardwareConcurrency} cores here; docs/reference/sizing.md has the arithmetic`);
 }
 
@@ -81,21 +83,22 @@ function measureReceive(datagrams: readonly Uint8Array<ArrayBuffer>[]): StageFig
 /** Decodes and adds up all datagrams in a table, encodes its rows, and begins anew. */
 function measureTable(datagrams: readonly Uint8Array<ArrayBuffer>[]): StageFigure[] {
   const views = datagrams.map(({ buffer }) => new DataView(buffer));
+  const table = new FlowTable(TABLE_ROWS, DEFAULT_CONFIG.windowS), identities = new IdentityTable();
   let addMs = 0, encodeMs = 0, events = 0, rows = 0, bytes = 0;
+  const flusher = new FlowFlusher(table, identities, DEFAULT_CONFIG.windowS, PARTITIONS, {
+    isBlocked: () => false,
+    onMessages: (messages) => bytes += messages.reduce((sum, { value }) => sum + value.length, 0),
+  });
   while (addMs < STAGE_MS || encodeMs < STAGE_MS / 2) {
-    // A new stream each time: the same datagrams again would be duplicates.
-    const table = new FlowTable(TABLE_ROWS), identities = new IdentityTable();
-    const receiver = new FlowReceiver(table, identities, DEFAULT_ENTERPRISE, () => {
-      throw new RangeError(`Cannot measure: ${LOAD.conversations} conversations, needed fewer than the table's rows`);
-    });
+    // Its streams are new each time: the same datagrams again would be duplicates.
+    const receiver = new FlowReceiver(table, identities, DEFAULT_ENTERPRISE, () => flusher.forgetIdentities());
+    table.nowUs = Date.now() * 1_000;
     const startMs = cpuMs();
     for (const view of views) receiver.receive(view, 0, view.byteLength, false);
     const addedMs = cpuMs();
     events += table.eventCount;
-    const all: number[] = [];
-    for (let row = 0; row < table.rowsEnd; row++) if (table.isUsed(row) && table.value(row, VALUE.event_count) > 0) all.push(row);
-    for (const message of takeRows(table, identities, all, PARTITIONS)) bytes += message.value.length;
-    rows += all.length;
+    rows += table.rowCount;
+    flusher.flushAll();
     addMs += addedMs - startMs;
     encodeMs += cpuMs() - addedMs;
   }
