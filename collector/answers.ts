@@ -2,6 +2,7 @@
 
 import { keysOf } from "../lib/keys.ts";
 import { type FlowTable, FOLD, VALUE } from "./aggregate.ts";
+import { hashConversation, PORT_SHIFT, UDP_SHIFT } from "./flow_key.ts";
 import type { FlowFlusher } from "./flush.ts";
 import type { IdentityTable } from "./identities.ts";
 import type { AgentStream, ExplainedRow, Question } from "./question.ts";
@@ -15,9 +16,13 @@ const PORTS_MAX = 32;
 const MINUTE_MS = 60_000;
 const MAPPED_HEX = "0".repeat(20) + "ffff";
 
+type ExplainQuestion = Extract<Question, { kind: "explain" }>;
+
 export interface Answer {
   readonly streams: readonly AgentStream[];
   readonly rows: readonly ExplainedRow[];
+  /** When the conversation's rows last left, in milliseconds since 1970 UTC; null where that is not known. */
+  readonly lastLeftMs: number | null;
 }
 
 /** What a worker has. */
@@ -31,15 +36,32 @@ export interface WorkerState {
 export function answer(question: Question, state: WorkerState, nowMs: number): Answer {
   const streams = [...state.streams.snapshots()];
   if (question.kind === "agents") {
-    return { streams: streams.sort((a, b) => b.datagrams_received - a.datagrams_received).slice(0, AGENTS_MAX), rows: [] };
+    return {
+      streams: streams.sort((a, b) => b.datagrams_received - a.datagrams_received).slice(0, AGENTS_MAX),
+      rows: [],
+      lastLeftMs: null,
+    };
   }
   const rows = findRows(question, state.table).map((row) => explainRow(row, state, nowMs));
   const reporters = new Set(rows.map(({ observer_address }) => observer_address));
-  return { streams: streams.filter(({ agent_address }) => reporters.has(agent_address)), rows };
+  return {
+    streams: streams.filter(({ agent_address }) => reporters.has(agent_address)),
+    rows,
+    lastLeftMs: lastLeftMs(question, state.flusher),
+  };
+}
+
+/** Of TCP or UDP, the later. */
+function lastLeftMs({ client, server, serverPort }: ExplainQuestion, { lastFlushes }: FlowFlusher): number | null {
+  const addresses = new DataView(Uint8Array.fromHex(client + server).buffer);
+  const times = [0, 1].map((udp) =>
+    lastFlushes.find(hashConversation(serverPort << PORT_SHIFT | udp << UDP_SHIFT, (word) => addresses.getUint32(4 * word), 4)) ?? 0
+  );
+  return Math.max(...times) || null;
 }
 
 /** Rows of the conversation, and those that it may have been folded into. */
-function findRows({ client, server, serverPort }: Extract<Question, { kind: "explain" }>, table: FlowTable): number[] {
+function findRows({ client, server, serverPort }: ExplainQuestion, table: FlowTable): number[] {
   const found: number[] = [];
   for (const row of table.rows()) {
     const level = table.foldLevel(row);

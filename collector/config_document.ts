@@ -57,7 +57,7 @@ Beside it \`skyfall_collector_malformed_total\` by \`reason\`, \`skyfall_collect
 ## Looking into a running collector
 
 \`collector top\` shows it live on a terminal, and once where there is none. \`collector explain --client A --server B --port P\` shows the
-life of a conversation's rows: the worker that has them, who reported them, their values now, when they leave, and what is known of
-the streams of the agents that reported them. Both ask \`--at HOST:PORT\`, the collector's \`metrics_listen\`.
+life of a conversation's rows: the worker that has them, who reported them, their values now, when they leave, when others last left (of
+some 65,000 conversations a worker), and what is known of the streams of the agents that reported them. Both ask \`--at HOST:PORT\`, the collector's \`metrics_listen\`.
 `;
 }

@@ -20,9 +20,10 @@ export async function printExplanation(at: HostPort, client: string, server: str
 }
 
 export function explanationLines(explanation: Explanation, client: string, server: string, port: string): string[] {
-  const { time, rows, streams, silent_workers } = explanation;
+  const { time, rows, streams, silent_workers, last_left } = explanation;
   const lines = [`${client} -> ${server} port ${port}, at ${time}`];
   if (silent_workers > 0) lines.push(`${silent_workers} workers did not answer in time: what they hold is not shown`);
+  lines.push(`rows of it last left ${last_left === null ? "never, or so long ago that it is forgotten" : `at ${last_left}`}`);
   if (rows.length === 0) {
     return [
       ...lines,

@@ -5,6 +5,7 @@
 
 import { type FlowTable, SLOTS_A_SECOND, VALUE } from "./aggregate.ts";
 import type { IdentityTable } from "./identities.ts";
+import { LastFlushes } from "./last_flushes.ts";
 import { NO_PAIRS, type PairCounts, pairEnds } from "./pair_ends.ts";
 import { type RowMessage, takeRows } from "./rows.ts";
 
@@ -30,6 +31,7 @@ export class FlowFlusher {
   #ahead = 0;
   #nextAheadMs = 0;
   readonly pairs: PairCounts = { ...NO_PAIRS };
+  readonly lastFlushes = new LastFlushes();
   /** Rows that left before their time, as the table was getting full. */
   earlyRows = 0;
   /** Times that identities were forgotten. */
@@ -109,6 +111,8 @@ export class FlowFlusher {
 
   #flush(rows: readonly number[]): void {
     if (rows.length === 0) return;
+    const nowMs = Date.now();
+    for (const row of rows) this.lastFlushes.note(this.#table.conversationHash(row), nowMs);
     const paired = pairEnds(this.#table, rows, this.pairs);
     this.#target.onMessages(takeRows(this.#table, this.#identities, paired, this.#partitionCount));
   }

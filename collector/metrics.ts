@@ -116,8 +116,10 @@ async function explain(query: URLSearchParams, status: CollectorStatus): Promise
     return new Response(`${error.message}\n`, { status: 400 });
   }
   const answers = [...await status.ask(question)];
+  const lastLeft = Math.max(0, ...answers.map(([, { lastLeftMs }]) => lastLeftMs ?? 0));
   const explanation: Explanation = {
     time: new Date().toISOString(),
+    last_left: lastLeft === 0 ? null : new Date(lastLeft).toISOString(),
     silent_workers: status.workerCount - answers.length,
     rows: answers.flatMap(([worker, { rows }]) => rows.map((row) => ({ worker, ...row }))),
     streams: answers.flatMap(([worker, { streams }]) => streams.map((stream) => ({ worker, ...stream }))),

@@ -73,6 +73,8 @@ export const Explanation = z.object({
   time: z.string(),
   /** Workers that did not answer in time. */
   silent_workers: z.number(),
+  /** When rows of the conversation last left a table, as far as that is remembered. */
+  last_left: z.string().nullable(),
   rows: z.array(ExplainedRow.extend({ worker: z.number() })),
   /** Of the agents that reported the rows. */
   streams: z.array(AgentStream.extend({ worker: z.number() })),

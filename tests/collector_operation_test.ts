@@ -104,9 +104,23 @@ Deno.test("collector explain shows a conversation's row, its worker, its time to
   assert.match(stdout, new RegExp(`bytes_sent ${10 * FLOWS}\\b.*event_count ${FLOWS}\\b`));
   assert.match(stdout, new RegExp(`^stream 10\\.0\\.0\\.1 sub-agent 1 at worker [01]: ${DATAGRAMS} datagrams, 1 lost`, "m"));
   assert.match((await explain("192.0.2.1", String(FLOW.remote_port))).stdout, /no row of it is in a table/);
+  assert.match(stdout, /^rows of it last left never/m);
   const wrong = await explain(CLIENT, "65536");
   assert.equal(wrong.code, 2);
   assert.match(wrong.stderr, /port \\"65536\\", needed 0 to 65535/);
+});
+
+Deno.test("collector explain shows when rows last left, once they have", async () => {
+  const beforeMs = Date.now();
+  await using running = await start(["--window-s", "1"]);
+  await until(async () => (await metrics(running.at))["skyfall_collector_events_published_total"] === FLOWS);
+  const { stdout } = await runTask("collector", [
+    ...["explain", "--at", running.at, "--client", CLIENT, "--server", SERVER],
+    ...["--port", String(FLOW.remote_port)],
+  ]);
+  const leftMs = Date.parse(/^rows of it last left at (\S+)$/m.exec(stdout)![1]!);
+  assert.ok(beforeMs <= leftMs && leftMs <= Date.now(), stdout);
+  assert.match(stdout, /^no row of it is in a table/m);
 });
 
 Deno.test("collector top says that nobody answers", async () => {
