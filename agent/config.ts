@@ -1,8 +1,10 @@
 /** What the agent can be told: every key of its file with its bounds, and the settings that they give. */
 
 import { z } from "zod";
+import { integerKey, key, syntaxOf, textOf } from "../lib/config_key.ts";
+import type { HostPort } from "../lib/ip_address.ts";
+import { LOOPBACK_NEEDED, readLoopback } from "../lib/loopback_server.ts";
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
-import { type HostPort, parseHostPort } from "../lib/ip_address.ts";
 import { COLLECTOR_FORM, type CollectorAddress, parseCollectorAddress } from "./collector_address.ts";
 
 /** Names processes: the first rule whose expression matches the command line gives the service its name. */
@@ -44,39 +46,7 @@ const SERVICE_NAME_CHARACTERS_MAX = 64;
 const NAME_NEEDED = `1 to ${SERVICE_NAME_CHARACTERS_MAX} characters`;
 const RULES_MAX = 1_000;
 
-/** What the reference says of a key. */
-interface KeyText {
-  readonly byDefault: string;
-  /** Whether SIGHUP puts a changed value into force. */
-  readonly reloads: boolean;
-  readonly meaning: string;
-}
-
-/** A key of the file; `needed` is what the message says and the reference repeats. */
-interface ConfigKey<S extends z.ZodType> extends KeyText {
-  readonly schema: S;
-  readonly needed: string;
-}
-
-function key<S extends z.ZodType>(make: (needed: string) => S, needed: string, text: KeyText): ConfigKey<S> {
-  return { schema: make(needed), needed, ...text };
-}
-
-function integerKey(min: number, max: number, text: KeyText): ConfigKey<z.ZodInt> {
-  return key((needed) => z.int({ error: needed }).min(min, { error: needed }).max(max, { error: needed }), `${min} to ${max}`, text);
-}
-
-/** Text that `read` understands; it gives null where it does not. */
-function textOf<T>(needed: string, read: (text: string) => T | null): z.ZodType<T, string> {
-  return z.string({ error: needed }).transform((text, context) => {
-    const value = read(text);
-    if (value !== null) return value;
-    context.addIssue({ code: "custom", message: needed, input: text });
-    return z.NEVER;
-  });
-}
-
-const expression = (flags: string) => textOf("a regular expression of JavaScript", (text) => readExpression(text, flags));
+const expression = (flags: string) => syntaxOf("a regular expression of JavaScript", (text) => readExpression(text, flags));
 
 /** Keys of the file in the order of the reference. */
 export const CONFIG_KEYS = {
@@ -138,7 +108,7 @@ export const CONFIG_KEYS = {
         "Beyond it the agent does less, [step by step](agent_cost.md).",
     },
   ),
-  metrics_listen: key((needed) => textOf(needed, readMetricsListen), '"ADDRESS:PORT" of 127.0.0.1 or [::1], or "off"', {
+  metrics_listen: key((needed) => textOf(needed, readLoopback), LOOPBACK_NEEDED, {
     byDefault: `127.0.0.1:${DEFAULT_CONFIG.metricsListen.port}`,
     reloads: false,
     meaning: "Where Prometheus finds the agent's metrics, at `/metrics`; loopback alone.",
@@ -191,18 +161,8 @@ export function resolveConfig(file: ConfigFile, flags: ConfigFile): AgentConfig 
   };
 }
 
-function readExpression(text: string, flags: string): RegExp | null {
-  if (text === "") return null; // it would match everywhere
-  try {
-    return new RegExp(text, flags);
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error;
-  }
-}
-
-/** Only loopback: the permission of the agent's task allows no more, and the metrics tell who talks. */
-function readMetricsListen(text: string): { readonly listen: HostPort | null } | null {
-  if (text === "off") return { listen: null };
-  return /^(127\.0\.0\.1|\[::1\]):\d{1,5}$/.test(text) && Number(text.split(":").at(-1)) <= 65_535 ? { listen: parseHostPort(text) } : null;
+/** @throws {SyntaxError} If it is no expression, or empty: that would match everywhere. */
+function readExpression(text: string, flags: string): RegExp {
+  if (text === "") throw new SyntaxError("Cannot read an expression: it is empty");
+  return new RegExp(text, flags);
 }

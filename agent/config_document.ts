@@ -1,12 +1,10 @@
 /** The reference of the agent's configuration file, made of `CONFIG_KEYS`; written by `deno task gen`. */
 
+import { keyTable } from "../lib/config_key.ts";
 import { CONFIG_KEYS } from "./config.ts";
 
 /** Markdown of docs/reference/agent_config.md. */
 export function configDocument(): string {
-  const rows = Object.entries(CONFIG_KEYS).map(([name, { needed, byDefault, reloads, meaning }]) =>
-    [`\`${name}\``, needed, byDefault, reloads ? "yes" : "no", meaning].map(cell).join(" | ")
-  );
   return `<!-- Do not edit; made by \`deno task gen\` from agent/config.ts. -->
 
 # The agent's configuration file
@@ -19,9 +17,7 @@ the command line overrides the key of its name. What is wrong is refused with it
 On SIGHUP the agent reads the file again and puts into force what the fourth column allows; what needs a restart is named in
 the log. A file that is wrong is refused with a log line, and the old settings stay.
 
-| Key | Needed | Default | Reloads | Meaning |
-| --- | --- | --- | --- | --- |
-${rows.map((row) => `| ${row} |`).join("\n")}
+${keyTable(CONFIG_KEYS)}
 
 ## Example
 
@@ -68,8 +64,4 @@ measures it so: some microseconds a connection.
 agent's counts differ from the kernel's: [reconciliation.md](reconciliation.md). If the port is taken, the agent logs that and observes
 without.
 `;
-}
-
-function cell(text: string): string {
-  return text.replaceAll("|", "\\|");
 }

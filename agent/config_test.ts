@@ -1,8 +1,10 @@
 /** The agent's configuration file. */
 
 import assert from "node:assert/strict";
-import { DEFAULT_CONFIG, resolveConfig } from "./config.ts";
-import { parseConfigFile } from "./config_file.ts";
+import { parseConfigFile as parseFile } from "../lib/config_file.ts";
+import { CONFIG_FILE, DEFAULT_CONFIG, resolveConfig } from "./config.ts";
+
+const parseConfigFile = (path: string, text: string) => parseFile(path, text, CONFIG_FILE);
 
 const EVERY_KEY = `# what an operator would write
 collector: collector.example.net:6343

@@ -19,7 +19,7 @@ import { FlowRecords } from "./flow_records.ts";
 import type { ListenerReport } from "./listeners.ts";
 import { MirrorSamples } from "./mirror.ts";
 import type { ProcessDescription } from "./processes.ts";
-import { encodeStruct, type XdrValues } from "./xdr_encode.ts";
+import { encodeStruct, type XdrValues } from "../lib/sflow/xdr_encode.ts";
 
 /** The host that the flows were seen on: `skyfall_host`. */
 export interface HostDescription {

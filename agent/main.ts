@@ -1,8 +1,9 @@
 /** The agent: `run` observes and reports, `check` proves that this host can be observed. */
 
-import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { Command, Option } from "@commander-js/extra-typings";
 import { LibbpfError } from "../ffi/libbpf.ts";
 import { MissingLibraryError } from "../ffi/system_library.ts";
+import { readFlag } from "../lib/command_flag.ts";
 import { describeError, log } from "../lib/log.ts";
 import { check } from "./check.ts";
 import { CONFIG_KEYS } from "./config.ts";
@@ -55,18 +56,6 @@ program.command("check")
 
 function rungOption(): Option<"--rung <name>", undefined, undefined, undefined, false, string> {
   return new Option("--rung <name>", "the only way to observe that is tried").choices(RUNGS.map(({ name }) => name));
-}
-
-interface Flag<T> {
-  readonly needed: string;
-  readonly schema: { safeParse(value: unknown): { readonly success: true; readonly data: T } | { readonly success: false } };
-}
-
-/** A flag has the bounds of the file's key. */
-function readFlag<T>({ schema, needed }: Flag<T>, value: unknown): T {
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) throw new InvalidArgumentError(`Needed ${needed}.`);
-  return parsed.data;
 }
 
 try {

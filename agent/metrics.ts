@@ -1,8 +1,9 @@
 /** The agent's counters and gauges for Prometheus, at /metrics on a loopback port. */
 
-import { Counter, Gauge, Registry } from "prom-client";
-import { formatAddress, type HostPort } from "../lib/ip_address.ts";
-import { describeError, log } from "../lib/log.ts";
+import type { HostPort } from "../lib/ip_address.ts";
+import { keysOf } from "../lib/keys.ts";
+import { LoopbackServer } from "../lib/loopback_server.ts";
+import { MetricSet } from "../lib/prometheus.ts";
 import type { Losses } from "./losses.ts";
 import type { AgentGauges, AgentLedger } from "./accounts.ts";
 import type { Reconciliation } from "./reconcile.ts";
@@ -60,40 +61,30 @@ const GAUGE_HELP: Readonly<Record<keyof AgentGauges, string>> = {
   kernel_percent: "Of that, the kernel programs', as last measured; NaN where the kernel does not tell",
 };
 
-/** A registry, and what reads the source's values into it: once for a scrape, as each reading asks the kernel. */
+/** The metrics, and what reads the source's values into them: once for a scrape, as each reading asks the kernel. */
 interface Metrics {
-  readonly registry: Registry;
+  readonly set: MetricSet;
   readonly update: () => void;
 }
 
 function metricsOf(source: MetricsSource): Metrics {
-  const registry = new Registry(), registers = [registry];
-  const counters = keysOf(COUNTER_HELP).map((name) =>
-    [name, new Counter({ name: `skyfall_agent_${name}_total`, help: COUNTER_HELP[name], registers })] as const
+  const set = new MetricSet();
+  const counters = keysOf(COUNTER_HELP).map((name) => [name, set.counter(`skyfall_agent_${name}_total`, COUNTER_HELP[name])] as const);
+  const setLost = set.labelledCounter(
+    "skyfall_agent_lost_total",
+    "Events lost, by place: a flow each where the place is governor or send, elsewhere at most a flow",
+    ["place"],
   );
-  const lost = new Counter({
-    name: "skyfall_agent_lost_total",
-    help: "Events lost, by place: a flow each where the place is governor or send, elsewhere at most a flow",
-    labelNames: ["place"],
-    registers,
-  });
-  const gauges = keysOf(GAUGE_HELP).map((name) =>
-    [name, new Gauge({ name: `skyfall_agent_${name}`, help: GAUGE_HELP[name], registers })] as const
-  );
-  const updateReconciliation = registerReconciliation(registry, source.reconciliation);
+  const gauges = keysOf(GAUGE_HELP).map((name) => [name, set.gauge(`skyfall_agent_${name}`, GAUGE_HELP[name])] as const);
+  const updateReconciliation = addReconciliation(set, source.reconciliation);
   const update = () => {
     const ledger = source.ledger(), now = source.gauges();
-    for (const [name, counter] of counters) {
-      const value = ledger[name];
-      counter.reset();
-      if (value !== undefined) counter.inc(value);
-    }
-    lost.reset();
-    for (const name of keysOf(PLACES)) lost.inc({ place: PLACES[name] }, ledger[name]);
-    for (const [name, gauge] of gauges) gauge.set(now[name]);
+    for (const [name, setCounter] of counters) setCounter(ledger[name] ?? 0);
+    setLost(keysOf(PLACES).map((name) => ({ labels: { place: PLACES[name] }, value: ledger[name] })));
+    for (const [name, setGauge] of gauges) setGauge(now[name]);
     updateReconciliation();
   };
-  return { registry, update };
+  return { set, update };
 }
 
 /** Fields of a difference, each a gauge. */
@@ -109,64 +100,30 @@ const RECONCILIATION_NAMES = {
 } as const;
 
 /** Returns what updates them. */
-function registerReconciliation(registry: Registry, reconciliation: MetricsSource["reconciliation"]): () => void {
-  const registers = [registry], labelNames = ["network_namespace", "counter"] as const;
+function addReconciliation(set: MetricSet, reconciliation: MetricsSource["reconciliation"]): () => void {
   const gauges = keysOf(RECONCILIATION_HELP).map((name) =>
-    [name, new Gauge({ name: RECONCILIATION_NAMES[name], help: RECONCILIATION_HELP[name], labelNames, registers })] as const
+    [name, set.labelledGauge(RECONCILIATION_NAMES[name], RECONCILIATION_HELP[name], ["network_namespace", "counter"])] as const
   );
-  const leftOut = new Gauge({
-    name: "skyfall_agent_reconciliation_namespaces_left_out",
-    help: "Network namespaces with TCP sockets that are not reconciled: too many, or not to be read",
-    registers,
-  });
+  const setLeftOut = set.gauge(
+    "skyfall_agent_reconciliation_namespaces_left_out",
+    "Network namespaces with TCP sockets that are not reconciled: too many, or not to be read",
+  );
   return () => {
     const differences = reconciliation.differences();
-    for (const [name, gauge] of gauges) {
-      gauge.reset();
-      for (const { network_namespace, counter, [name]: value } of differences) gauge.set({ network_namespace, counter }, value);
+    for (const [name, setGauge] of gauges) {
+      setGauge(differences.map(({ network_namespace, counter, [name]: value }) => ({ labels: { network_namespace, counter }, value })));
     }
-    leftOut.set(reconciliation.totals().network_namespaces_left_out);
+    setLeftOut(reconciliation.totals().network_namespaces_left_out);
   };
 }
 
-/**
- * Serves the metrics until disposed of. Where the port cannot be had, that is logged and the agent goes on without: to
- * observe matters more.
- */
-export class MetricsServer implements AsyncDisposable {
-  readonly #server: Deno.HttpServer<Deno.NetAddr> | null;
-
-  constructor(listen: HostPort | null, source: MetricsSource) {
-    this.#server = listen === null ? null : serve(listen, metricsOf(source));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server?.shutdown();
-  }
-}
-
-function serve({ address, port }: HostPort, metrics: Metrics): Deno.HttpServer<Deno.NetAddr> | null {
-  const hostname = formatAddress(address);
-  try {
-    return Deno.serve({
-      hostname,
-      port,
-      onListen: ({ port }) => log("info", "agent", "serving metrics", { address: hostname, port }),
-    }, (request) => answer(request, metrics));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AddrInUse || error instanceof Deno.errors.AddrNotAvailable)) throw error;
-    log("warn", "agent", "metrics are not served", { error: describeError(error), address: hostname, port });
-    return null;
-  }
-}
-
-async function answer(request: Request, { registry, update }: Metrics): Promise<Response> {
-  if (new URL(request.url).pathname !== "/metrics") return new Response("see /metrics\n", { status: 404 });
-  update();
-  return new Response(await registry.metrics(), { headers: { "content-type": registry.contentType } });
-}
-
-function keysOf<K extends string>(record: Readonly<Record<K, string>>): K[] {
-  const isKey = (name: string): name is K => Object.hasOwn(record, name);
-  return Object.keys(record).filter(isKey);
+/** Serves the metrics at /metrics until disposed of. */
+export function serveMetrics(listen: HostPort | null, source: MetricsSource): LoopbackServer {
+  const { set, update } = metricsOf(source);
+  return new LoopbackServer("agent", listen, {
+    "/metrics": async () => {
+      update();
+      return new Response(await set.text(), { headers: { "content-type": set.contentType } });
+    },
+  });
 }

@@ -5,7 +5,7 @@ import { SKYFALL_PROCESS } from "../lib/sflow/skyfall.gen.ts";
 import { ATTRIBUTION, type ProcessEvent } from "./event.ts";
 import { parseStat } from "./proc_files.ts";
 import { ProcessTable, SERVICE_SOURCE } from "./processes.ts";
-import { encodeStruct } from "./xdr_encode.ts";
+import { encodeStruct } from "../lib/sflow/xdr_encode.ts";
 
 const GONE: ProcessEvent = {
   pid: 0x7fff_0001,

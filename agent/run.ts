@@ -1,12 +1,12 @@
 /** `agent run`: observes until it is told to stop, and takes in its configuration file anew when it is told to. */
 
+import { isUnreadable, parseConfigFile } from "../lib/config_file.ts";
 import { describeError, log } from "../lib/log.ts";
-import { type AgentConfig, type ConfigFile, resolveConfig } from "./config.ts";
-import { parseConfigFile } from "./config_file.ts";
+import { type AgentConfig, CONFIG_FILE, type ConfigFile, resolveConfig } from "./config.ts";
 import { describeHost } from "./host.ts";
 import { chooseRung } from "./ladder.ts";
 import { dropRights, refuseDebugger, standBack } from "./manners.ts";
-import { MetricsServer } from "./metrics.ts";
+import { serveMetrics } from "./metrics.ts";
 import { Observer } from "./observe.ts";
 
 /** Settings that only a restart changes. */
@@ -32,7 +32,7 @@ export async function run(path: string | null, flags: ConfigFile, forcedRung: st
     rung: rung.name,
     rungs_not_taken: verdicts.flatMap((v) => v.reason === null ? [] : [`${v.rung}: ${v.reason}`]),
   });
-  await using _metrics = new MetricsServer(config.metricsListen, observer.accounts);
+  await using _metrics = serveMetrics(config.metricsListen, observer.accounts);
   // Without a file there is nothing to reload, and the end of a terminal ends the agent.
   if (path !== null) Deno.addSignalListener("SIGHUP", () => reload(observer, path, flags, config));
   Deno.addSignalListener("SIGUSR2", () => observer.askSelfTest());
@@ -46,7 +46,7 @@ export async function run(path: string | null, flags: ConfigFile, forcedRung: st
 }
 
 function readConfig(path: string | null, flags: ConfigFile): AgentConfig {
-  return resolveConfig(path === null ? {} : parseConfigFile(path, Deno.readTextFileSync(path)), flags);
+  return resolveConfig(path === null ? {} : parseConfigFile(path, Deno.readTextFileSync(path), CONFIG_FILE), flags);
 }
 
 /** Puts the file's present settings into force; where it is wrong, that is logged and the old ones stay. */
@@ -60,9 +60,4 @@ function reload(observer: Observer, path: string, flags: ConfigFile, atStart: Ag
     if (!(error instanceof SyntaxError || isUnreadable(error))) throw error;
     log("error", "agent", "configuration refused", { error: describeError(error) });
   }
-}
-
-function isUnreadable(error: unknown): boolean {
-  const { NotFound, PermissionDenied, NotADirectory, IsADirectory } = Deno.errors;
-  return [NotFound, PermissionDenied, NotADirectory, IsADirectory].some((kind) => error instanceof kind);
 }

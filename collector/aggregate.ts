@@ -204,6 +204,11 @@ export class FlowTable {
     return this.#kind(row) >>> FOLD_SHIFT & 7;
   }
 
+  /** Slot of the flush wheel in which the row leaves. */
+  dueSlot(row: number): number {
+    return this.#rowsOf(row).due(this.#indexOf(row));
+  }
+
   /** Minute since 1970 UTC in which the row's periods begin. */
   minute(row: number): number {
     return this.#rowsOf(row).key(this.#indexOf(row), KEY.minute);

@@ -5,6 +5,7 @@
 
 import { type FlowTable, SLOTS_A_SECOND, VALUE } from "./aggregate.ts";
 import type { IdentityTable } from "./identities.ts";
+import { LastFlushes } from "./last_flushes.ts";
 import { NO_PAIRS, type PairCounts, pairEnds } from "./pair_ends.ts";
 import { type RowMessage, takeRows } from "./rows.ts";
 
@@ -30,6 +31,7 @@ export class FlowFlusher {
   #ahead = 0;
   #nextAheadMs = 0;
   readonly pairs: PairCounts = { ...NO_PAIRS };
+  readonly lastFlushes = new LastFlushes();
   /** Rows that left before their time, as the table was getting full. */
   earlyRows = 0;
   /** Times that identities were forgotten. */
@@ -68,6 +70,14 @@ export class FlowFlusher {
     }
   }
 
+  /** When a row leaves, if the topic is not behind then. */
+  leavesAtMs(row: number, nowMs: number): number {
+    const table = this.#table, due = table.dueSlot(row);
+    let slot = Math.max(this.#lastSlot, Math.floor(nowMs * SLOTS_A_SECOND / 1_000)) + 1;
+    while (slot % table.wheelSlots !== due || this.#openMinute(slot) === table.minute(row)) slot++;
+    return slot * 1_000 / SLOTS_A_SECOND;
+  }
+
   /** Flushes every row, whether due or not. */
   flushAll(): void {
     this.#flush([...this.#table.rows()]);
@@ -101,6 +111,8 @@ export class FlowFlusher {
 
   #flush(rows: readonly number[]): void {
     if (rows.length === 0) return;
+    const nowMs = Date.now();
+    for (const row of rows) this.lastFlushes.note(this.#table.conversationHash(row), nowMs);
     const paired = pairEnds(this.#table, rows, this.pairs);
     this.#target.onMessages(takeRows(this.#table, this.#identities, paired, this.#partitionCount));
   }

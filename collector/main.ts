@@ -1,62 +1,105 @@
-/** The collector: `run` receives sFlow and publishes aggregated flows, `decode` shows what is in a capture. */
+/** The collector: `run` receives sFlow and publishes aggregated flows, the others show what it does. */
 
 import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
-import { type HostPort, parseHostPort } from "../lib/ip_address.ts";
+import { readFlag } from "../lib/command_flag.ts";
+import { formatAddress, type HostPort, parseAddress, parseHostPort } from "../lib/ip_address.ts";
 import { describeError, log } from "../lib/log.ts";
-import { type CollectorConfig, DEFAULT_CONFIG } from "./config.ts";
+import { CONFIG_KEYS, type ConfigFile, DEFAULT_CONFIG } from "./config.ts";
 import { describeFile } from "./describe_file.ts";
+import { printExplanation } from "./explain.ts";
+import { applyConfig, readConfig, reloadConfig } from "./reload.ts";
 import { collect } from "./run.ts";
-
-const ENTERPRISE_MAX = 2 ** 20 - 1;
-const WORKERS_MAX = 256;
-const WINDOW_S_MAX = 3_600;
+import { loadTest } from "./self_load.ts";
+import { top } from "./top.ts";
 
 const program = new Command("collector").description("Receives sFlow from agents, aggregates conversations, and publishes them to a topic.")
   .exitOverride();
 
 program.command("run")
-  .description("collect until stopped")
-  .requiredOption("--listen <host:port>", "where datagrams are received; port 0 takes any", hostPort)
-  .requiredOption("--topic <url>", "sqlite:PATH")
-  .option("--workers <number>", "sockets and tables side by side", integer(WORKERS_MAX), DEFAULT_CONFIG.workers)
-  .option("--window-s <seconds>", "how long a conversation is added up before it leaves", integer(WINDOW_S_MAX), DEFAULT_CONFIG.windowS)
-  .option("--enterprise <number>", "private enterprise number of our records", integer(ENTERPRISE_MAX), DEFAULT_CONFIG.enterprise)
-  .action(async ({ listen, topic, workers, windowS, enterprise }) => {
-    await run({ listen: listen.parsed, listenText: listen.text, topicUrl: topic, workers, windowS, enterprise });
+  .description("collect until stopped; SIGHUP reads the configuration file again")
+  .option("--config <file>", "settings, YAML or JSON; the other options come before it")
+  .option(
+    "--listen <host:port>",
+    "where datagrams are received; port 0 takes any",
+    (text) => readFlag(CONFIG_KEYS.listen, text),
+  )
+  .option("--topic <url>", "sqlite:PATH", (text) => readFlag(CONFIG_KEYS.topic, text))
+  .option("--workers <number>", "sockets and tables side by side", (text) => readFlag(CONFIG_KEYS.workers, Number(text)))
+  .option(
+    "--window-s <seconds>",
+    "how long a conversation is added up before it leaves",
+    (text) => readFlag(CONFIG_KEYS.window_s, Number(text)),
+  )
+  .option("--enterprise <number>", "private enterprise number of our records", (text) => readFlag(CONFIG_KEYS.enterprise, Number(text)))
+  .option(
+    "--metrics-listen <host:port>",
+    "where metrics are served, on loopback, or off",
+    (text) => readFlag(CONFIG_KEYS.metrics_listen, text),
+  )
+  .option("--log-level <level>", "the least level of what is logged", (text) => readFlag(CONFIG_KEYS.log_level, text))
+  .action(async ({ config, listen, topic, workers, windowS, enterprise, metricsListen, logLevel }) => {
+    await run(config ?? null, {
+      ...(listen === undefined ? {} : { listen }),
+      ...(topic === undefined ? {} : { topic }),
+      ...(workers === undefined ? {} : { workers }),
+      ...(windowS === undefined ? {} : { window_s: windowS }),
+      ...(enterprise === undefined ? {} : { enterprise }),
+      ...(metricsListen === undefined ? {} : { metrics_listen: metricsListen }),
+      ...(logLevel === undefined ? {} : { log_level: logLevel }),
+    });
   });
 
 program.command("decode <file>")
   .description("print the samples of a capture (pcap) or of a raw datagram as JSON lines")
-  .option("--enterprise <number>", "private enterprise number of our records", integer(ENTERPRISE_MAX), DEFAULT_CONFIG.enterprise)
+  .option("--enterprise <number>", "private enterprise number of our records", (text) => readFlag(CONFIG_KEYS.enterprise, Number(text)))
   .action(async (file, { enterprise }) => {
-    for (const line of describeFile(await Deno.readFile(file), enterprise)) console.log(JSON.stringify(line));
+    for (const line of describeFile(await Deno.readFile(file), enterprise ?? DEFAULT_CONFIG.enterprise)) console.log(JSON.stringify(line));
   });
 
-async function run(config: CollectorConfig): Promise<void> {
+program.command("top")
+  .description("show agents, rates, losses and tables of a running collector; live on a terminal, else once")
+  .option("--at <host:port>", "where the collector serves its metrics", hostPort, DEFAULT_CONFIG.metricsListen)
+  .action(({ at }) => top(at));
+
+program.command("explain")
+  .description("show the life of a conversation's rows in a running collector")
+  .requiredOption("--client <address>", "address of the end that opens the conversation", address)
+  .requiredOption("--server <address>", "address of the end that listens", address)
+  .requiredOption("--port <number>", "port of the service")
+  .option("--at <host:port>", "where the collector serves its metrics", hostPort, DEFAULT_CONFIG.metricsListen)
+  .action(({ client, server, port, at }) => printExplanation(at, client, server, port));
+
+program.command("load-test")
+  .description("measure what one core of this machine takes: receiving, decoding and aggregating, encoding")
+  .action(loadTest);
+
+async function run(path: string | null, flags: ConfigFile): Promise<void> {
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop.abort());
+  const config = readConfig(path, flags);
+  applyConfig(config);
+  // Without a file there is nothing to reload, and the end of a terminal ends the collector.
+  if (path !== null) Deno.addSignalListener("SIGHUP", () => reloadConfig(path, flags, config));
   const ledger = await collect(config, stop.signal);
   log("info", "collector", "stopped", { ledger });
-  if (ledger["events_unpublished"]! > 0) {
-    throw new Error(`Cannot store ${ledger["events_unpublished"]} events in topic "${config.topicUrl}"`);
-  }
+  if (ledger.events_unpublished > 0) throw new Error(`Cannot store ${ledger.events_unpublished} events in topic "${config.topicUrl}"`);
 }
 
-function hostPort(text: string): { readonly text: string; readonly parsed: HostPort } {
+function hostPort(text: string): HostPort {
+  return parsed(() => parseHostPort(text));
+}
+
+function address(text: string): string {
+  return parsed(() => formatAddress(parseAddress(text)));
+}
+
+function parsed<T>(parse: () => T): T {
   try {
-    return { text, parsed: parseHostPort(text) };
+    return parse();
   } catch (error) {
     if (error instanceof SyntaxError) throw new InvalidArgumentError(error.message);
     throw error;
   }
-}
-
-function integer(max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < 1 || value > max) throw new InvalidArgumentError(`Needed a whole number of 1 to ${max}.`);
-    return value;
-  };
 }
 
 try {
@@ -64,6 +107,6 @@ try {
 } catch (error) {
   if (error instanceof Error && "exitCode" in error) Deno.exit(error.exitCode === 0 ? 0 : 2); // commander has said why
   log("error", "collector", "failed", { error: describeError(error) });
-  Deno.exit(1);
+  Deno.exit(error instanceof SyntaxError ? 2 : 1);
 }
 Deno.exit(0);

@@ -40,20 +40,29 @@ export class Publisher {
     this.#onBlocked = onBlocked;
   }
 
+  /** Whether more waits than may. */
+  get isBlocked(): boolean {
+    return this.#queuedBytes > BACKLOG_BYTES_MAX;
+  }
+
+  /** What is not stored yet. */
+  waiting(): { readonly messages: number; readonly rows: number; readonly events: number; readonly bytes: number } {
+    const sum = (of: (message: RowMessage) => number) => this.#queue.reduce((total, message) => total + of(message), 0);
+    return { messages: this.#queue.length, rows: sum((m) => m.rows), events: sum((m) => m.events), bytes: this.#queuedBytes };
+  }
+
   /** Takes in messages; they are published as soon as those before them are. */
   add(messages: readonly RowMessage[]): void {
     this.#queue.push(...messages);
     this.#queuedBytes += messages.reduce((bytes, { value }) => bytes + value.length, 0);
-    this.#onBlocked(this.#queuedBytes > BACKLOG_BYTES_MAX);
+    this.#onBlocked(this.isBlocked);
     this.#running ??= this.#run();
   }
 
-  /** Resolves when everything is stored, or was tried for long enough; returns what is left. */
-  async finish(): Promise<{ readonly messages: number; readonly rows: number; readonly events: number }> {
+  /** Resolves when everything is stored, or was tried for long enough. */
+  async finish(): Promise<void> {
     this.#stopMs = performance.now() + LAST_TRIES_MS;
     await this.#running;
-    const sum = (of: (message: RowMessage) => number) => this.#queue.reduce((total, message) => total + of(message), 0);
-    return { messages: this.#queue.length, rows: sum((m) => m.rows), events: sum((m) => m.events) };
   }
 
   async #run(): Promise<void> {
@@ -93,6 +102,6 @@ export class Publisher {
       this.counts.bytes_published += value.length;
       this.#queuedBytes -= value.length;
     }
-    this.#onBlocked(this.#queuedBytes > BACKLOG_BYTES_MAX);
+    this.#onBlocked(this.isBlocked);
   }
 }

@@ -21,12 +21,12 @@ export interface RowMessage {
   readonly events: number;
 }
 
-const ROLES = ["unknown", "client", "server"];
+export const ROLES = ["unknown", "client", "server"];
 /** By `skyfall_flow.role_source` less 1; none is as good as a heuristic. */
 const DIRECTION_SOURCES = ["connect", "accept", "listen", "heuristic"];
 const ATTRIBUTION_SOURCES = ["unknown", "connect", "close", "release", "task_file", "listener", "accept"];
 const TRANSPORTS = ["tcp", "udp"];
-const TRANSPORT_UDP = 17;
+export const TRANSPORT_UDP = 17;
 const REPORTERS = ["client", "server", "both"];
 
 /** Columns that hold a value of the table as it is. */

@@ -5,17 +5,16 @@ import { isMappedIpv4 } from "../lib/ip_address.ts";
 import { log } from "../lib/log.ts";
 import { openProducer } from "../lib/topic/open.ts";
 import type { CollectorConfig } from "./config.ts";
-import { type PublishCounts, Publisher } from "./publish.ts";
-import { combine, NO_LOSSES } from "./streams.ts";
-import { type FromWorker, SHARED, SHARED_BYTES, type ToWorker, type WorkerReport } from "./worker_protocol.ts";
-
-/** What became of every datagram and every flow record; `balance` is 0 when nothing is unaccounted for. */
-export type CollectorLedger = Readonly<Record<string, number>>;
+import type { CollectorLedger } from "./ledger.ts";
+import { serveStatus } from "./metrics.ts";
+import { Publisher } from "./publish.ts";
+import { CollectorStatus } from "./status.ts";
+import { type FromWorker, SHARED, SHARED_BYTES, type ToWorker } from "./worker_protocol.ts";
 
 /** A worker thread, as promises. */
 interface RunningWorker {
   readonly bound: Promise<{ readonly port: number; readonly receiveBufferBytes: number }>;
-  readonly stopped: Promise<WorkerReport>;
+  readonly stopped: Promise<void>;
 }
 
 /**
@@ -30,13 +29,19 @@ export async function collect(config: CollectorConfig, signal: AbortSignal): Pro
   const shared = new SharedArrayBuffer(SHARED_BYTES);
   const flags = new Int32Array(shared);
   const publisher = new Publisher(producer, (blocked) => Atomics.store(flags, SHARED.blocked, blocked ? 1 : 0));
+  const status = new CollectorStatus(config.workers, publisher, shared, performance.now());
 
   // The first worker learns the port where any will do; the others share it.
-  const start = (port: number) =>
-    startWorker({ config: { ...config, listen: { ...config.listen, port } }, partitionCount: producer.partitionCount, shared }, publisher);
-  const first = start(config.listen.port);
+  const start = (worker: number, port: number) =>
+    startWorker(
+      worker,
+      { config: { ...config, listen: { ...config.listen, port } }, partitionCount: producer.partitionCount, shared },
+      publisher,
+      status,
+    );
+  const first = start(0, config.listen.port);
   const { port, receiveBufferBytes } = await first.bound;
-  const others = Array.from({ length: config.workers - 1 }, () => start(port));
+  const others = Array.from({ length: config.workers - 1 }, (_, i) => start(i + 1, port));
   await Promise.all(others.map(({ bound }) => bound));
   const workers = [first, ...others];
   log("info", "collector", "listening", {
@@ -45,6 +50,7 @@ export async function collect(config: CollectorConfig, signal: AbortSignal): Pro
     workers: workers.length,
     receive_buffer_bytes: receiveBufferBytes,
   });
+  await using _server = serveStatus(config.metricsListen, status);
 
   const aborted = new Promise<void>((resolve) =>
     signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true })
@@ -52,26 +58,38 @@ export async function collect(config: CollectorConfig, signal: AbortSignal): Pro
   // A worker that fails ends the collector, with what the others have flushed first.
   const failure = await Promise.race([aborted, ...workers.map(({ stopped }) => stopped)]).then(() => null, (error: unknown) => ({ error }));
   Atomics.store(flags, SHARED.stop, 1);
-  const reports = (await Promise.allSettled(workers.map(({ stopped }) => stopped))).filter((result) => result.status === "fulfilled").map((
-    { value },
-  ) => value);
-  const left = await publisher.finish();
-  const ledger = ledgerOf(reports, publisher.counts, left.events);
+  await Promise.allSettled(workers.map(({ stopped }) => stopped));
+  await publisher.finish();
+  const ledger = status.ledger();
   if (failure !== null) throw new Error(`Cannot go on: a worker failed; ledger ${JSON.stringify(ledger)}`, { cause: failure.error });
   return ledger;
 }
 
-function startWorker(message: ToWorker, publisher: Publisher): RunningWorker {
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+function startWorker(index: number, message: ToWorker, publisher: Publisher, status: CollectorStatus): RunningWorker {
+  // The package holds bundles.
+  const file = import.meta.url.endsWith(".js") ? "./worker.js" : "./worker.ts";
+  const worker = new Worker(new URL(file, import.meta.url), { type: "module" });
   const bound = Promise.withResolvers<{ port: number; receiveBufferBytes: number }>();
-  const stopped = Promise.withResolvers<WorkerReport>();
+  const stopped = Promise.withResolvers<void>();
   const fail = (error: Error) => (bound.reject(error), stopped.reject(error));
   stopped.promise.catch(() => {}); // awaited later; a failure to bind is told by `bound` first
   worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-    if (data.kind === "bound") bound.resolve(data);
-    else if (data.kind === "messages") publisher.add(data.messages);
-    else if (data.kind === "stopped") stopped.resolve(data.report);
-    else fail(new Error(data.error));
+    switch (data.kind) {
+      case "bound":
+        return bound.resolve(data);
+      case "messages":
+        status.onMessages(index, data.messages);
+        return publisher.add(data.messages);
+      case "report":
+        return status.onReport(index, data.report, performance.now());
+      case "answer":
+        return status.onAnswer(index, data.questionNumber, data.answer);
+      case "stopped":
+        status.onReport(index, data.report, performance.now());
+        return stopped.resolve();
+      case "failed":
+        return fail(new Error(data.error));
+    }
   };
   worker.onerror = (event) => {
     event.preventDefault();
@@ -79,58 +97,4 @@ function startWorker(message: ToWorker, publisher: Publisher): RunningWorker {
   };
   worker.postMessage(message);
   return { bound: bound.promise, stopped: stopped.promise };
-}
-
-function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, eventsUnpublished: number): CollectorLedger {
-  const sum = (of: (report: WorkerReport) => number) => reports.reduce((total, report) => total + of(report), 0);
-  const received = sum((r) => r.counts.flow_records_received), refused = sum((r) => r.counts.flow_records_refused);
-  const givenUp = sum((r) => r.table.dropped_events);
-  return {
-    datagrams_received: sum((r) => r.counts.datagrams_received),
-    datagrams_lost: sum((r) => r.streams.lost),
-    datagrams_duplicated: sum((r) => r.counts.datagrams_duplicated),
-    datagrams_reordered: sum((r) => r.streams.reordered),
-    datagrams_malformed: sum((r) => r.counts.datagrams_malformed),
-    datagrams_untracked: sum((r) => r.untrackedDatagrams),
-    socket_dropped_datagrams: sum((r) => r.socketDroppedDatagrams),
-    agents_restarted: sum((r) => r.streams.restarted),
-    agent_dropped_events: sum((r) => r.streams.agentDrops),
-    ...agentLosses(reports),
-    agent_unreconciled_connections: sum((r) => r.streams.agentUnreconciled),
-    samples_ignored: sum((r) => r.counts.samples_ignored),
-    mirror_samples_ignored: sum((r) => r.counts.mirror_samples_ignored),
-    records_ignored: sum((r) => r.counts.records_ignored),
-    descriptors_refused: sum((r) => r.counts.descriptors_refused),
-    flow_records_received: received,
-    listener_records_received: sum((r) => r.counts.listener_records_received),
-    flow_records_missing: sum((r) => r.streams.missingRecords),
-    flow_records_refused: refused,
-    flow_records_unknown_process: sum((r) => r.counts.flow_records_unknown_process),
-    events_given_up: givenUp,
-    bytes_given_up: sum((r) => r.table.dropped_bytes),
-    events_simplified: sum((r) => r.table.simplified_events),
-    events_folded_prefix: sum((r) => r.table.folded_prefix_events),
-    events_folded_scan: sum((r) => r.table.folded_scan_events),
-    events_folded_client: sum((r) => r.table.folded_client_events),
-    events_late: sum((r) => r.table.late_events),
-    identity_rounds: sum((r) => r.identityRounds),
-    rows_early: sum((r) => r.earlyRows),
-    conversations_both: sum((r) => r.pairs.conversations_both),
-    conversations_client_only: sum((r) => r.pairs.conversations_client_only),
-    conversations_server_only: sum((r) => r.pairs.conversations_server_only),
-    bytes_disagreements: sum((r) => r.pairs.bytes_disagreements),
-    events_published: published.events_published,
-    rows_published: published.rows_published,
-    messages_published: published.messages_published,
-    bytes_published: published.bytes_published,
-    publish_failures: published.publish_failures,
-    events_unpublished: eventsUnpublished,
-    balance: received - refused - givenUp - published.events_published - eventsUnpublished,
-  };
-}
-
-/** What the agents lost, by place. */
-function agentLosses(reports: readonly WorkerReport[]): CollectorLedger {
-  const total = reports.reduce((sum, { streams }) => combine(sum, streams.agentLosses, (a, b) => a + b), NO_LOSSES);
-  return Object.fromEntries(Object.entries(total).map(([place, lost]) => [`agent_${place}`, lost]));
 }

@@ -1,6 +1,8 @@
 /** Accounts for every datagram of every agent: lost, duplicated, reordered, restarted (serial numbers: RFC 1982). */
 
+import { formatAddress } from "../lib/ip_address.ts";
 import type { SKYFALL_AGENT_LOSSES } from "../lib/sflow/skyfall.gen.ts";
+import type { AgentStream } from "./question.ts";
 
 /** `skyfall_agent_losses`: what an agent lost, by place. */
 export type AgentLosses = Readonly<Record<keyof typeof SKYFALL_AGENT_LOSSES.fields, number>>;
@@ -102,6 +104,11 @@ export class Stream {
     this.#unreconciled = unreconciled;
   }
 
+  /** Datagrams since the agent's last restart, each once. */
+  get received(): number {
+    return this.#received;
+  }
+
   addTo(total: StreamCounts): void {
     const span = this.#highest < 0 ? 0 : this.#highest - this.#first + 1;
     total.lost += this.#past.lost + span - this.#received;
@@ -184,6 +191,26 @@ export class StreamTable {
     return stream;
   }
 
+  /** Each stream, as it is told to people. */
+  *snapshots(): Generator<AgentStream> {
+    for (const [key, stream] of this.#streams) {
+      const counts = emptyCounts();
+      stream.addTo(counts);
+      const [address, subAgentId] = key.split("/");
+      yield {
+        agent_address: addressText(address!.split(":").map(Number)),
+        sub_agent_id: Number(subAgentId),
+        datagrams_received: stream.received,
+        datagrams_lost: counts.lost,
+        datagrams_duplicated: counts.duplicated,
+        datagrams_reordered: counts.reordered,
+        restarts: counts.restarted,
+        flow_records_missing: counts.missingRecords,
+        agent_dropped_events: counts.agentDrops,
+      };
+    }
+  }
+
   counts(): StreamCounts {
     const total = emptyCounts();
     for (const stream of this.#streams.values()) stream.addTo(total);
@@ -230,6 +257,13 @@ export function combine(a: AgentLosses, b: AgentLosses, by: (x: number, y: numbe
 
 function add(a: number, b: number): number {
   return a + b;
+}
+
+/** Text of an address of one word (IPv4) or four. */
+function addressText(words: readonly number[]): string {
+  const bytes = new DataView(new ArrayBuffer(16));
+  (words.length === 4 ? words : [0, 0, 0xffff, ...words]).forEach((word, i) => bytes.setUint32(4 * i, word));
+  return formatAddress(new Uint8Array(bytes.buffer));
 }
 
 /** Numbers may be negative: before a first one of 0 that was reordered across the wrap. */

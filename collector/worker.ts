@@ -4,11 +4,13 @@ import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_socket.ts";
 import { isMappedIpv4 } from "../lib/ip_address.ts";
 import { describeError } from "../lib/log.ts";
 import { FlowTable } from "./aggregate.ts";
+import { answer } from "./answers.ts";
 import { TABLE_ROWS } from "./config.ts";
 import { FlowFlusher } from "./flush.ts";
 import { IdentityTable } from "./identities.ts";
+import { QuestionReader } from "./question_board.ts";
 import { FlowReceiver } from "./receive.ts";
-import { type FromWorker, SHARED, type ToWorker, type WorkerReport } from "./worker_protocol.ts";
+import { type FromWorker, REPORT_INTERVAL_MS, SHARED, type ToWorker, type WorkerReport } from "./worker_protocol.ts";
 
 /** Rounds of `receive()` without a datagram, each up to 100 ms, after which a stopping worker is done. */
 const QUIET_ROUNDS = 2;
@@ -37,14 +39,23 @@ function run({ config, partitionCount, shared }: ToWorker): void {
     onMessages: (messages) => post({ kind: "messages", messages }, messages.map(({ value }) => value.buffer)),
   });
   const receiver = new FlowReceiver(table, identities, config.enterprise, () => flusher.forgetIdentities());
+  const questions = new QuestionReader(shared);
+  const state = { table, identities, streams: receiver.streams, flusher };
   post({ kind: "bound", port: socket.port, receiveBufferBytes: socket.receiveBufferBytes });
 
-  let deadlineMs = Infinity;
+  let deadlineMs = Infinity, reportMs = 0;
   for (let quiet = 0; quiet < QUIET_ROUNDS && Date.now() < deadlineMs;) {
     const count = socket.receive();
     table.nowUs = Date.now() * 1_000;
     for (let i = 0; i < count; i++) receiver.receive(socket.view, i * SLOT_BYTES, socket.bytes(i), socket.isTruncated(i));
-    flusher.flushDue(Date.now());
+    const nowMs = Date.now();
+    flusher.flushDue(nowMs);
+    if (nowMs >= reportMs) {
+      post({ kind: "report", report: reportOf(receiver, table, flusher, socket) });
+      reportMs = nowMs + REPORT_INTERVAL_MS;
+    }
+    const asked = questions.next();
+    if (asked !== null) post({ kind: "answer", questionNumber: asked.questionNumber, answer: answer(asked.question, state, nowMs) });
     const stopping = Atomics.load(flags, SHARED.stop) === 1;
     if (stopping && deadlineMs === Infinity) deadlineMs = Date.now() + DRAIN_MS_MAX;
     quiet = stopping && count === 0 ? quiet + 1 : 0;
@@ -63,6 +74,9 @@ function reportOf(receiver: FlowReceiver, table: FlowTable, flusher: FlowFlusher
     pairs: flusher.pairs,
     earlyRows: flusher.earlyRows,
     identityRounds: flusher.identityRounds,
+    tableRows: table.rowCount,
+    tableRowsMax: table.rowsMax,
+    tableEvents: table.eventCount,
   };
 }
 

@@ -1,13 +1,58 @@
-/** `deno task package`: builds a Debian package of the agent that runs without Deno installed and without a network. */
+/** `deno task package`: builds Debian packages of the agent and the collector that run without Deno installed and without a network. */
 
 import { taskArguments } from "../chain/program.ts";
 import { kernelProgramFiles } from "./kernel_programs.ts";
 
 const PROJECT = new URL("../", import.meta.url);
-const LIBRARY = "/usr/lib/skyfall";
-const DOCUMENTS = "/usr/share/doc/skyfall-agent";
 const ARCHITECTURES = { x86_64: "amd64", aarch64: "arm64" } as const;
 const VERSION = /^\d[0-9A-Za-z.+~]*$/;
+
+/** What a package holds, beside its runtime, its unit `skyfall-NAME.service` and its settings `NAME.yaml`. */
+interface PackageContent {
+  /** Programs that are bundled, each in a file of its own. */
+  readonly entries: readonly string[];
+  /** Other files of the project, and where below the package's library they go. */
+  readonly files: readonly { readonly from: string; readonly to: string }[];
+  /** Below docs/reference/. */
+  readonly documents: readonly string[];
+  /** The unit's folder in /var/cache. */
+  readonly cache: string;
+  readonly library: string;
+  /** Settings of the kernel, for sysctl.d(5), or null. */
+  readonly sysctl: string | null;
+  readonly depends: string;
+  readonly description: string;
+}
+
+const PACKAGES = {
+  agent: {
+    entries: ["agent/main.ts"],
+    files: kernelProgramFiles().map((name) => ({ from: `bpf/${name}`, to: `bpf/${name}` })),
+    documents: ["agent_config.md", "agent_rights.md"],
+    cache: "skyfall",
+    library: "/usr/lib/skyfall",
+    sysctl: null,
+    depends: "libc6 (>= 2.30), libbpf1",
+    description: `observes the conversations of a host with eBPF
+ Watches every TCP conversation from inside the kernel, for a few percent of
+ one core, and reports it as sFlow version 5 to a collector. Brings its own
+ runtime, Deno.`,
+  },
+  collector: {
+    entries: ["collector/main.ts", "collector/worker.ts"],
+    files: [],
+    documents: ["collector_config.md", "columns.md", "sizing.md"],
+    cache: "skyfall-collector",
+    library: "/usr/lib/skyfall-collector",
+    sysctl: "packaging/skyfall-collector.sysctl",
+    depends: "libc6 (>= 2.30)",
+    description: `adds up the conversations that a fleet's agents report
+ Receives sFlow version 5, aggregates conversations by minute, accounts for
+ every event, and publishes rows to a topic. Brings its own runtime, Deno.`,
+  },
+} as const satisfies Readonly<Record<string, PackageContent>>;
+
+export type PackageName = keyof typeof PACKAGES;
 
 /**
  * Builds the package, and returns its path.
@@ -16,17 +61,17 @@ const VERSION = /^\d[0-9A-Za-z.+~]*$/;
  * @throws {SyntaxError} If it is none.
  * @throws {Error} If a step fails; the message holds its output.
  */
-export async function buildPackage(version: string, outputDirectory: string): Promise<string> {
+export async function buildPackage(name: PackageName, version: string, outputDirectory: string): Promise<string> {
   if (!VERSION.test(version)) {
     throw new SyntaxError(`Cannot build a package: "${version}" is no version, needed digits, letters, ".", "+", "~"`);
   }
   const architecture = ARCHITECTURES[Deno.build.arch];
   const root = await Deno.makeTempDir({ prefix: "skyfall-package-" });
   try {
-    await fill(root);
-    await writeFile(root, "/DEBIAN/control", controlFile(version, architecture, await installedKib(root)), 0o644);
+    await fill(root, name, PACKAGES[name]);
+    await writeFile(root, "/DEBIAN/control", controlFile(name, version, architecture, await installedKib(root)), 0o644);
     await Deno.mkdir(outputDirectory, { recursive: true });
-    const path = `${outputDirectory}/skyfall-agent_${version}_${architecture}.deb`;
+    const path = `${outputDirectory}/skyfall-${name}_${version}_${architecture}.deb`;
     // Every dpkg reads gzip.
     await must("dpkg-deb", ["--root-owner-group", "-Zgzip", "-z6", "--build", root, path]);
     return path;
@@ -35,46 +80,52 @@ export async function buildPackage(version: string, outputDirectory: string): Pr
   }
 }
 
-async function fill(root: string): Promise<void> {
+async function fill(root: string, name: PackageName, content: PackageContent): Promise<void> {
+  const { library, sysctl } = content, service = `skyfall-${name}`;
   await Deno.chmod(root, 0o755);
-  await must(Deno.execPath(), ["bundle", "--quiet", "--platform", "deno", "agent/main.ts", "--output", `${root}${LIBRARY}/agent/main.js`]);
-  await copyFile(root, Deno.execPath(), `${LIBRARY}/deno`, 0o755);
-  for (const name of kernelProgramFiles()) await copyFile(root, projectPath(`bpf/${name}`), `${LIBRARY}/bpf/${name}`, 0o644);
-  await writeFile(root, "/usr/bin/skyfall-agent", await launcher(), 0o755);
-  await copyFile(root, projectPath("packaging/skyfall-agent.service"), "/usr/lib/systemd/system/skyfall-agent.service", 0o644);
-  await copyFile(root, projectPath("packaging/agent.yaml"), "/etc/skyfall/agent.yaml", 0o644);
-  for (const name of ["agent_config.md", "agent_rights.md"]) {
-    await copyFile(root, projectPath(`docs/reference/${name}`), `${DOCUMENTS}/${name}`, 0o644);
+  for (const entry of content.entries) {
+    const output = `${root}${library}/${entry.replace(/\.ts$/, ".js")}`;
+    await must(Deno.execPath(), ["bundle", "--quiet", "--platform", "deno", entry, "--output", output]);
   }
-  await writeFile(root, "/DEBIAN/conffiles", "/etc/skyfall/agent.yaml\n", 0o644);
-  for (const name of ["postinst", "prerm", "postrm"]) await copyFile(root, projectPath(`packaging/deb/${name}`), `/DEBIAN/${name}`, 0o755);
+  await copyFile(root, Deno.execPath(), `${library}/deno`, 0o755);
+  for (const { from, to } of content.files) await copyFile(root, projectPath(from), `${library}/${to}`, 0o644);
+  await writeFile(root, `/usr/bin/${service}`, await launcher(name, content), 0o755);
+  await copyFile(root, projectPath(`packaging/${service}.service`), `/usr/lib/systemd/system/${service}.service`, 0o644);
+  if (sysctl !== null) await copyFile(root, projectPath(sysctl), `/usr/lib/sysctl.d/30-${service}.conf`, 0o644);
+  await copyFile(root, projectPath(`packaging/${name}.yaml`), `/etc/skyfall/${name}.yaml`, 0o644);
+  for (const document of content.documents) {
+    await copyFile(root, projectPath(`docs/reference/${document}`), `/usr/share/doc/${service}/${document}`, 0o644);
+  }
+  await writeFile(root, "/DEBIAN/conffiles", `/etc/skyfall/${name}.yaml\n`, 0o644);
+  for (const script of ["postinst", "prerm", "postrm"]) {
+    const text = await Deno.readTextFile(projectPath(`packaging/deb/${script}`));
+    await writeFile(root, `/DEBIAN/${script}`, text.replaceAll("@SERVICE@", service).replaceAll("@CACHE@", content.cache), 0o755);
+  }
 }
 
-/** The agent's task with its permissions, for the bundle; nothing is ever fetched or asked. */
-async function launcher(): Promise<string> {
-  const words = (await taskArguments("agent")).slice(1, -1);
+/** The program's task with its permissions, for the bundle; nothing is ever fetched or asked. */
+async function launcher(name: PackageName, { cache, library }: PackageContent): Promise<string> {
+  const words = (await taskArguments(name)).slice(1, -1);
   const options = ["--no-config", "--no-lock", "--no-remote", "--no-npm", "--no-prompt", ...words].map((word) => `'${word}'`);
   return `#!/bin/sh
-# Made by packaging/build_deb.ts: starts the agent with the permissions that its task has in the sources.
-DENO_DIR="\${CACHE_DIRECTORY:-/var/cache/skyfall}" DENO_NO_UPDATE_CHECK=1 NO_COLOR=1
+# Made by packaging/build_deb.ts: starts the ${name} with the permissions that its task has in the sources.
+DENO_DIR="\${CACHE_DIRECTORY:-/var/cache/${cache}}" DENO_NO_UPDATE_CHECK=1 NO_COLOR=1
 export DENO_DIR DENO_NO_UPDATE_CHECK NO_COLOR
-exec ${LIBRARY}/deno run ${options.join(" ")} ${LIBRARY}/agent/main.js "$@"
+exec ${library}/deno run ${options.join(" ")} ${library}/${name}/main.js "$@"
 `;
 }
 
-function controlFile(version: string, architecture: string, installedKib: number): string {
-  return `Package: skyfall-agent
+function controlFile(name: PackageName, version: string, architecture: string, installedKib: number): string {
+  const { depends, description } = PACKAGES[name];
+  return `Package: skyfall-${name}
 Version: ${version}
 Architecture: ${architecture}
 Maintainer: Skyfall <skyfall@localhost>
 Installed-Size: ${installedKib}
-Depends: libc6 (>= 2.30), libbpf1
+Depends: ${depends}
 Section: net
 Priority: optional
-Description: observes the conversations of a host with eBPF
- Watches every TCP conversation from inside the kernel, for a few percent of
- one core, and reports it as sFlow version 5 to a collector. Brings its own
- runtime, Deno.
+Description: ${description}
 `;
 }
 
@@ -121,5 +172,7 @@ if (import.meta.main) {
     console.error("usage: deno task package VERSION [FOLDER]");
     Deno.exit(2);
   }
-  console.log(await buildPackage(version, outputDirectory ?? projectPath("data/packages")));
+  for (const name of ["agent", "collector"] as const) {
+    console.log(await buildPackage(name, version, outputDirectory ?? projectPath("data/packages")));
+  }
 }

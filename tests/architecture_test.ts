@@ -32,8 +32,8 @@ const ONE_FILE: Readonly<Record<string, string>> = {
   "cytoscape": "jobs/report_page/page.ts",
   "cli-table3": "jobs/print.ts",
   "ipaddr.js": "lib/ip_address.ts",
-  "prom-client": "agent/metrics.ts",
-  "yaml": "agent/config_file.ts",
+  "prom-client": "lib/prometheus.ts",
+  "yaml": "lib/config_file.ts",
 };
 
 /** Imports between files of the project, and of packages, by file. */

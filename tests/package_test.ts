@@ -37,7 +37,7 @@ async function systemctlCalls(copy: HostCopy): Promise<string[]> {
 
 testWith(missing, "the package installs, works offline, upgrades with its settings kept, and leaves nothing", async (t) => {
   const folder = await Deno.makeTempDir();
-  const [first, second] = [await buildPackage("0.1.0", folder), await buildPackage("0.2.0~rc1", folder)];
+  const [first, second] = [await buildPackage("agent", "0.1.0", folder), await buildPackage("agent", "0.2.0~rc1", folder)];
   await using _cleanup = { [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
   await using copy = await HostCopy.make();
   await copy.write("/usr/bin/systemctl", new TextEncoder().encode(SYSTEMCTL));
@@ -92,13 +92,14 @@ testWith(missing, "the package installs, works offline, upgrades with its settin
 });
 
 Deno.test("the package's settings are settings, and its unit starts with what the agent is said to need", async () => {
-  const { parseConfigFile } = await import("../agent/config_file.ts");
-  assert.equal(parseConfigFile("agent.yaml", await readSource("packaging/agent.yaml")).collector?.port, 6_343);
+  const { parseConfigFile } = await import("../lib/config_file.ts");
+  const { CONFIG_FILE } = await import("../agent/config.ts");
+  assert.equal(parseConfigFile("agent.yaml", await readSource("packaging/agent.yaml"), CONFIG_FILE).collector?.port, 6_343);
   assert.equal(unitValue("AmbientCapabilities"), unitValue("CapabilityBoundingSet"));
 });
 
 Deno.test("buildPackage() refuses what is no version", async () => {
-  await assert.rejects(buildPackage("1.0; rm", "nowhere"), { name: "SyntaxError", message: /is no version/ });
+  await assert.rejects(buildPackage("agent", "1.0; rm", "nowhere"), { name: "SyntaxError", message: /is no version/ });
 });
 
 Deno.test("compile says what is missing where there is no denort", async () => {

@@ -1,6 +1,8 @@
 /** `deno task gen`: writes every generated file that needs no compiler. */
 
 import { configDocument } from "../agent/config_document.ts";
+import { configDocument as collectorConfigDocument } from "../collector/config_document.ts";
+import { sizingDocument } from "../collector/sizing_document.ts";
 import { columnsDocument } from "../lib/columns_document.ts";
 import { generateSkyfallLayouts } from "../lib/sflow/generate.ts";
 
@@ -16,6 +18,10 @@ export const GENERATED: readonly { readonly path: string; readonly make: () => P
   { path: "docs/reference/columns.md", make: async () => columnsDocument() },
   // deno-lint-ignore require-await -- one shape for all
   { path: "docs/reference/agent_config.md", make: async () => configDocument() },
+  // deno-lint-ignore require-await -- one shape for all
+  { path: "docs/reference/collector_config.md", make: async () => collectorConfigDocument() },
+  // deno-lint-ignore require-await -- one shape for all
+  { path: "docs/reference/sizing.md", make: async () => sizingDocument() },
   { path: "jobs/report_page/page.gen.js", make: bundleReportPage },
 ];
 

@@ -1,8 +1,7 @@
-/** Reads the agent's configuration file, YAML 1.2 or JSON, and says the line of everything that is wrong in it. */
+/** Reads a program's configuration file, YAML 1.2 or JSON, and says the line of everything that is wrong in it. */
 
 import { type Document, isMap, isNode, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
-import { CONFIG_FILE, CONFIG_KEYS, type ConfigFile } from "./config.ts";
 
 const VALUE_CHARACTERS_MAX = 80;
 /** Anchors that may be referred to: enough for people, too few for a file that unfolds to gigabytes. */
@@ -13,10 +12,11 @@ type Path = readonly PropertyKey[];
 /**
  * Reads a file's text.
  *
+ * @param schema The file as a whole, an object of keys; its messages are what is needed.
  * @throws {SyntaxError} If it is no YAML, a key is unknown, or a value is impossible; the message names the file, the line
  * and what is needed, of the first fault.
  */
-export function parseConfigFile(path: string, text: string): ConfigFile {
+export function parseConfigFile<S extends z.ZodObject>(path: string, text: string, schema: S): z.output<S> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const fault = (offset: number, what: string) =>
@@ -24,9 +24,9 @@ export function parseConfigFile(path: string, text: string): ConfigFile {
   const [error] = document.errors;
   if (error !== undefined) throw fault(error.pos[0], error.message);
   const value = unfold(document, (what) => fault(0, what));
-  const parsed = CONFIG_FILE.safeParse(value);
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues.map((i) => ({ offset: offsetOf(document, i), what: describe(i, value) }))
+  const [issue] = parsed.error.issues.map((i) => ({ offset: offsetOf(document, i), what: describe(i, value, schema) }))
     .sort((a, b) => a.offset - b.offset);
   throw fault(issue!.offset, issue!.what);
 }
@@ -41,9 +41,9 @@ function unfold(document: Document, fault: (what: string) => SyntaxError): unkno
   }
 }
 
-function describe(issue: z.core.$ZodIssue, root: unknown): string {
+function describe(issue: z.core.$ZodIssue, root: unknown, schema: z.ZodObject): string {
   if (issue.code === "unrecognized_keys") {
-    const known = issue.path.length === 0 ? `, needed one of ${Object.keys(CONFIG_KEYS).join(", ")}` : "";
+    const known = issue.path.length === 0 ? `, needed one of ${Object.keys(schema.shape).join(", ")}` : "";
     return `${nameOf([...issue.path, ...issue.keys.slice(0, 1)])}: there is no such key${known}`;
   }
   const value = valueAt(root, issue.path);
@@ -81,4 +81,10 @@ function offsetOf(document: Document, issue: z.core.$ZodIssue): number {
 
 function shorten(text: string): string {
   return text.length > VALUE_CHARACTERS_MAX ? `${text.slice(0, VALUE_CHARACTERS_MAX)}...` : text;
+}
+
+/** Whether reading a file failed for a reason that its owner can mend. */
+export function isUnreadable(error: unknown): boolean {
+  const { NotFound, PermissionDenied, NotADirectory, IsADirectory } = Deno.errors;
+  return [NotFound, PermissionDenied, NotADirectory, IsADirectory].some((kind) => error instanceof kind);
 }

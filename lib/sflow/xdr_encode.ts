@@ -1,6 +1,6 @@
 /** Encodes structures of lib/sflow/skyfall.x field by field, in the order of the file (RFC 4506). */
 
-import { setUint64Be } from "../lib/u64.ts";
+import { setUint64Be } from "../u64.ts";
 
 interface FieldLayout {
   readonly type: "u32" | "u64" | "opaque16" | "string";
