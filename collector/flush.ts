@@ -101,7 +101,7 @@ export class FlowFlusher {
 
   #flush(rows: readonly number[]): void {
     if (rows.length === 0) return;
-    const paired = pairEnds(this.#table, rows, this.pairs);
+    const paired = pairEnds(this.#table, this.#identities, rows, this.pairs);
     this.#target.onMessages(takeRows(this.#table, this.#identities, paired, this.#partitionCount));
   }
 }

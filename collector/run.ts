@@ -84,6 +84,7 @@ function startWorker(message: ToWorker, publisher: Publisher): RunningWorker {
 function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, eventsUnpublished: number): CollectorLedger {
   const sum = (of: (report: WorkerReport) => number) => reports.reduce((total, report) => total + of(report), 0);
   const received = sum((r) => r.counts.flow_records_received), refused = sum((r) => r.counts.flow_records_refused);
+  const standard = sum((r) => r.counts.standard_samples_received), standardRefused = sum((r) => r.counts.standard_samples_refused);
   const givenUp = sum((r) => r.table.dropped_events);
   return {
     datagrams_received: sum((r) => r.counts.datagrams_received),
@@ -105,6 +106,8 @@ function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, ev
     listener_records_received: sum((r) => r.counts.listener_records_received),
     flow_records_missing: sum((r) => r.streams.missingRecords),
     flow_records_refused: refused,
+    standard_samples_received: standard,
+    standard_samples_refused: standardRefused,
     flow_records_unknown_process: sum((r) => r.counts.flow_records_unknown_process),
     events_given_up: givenUp,
     bytes_given_up: sum((r) => r.table.dropped_bytes),
@@ -125,7 +128,7 @@ function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, ev
     bytes_published: published.bytes_published,
     publish_failures: published.publish_failures,
     events_unpublished: eventsUnpublished,
-    balance: received - refused - givenUp - published.events_published - eventsUnpublished,
+    balance: received + standard - refused - standardRefused - givenUp - published.events_published - eventsUnpublished,
   };
 }
 
