@@ -21,7 +21,7 @@ import { FlowReceiver } from "../collector/receive.ts";
 import { dataFormat, DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import { formatTable } from "./table.ts";
 
-const BYTES = 65_507, DATAGRAMS = 300, WARM_DATAGRAMS = 100;
+const BYTES = 65_507, DATAGRAMS = 300, WARM_DATAGRAMS = 100, WINDOW_S = 60;
 
 /** Makes the n-th part of a datagram's many; no two are alike. */
 type Part = (n: number) => Uint8Array;
@@ -85,8 +85,10 @@ function fill(part: Part, first: number, head: (parts: readonly Uint8Array[]) =>
 
 /** Microseconds of each datagram, ascending. */
 function measure(datagrams: readonly Uint8Array<ArrayBuffer>[], table: FlowTable): number[] {
-  const receiver = new FlowReceiver(table, new IdentityTable(), DEFAULT_ENTERPRISE, () => {
-    for (let row = 0; row < table.rowsEnd; row++) if (table.isUsed(row)) table.remove(row);
+  const identities = new IdentityTable();
+  const receiver = new FlowReceiver(table, identities, DEFAULT_ENTERPRISE, () => {
+    for (const row of [...table.rows()]) table.remove(row);
+    identities.clear();
   });
   const times = datagrams.map((bytes) => {
     const view = new DataView(bytes.buffer), startMs = performance.now();
@@ -98,7 +100,7 @@ function measure(datagrams: readonly Uint8Array<ArrayBuffer>[], table: FlowTable
 
 function rowOf(name: string, part: Part, head: (parts: readonly Uint8Array[], sequence: number) => Uint8Array<ArrayBuffer>): string[] {
   const datagrams = Array.from({ length: DATAGRAMS }, (_, i) => fill(part, i * 8_192, (parts) => head(parts, i + 1)));
-  const decode = measure(datagrams, new NoTable(TABLE_ROWS)), all = measure(datagrams, new FlowTable(TABLE_ROWS));
+  const decode = measure(datagrams, new NoTable(TABLE_ROWS, WINDOW_S)), all = measure(datagrams, new FlowTable(TABLE_ROWS, WINDOW_S));
   const at = (times: readonly number[], share: number) => times[Math.floor(times.length * share)]!.toFixed(0);
   return [name, at(decode, 0.1), at(decode, 0.5), at(all, 0.1), at(all, 0.5)];
 }

@@ -217,7 +217,7 @@ export class FlowReceiver implements DatagramSink {
 
   #onStandardSample(): void {
     this.counts.standard_samples_received++;
-    if (!this.#isTimed) this.#standard.arrive(Date.now() * 1_000);
+    if (!this.#isTimed) this.#standard.arrive(this.#table.nowUs);
     this.#isTimed = true;
     const problem = this.#standard.translate(this.#view);
     const identity = problem === null

@@ -153,11 +153,12 @@ Deno.test("FlowReceiver adds up both directions of a conversation in one row, an
 });
 
 Deno.test("FlowReceiver takes the time of arrival for the packet's", () => {
-  const beforeUs = Date.now() * 1_000;
-  const { table } = receiveAll(standardSample([LAYERS[0]![1]]));
-  for (const place of [VALUE.window_start, VALUE.window_end]) {
-    assert.ok(table.value(0, place) >= beforeUs && table.value(0, place) <= Date.now() * 1_000);
+  const test = testReceiver(), times = [1_700_000_000_000_000, 1_700_000_000_500_000];
+  for (const [i, nowUs] of times.entries()) {
+    test.table.nowUs = nowUs;
+    test.receive(datagram([standardSample([LAYERS[0]![1]])], { sequence: i + 1 }));
   }
+  assert.deepEqual([VALUE.window_start, VALUE.window_end].map((place) => test.table.value(0, place)), times);
 });
 
 Deno.test("FlowReceiver learns from SYN, and from SYN with ACK, which end is the client, whatever the ports", () => {
@@ -244,18 +245,21 @@ Deno.test("FlowReceiver counts a sample with our records and standard ones once,
 });
 
 Deno.test("pairEnds() holds no estimate against what our own agent counted", () => {
+  const nowUs = 1_700_000_000_000_000, ends = { local_address: mapped(192, 0, 2, 9), remote_address: mapped(10, 0, 0, 7) };
   const server = {
     ...FLOW,
-    local_address: mapped(192, 0, 2, 9),
-    remote_address: mapped(10, 0, 0, 7),
+    ...ends,
     local_port: 443,
     remote_port: 40_000,
+    role: 2,
+    period_start_unix_us: nowUs,
+    period_end_unix_us: nowUs,
   };
-  const nowUs = Date.now() * 1_000, period = { period_start_unix_us: nowUs, period_end_unix_us: nowUs };
-  const own = flowSample([HOST, PROCESS, skyfallRecord("skyfall_flow", { ...server, ...period, role: 2 })]);
-  const { table, identities } = receiveAll(own, standardSample([sampledIp(SENT, SENT_PORTS, { flags: FLAGS.syn })]));
-  const counts = { ...NO_PAIRS };
-  pairEnds(table, identities, [...table.rows()], counts);
+  const test = testReceiver(), counts = { ...NO_PAIRS };
+  test.table.nowUs = nowUs;
+  const own = flowSample([HOST, PROCESS, skyfallRecord("skyfall_flow", server)]);
+  test.receive(datagram([own, standardSample([sampledIp(SENT, SENT_PORTS, { flags: FLAGS.syn })])]));
+  pairEnds(test.table, test.identities, [...test.table.rows()], counts);
   assert.deepEqual(counts, { ...NO_PAIRS, conversations_server_only: 1 });
 });
 
