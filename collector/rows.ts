@@ -2,6 +2,7 @@
 
 import { BATCH_ROWS_MAX, encodeFlowBatch, type FlowBatch, type TextColumn } from "../lib/flow_batch.ts";
 import { FLOW_SCHEMA_VERSION } from "../lib/records.ts";
+import { MESSAGE_BYTES_MAX } from "../lib/topic/topic.ts";
 import { type FlowTable, ROLE_CLIENT, ROLE_SERVER, VALUE } from "./aggregate.ts";
 import type { IdentityTable, ProcessIdentity } from "./identities.ts";
 
@@ -60,18 +61,22 @@ export function takeRows(table: FlowTable, identities: IdentityTable, rows: read
   const messages: RowMessage[] = [];
   for (const [partition, all] of byPartition) {
     for (let start = 0; start < all.length; start += MESSAGE_ROWS) {
-      const some = all.slice(start, start + MESSAGE_ROWS);
-      const events = some.reduce((sum, row) => sum + table.value(row, VALUE.event_count), 0);
-      messages.push({
-        partition,
-        value: encodeFlowBatch(batchOf(table, identities, some)) as Uint8Array<ArrayBuffer>,
-        rows: some.length,
-        events,
-      });
+      messages.push(...encodeRows(table, identities, all.slice(start, start + MESSAGE_ROWS), partition));
     }
   }
   for (const row of rows) table.remove(row);
   return messages;
+}
+
+/** One message, or more where long lists of ports make it too large. */
+function encodeRows(table: FlowTable, identities: IdentityTable, rows: readonly number[], partition: number): RowMessage[] {
+  const value = encodeFlowBatch(batchOf(table, identities, rows)) as Uint8Array<ArrayBuffer>;
+  if (value.length > MESSAGE_BYTES_MAX && rows.length > 1) {
+    const half = rows.length >> 1;
+    return [rows.slice(0, half), rows.slice(half)].flatMap((some) => encodeRows(table, identities, some, partition));
+  }
+  const events = rows.reduce((sum, row) => sum + table.value(row, VALUE.event_count), 0);
+  return [{ partition, value, rows: rows.length, events }];
 }
 
 function batchOf(table: FlowTable, identities: IdentityTable, rows: readonly number[]): FlowBatch {
