@@ -3,6 +3,7 @@
 import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { type HostPort, parseHostPort } from "../lib/ip_address.ts";
 import { describeError, log } from "../lib/log.ts";
+import { TOPIC_URL_FORMS } from "../lib/topic/open.ts";
 import { type CollectorConfig, DEFAULT_CONFIG } from "./config.ts";
 import { describeFile } from "./describe_file.ts";
 import { collect } from "./run.ts";
@@ -17,7 +18,7 @@ const program = new Command("collector").description("Receives sFlow from agents
 program.command("run")
   .description("collect until stopped")
   .requiredOption("--listen <host:port>", "where datagrams are received; port 0 takes any", hostPort)
-  .requiredOption("--topic <url>", "sqlite:PATH")
+  .requiredOption("--topic <url>", TOPIC_URL_FORMS)
   .option("--workers <number>", "sockets and tables side by side", integer(WORKERS_MAX), DEFAULT_CONFIG.workers)
   .option("--window-s <seconds>", "how long a conversation is added up before it leaves", integer(WINDOW_S_MAX), DEFAULT_CONFIG.windowS)
   .option("--enterprise <number>", "private enterprise number of our records", integer(ENTERPRISE_MAX), DEFAULT_CONFIG.enterprise)

@@ -1,7 +1,7 @@
 /** Moves the workers' messages into the topic, in order; what cannot be stored now waits, and is tried again. */
 
 import { describeError, log } from "../lib/log.ts";
-import { TopicError, type TopicProducer } from "../lib/topic/topic.ts";
+import { PublishError, TopicError, type TopicProducer, type TopicRecord } from "../lib/topic/topic.ts";
 import { BACKLOG_BYTES_MAX } from "./config.ts";
 import type { RowMessage } from "./rows.ts";
 
@@ -59,8 +59,10 @@ export class Publisher {
   async #run(): Promise<void> {
     while (this.#queue.length > 0) {
       const batch = this.#nextBatch();
-      if (await this.#publish(batch)) this.#remove(batch);
-      else if (performance.now() > this.#stopMs) break;
+      const left = await this.#publish(batch);
+      this.#remove(batch, left);
+      if (left.size === 0) continue;
+      if (performance.now() > this.#stopMs) break;
       else await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
     }
     this.#running = null;
@@ -72,21 +74,23 @@ export class Publisher {
     return this.#queue.slice(0, end < 0 ? this.#queue.length : Math.max(1, end));
   }
 
-  async #publish(batch: readonly RowMessage[]): Promise<boolean> {
+  /** Returns what is not stored, or not known to be: it is tried again, as the same objects. */
+  async #publish(batch: readonly RowMessage[]): Promise<ReadonlySet<TopicRecord>> {
     try {
       await this.#producer.publish(batch);
-      return true;
+      return new Set();
     } catch (error) {
       if (!(error instanceof TopicError)) throw error;
       this.counts.publish_failures++;
       log("error", "collector", "rows wait for the topic", { error: describeError(error), waiting_bytes: this.#queuedBytes });
-      return false;
+      return error instanceof PublishError ? error.unacknowledged : new Set(batch);
     }
   }
 
-  #remove(batch: readonly RowMessage[]): void {
-    this.#queue.splice(0, batch.length);
-    for (const { rows, events, value } of batch) {
+  /** Removes what is stored of the first messages of the queue. */
+  #remove(batch: readonly RowMessage[], left: ReadonlySet<TopicRecord>): void {
+    this.#queue.splice(0, batch.length, ...batch.filter((message) => left.has(message)));
+    for (const { rows, events, value } of batch.filter((message) => !left.has(message))) {
       this.counts.messages_published++;
       this.counts.rows_published += rows;
       this.counts.events_published += events;
