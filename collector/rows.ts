@@ -9,6 +9,7 @@ import {
   type TextColumn,
 } from "../lib/flow_batch.ts";
 import { FLOW_SCHEMA_VERSION } from "../lib/records.ts";
+import { MESSAGE_BYTES_MAX } from "../lib/topic/topic.ts";
 import { type FlowTable, ROLE_CLIENT, ROLE_SERVER, VALUE } from "./aggregate.ts";
 import type { IdentityTable, ProcessIdentity } from "./identities.ts";
 import type { PairedRows } from "./pair_ends.ts";
@@ -74,13 +75,28 @@ export function takeRows(table: FlowTable, identities: IdentityTable, paired: Pa
   const messages: RowMessage[] = [];
   for (const [partition, all] of byPartition.entries()) {
     for (let start = 0; start < all.length; start += MESSAGE_ROWS) {
-      const batch = new RowBatch(table, identities, paired, all.slice(start, start + MESSAGE_ROWS));
-      const value = encodeFlowBatch(batch.columns()) as Uint8Array<ArrayBuffer>;
-      messages.push({ partition, value, rows: batch.rowCount, events: batch.events() });
+      messages.push(...encodeRows(table, identities, paired, all.slice(start, start + MESSAGE_ROWS), partition));
     }
   }
   for (const row of rows) table.remove(row);
   return messages;
+}
+
+/** One message, or more where long lists of ports make it too large. */
+function encodeRows(
+  table: FlowTable,
+  identities: IdentityTable,
+  paired: PairedRows,
+  indexes: readonly number[],
+  partition: number,
+): RowMessage[] {
+  const batch = new RowBatch(table, identities, paired, indexes);
+  const value = encodeFlowBatch(batch.columns()) as Uint8Array<ArrayBuffer>;
+  if (value.length <= MESSAGE_BYTES_MAX || indexes.length === 1) {
+    return [{ partition, value, rows: batch.rowCount, events: batch.events() }];
+  }
+  const half = indexes.length >> 1;
+  return [indexes.slice(0, half), indexes.slice(half)].flatMap((some) => encodeRows(table, identities, paired, some, partition));
 }
 
 /** Columns of some of the rows. What a row says of its process is looked up once for each process. */

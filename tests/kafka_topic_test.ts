@@ -5,7 +5,9 @@ import { Admin } from "@platformatic/kafka";
 import { testTopic } from "../lib/topic/contract.ts";
 import { openConsumer, openProducer } from "../lib/topic/open.ts";
 import { PublishError, type TopicProducer, type TopicRecord } from "../lib/topic/topic.ts";
+import { randomNumbers } from "../lib/testdata/flow_batch.ts";
 import { Broker } from "../tools/kafka.ts";
+import { LossyProxy } from "./kafka/lossy_proxy.ts";
 import { firstMissing, missingCommand, testWith } from "./require.ts";
 
 const missing = firstMissing(await missingCommand("java", "-version"), await missingCommand("mvn", "--version"));
@@ -137,6 +139,44 @@ testWith(missing, "a broker that hangs for longer than a request may take loses 
     await pause(13_000);
     broker.signal("SIGCONT");
     await pause(1_000);
+  });
+});
+
+testWith(missing, "answers that get lost on the way lose and double nothing", async () => {
+  using proxy = new LossyProxy(randomNumbers(1));
+  await using broker = await Broker.start("PLAINTEXT", proxy.port);
+  proxy.target.resolve(broker.address);
+  await assertStoredOnce(broker, "lossy", async () => {
+    proxy.isLossy = true;
+    while (proxy.lost < 60) await pause(100);
+    proxy.isLossy = false;
+  });
+});
+
+testWith(missing, "a message that the topic does not take is named with what to do, and those of other partitions are stored", async () => {
+  const { broker, topic } = await shared();
+  await using producer = await openProducer(broker.url(topic, "?partitions=2"));
+  const random = randomNumbers(1);
+  const tooLarge = { partition: 0, value: Uint8Array.from({ length: 2_000_000 }, () => random(256)) };
+  const other = record(1, 1);
+  await assert.rejects(producer.publish([tooLarge, other]), (error) => {
+    assert(error instanceof PublishError);
+    assert.match(error.message, /a message is larger than it takes; raise its max.message.bytes/);
+    assert.deepEqual([...error.unacknowledged], [tooLarge]);
+    return true;
+  });
+  assert.deepEqual(await numbersOf(broker.url(topic), 1), [1]);
+  await producer.publish([record(0, 2)]);
+  assert.deepEqual(await numbersOf(broker.url(topic), 0), [2]);
+});
+
+testWith(missing, "openProducer() refuses a topic that takes less than our messages may have", async () => {
+  const { broker, topic } = await shared();
+  const admin = new Admin({ clientId: "test", bootstrapBrokers: [broker.address] });
+  await admin.createTopics({ topics: [topic], partitions: 1, replicas: 1, configs: [{ name: "max.message.bytes", value: "500000" }] });
+  await admin.close();
+  await assert.rejects(openProducer(broker.url(topic)), {
+    message: /takes messages of 500000 bytes, needed 1048588; raise its max.message.bytes/,
   });
 });
 

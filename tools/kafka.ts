@@ -19,8 +19,8 @@ const KEEPER = `exec 3<&0; "$@" </dev/null & child=$!; echo "$child"; { cat <&3;
 export class Broker implements AsyncDisposable {
   readonly #folder: string;
   readonly #jars: string;
-  /** HOST:PORT of its clients; its certificate is for this host. */
-  readonly address: string;
+  /** Host name that its certificate is for. */
+  readonly host: string;
   #keeper: Deno.ChildProcess | null = null;
   #pid = 0;
   #ended: Promise<void> = Promise.resolve();
@@ -28,15 +28,16 @@ export class Broker implements AsyncDisposable {
   private constructor(folder: string, jars: string, readonly port: number, security: Security) {
     this.#folder = folder;
     this.#jars = jars;
-    this.address = `${security.endsWith("SSL") ? "localhost" : "127.0.0.1"}:${port}`;
+    this.host = security.endsWith("SSL") ? "localhost" : "127.0.0.1";
   }
 
   /**
    * Starts an empty broker, and waits until it answers.
    *
+   * @param advertisedPort Where clients are told to come, if it is not the broker's own port.
    * @throws {Error} If it cannot be fetched, or does not start; the message holds its last words.
    */
-  static async start(security: Security = "PLAINTEXT", settings: Readonly<Record<string, string | number>> = {}): Promise<Broker> {
+  static async start(security: Security = "PLAINTEXT", advertisedPort: number | null = null): Promise<Broker> {
     const jars = await kafkaJars();
     const folder = await Deno.makeTempDir();
     const [port, internalPort, controllerPort] = freePorts(3);
@@ -47,18 +48,22 @@ export class Broker implements AsyncDisposable {
       ...SINGLE_NODE,
       "controller.quorum.voters": `1@127.0.0.1:${controllerPort}`,
       "listeners": `CLIENT://127.0.0.1:${port},INTERNAL://127.0.0.1:${internalPort},CONTROLLER://127.0.0.1:${controllerPort}`,
-      "advertised.listeners": `CLIENT://${broker.address},INTERNAL://127.0.0.1:${internalPort}`,
+      "advertised.listeners": `CLIENT://${broker.host}:${advertisedPort ?? port},INTERNAL://127.0.0.1:${internalPort}`,
       "listener.security.protocol.map": `CLIENT:${security},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,
       "log.dirs": `${folder}/data`,
       ...(security.startsWith("SASL") ? LOGINS : {}),
       ...(security.endsWith("SSL") ? { ...STORE, "ssl.keystore.location": `${folder}/broker.p12` } : {}),
-      ...settings,
     };
     const lines = Object.entries(properties).map(([name, value]) => `${name}=${value}\n`);
     await Deno.writeTextFile(`${folder}/server.properties`, lines.join(""));
     await broker.#format();
     await broker.restart();
     return broker;
+  }
+
+  /** HOST:PORT of its clients. */
+  get address(): string {
+    return `${this.host}:${this.port}`;
   }
 
   /** URL of a topic, without what logging in needs. */
@@ -135,7 +140,7 @@ export class Broker implements AsyncDisposable {
   async #format(): Promise<void> {
     const id = crypto.getRandomValues(new Uint8Array(16)).toBase64({ alphabet: "base64url", omitPadding: true });
     const logins = ["SCRAM-SHA-256", "SCRAM-SHA-512"].flatMap((name) => ["--add-scram", `${name}=[name=${USER},password=${PASSWORD}]`]);
-    const format = ["format", "-t", id, "-c", `${this.#folder}/server.properties`, ...logins];
+    const format = ["format", `--cluster-id=${id}`, "-c", `${this.#folder}/server.properties`, ...logins];
     await must("java", [...this.#arguments("kafka.tools.StorageTool"), ...format]);
   }
 }

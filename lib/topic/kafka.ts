@@ -17,12 +17,12 @@ const PUBLISH_TIMEOUT_MS = 5_000;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2_000;
 /** Producers side by side, each with partitions of its own. */
-const LANES = 2;
+const LANES = 4;
 /** Bytes of one batch, before compression. */
 const BATCH_BYTES = 1 << 20;
 /** Room for a batch's own header, and for values that compression makes longer. */
 const BATCH_SLACK_BYTES = 8_192;
-/** Kafka's default of `max.message.bytes`, and the least that a topic must take: our messages stay below. */
+/** Kafka's default of `max.message.bytes`, and the least that a topic must take: `MESSAGE_BYTES_MAX` and its frame fit. */
 const MESSAGE_BYTES_NEEDED = 1_048_588;
 /** Bytes of one fetch, as they are stored. */
 const FETCH_BYTES = 4 << 20;
