@@ -5,7 +5,11 @@ import { openConsumer, openProducer } from "../lib/topic/open.ts";
 import { Broker, PASSWORD, type Security, USER } from "../tools/kafka.ts";
 import { firstMissing, missingCommand, testWith } from "./require.ts";
 
-const missing = firstMissing(await missingCommand("java", "-version"), await missingCommand("mvn", "--version"));
+const missing = firstMissing(
+  await missingCommand("java", "-version"),
+  await missingCommand("mvn", "--version"),
+  await missingCommand("openssl", "version"),
+);
 
 async function passwordFile(password: string): Promise<string> {
   const path = await Deno.makeTempFile();
@@ -39,12 +43,12 @@ async function assertRefused(url: string, message: RegExp): Promise<void> {
 testBroker("SASL_SSL", {
   "takes a login of each mechanism over TLS": async (broker) => {
     for (const mechanism of ["plain", "scram-sha-256", "scram-sha-512"]) {
-      await assertRoundTrip(broker.url(mechanism, `?tls=1&ca=${broker.caFile}&${await login(mechanism)}`));
+      await assertRoundTrip(broker.url(mechanism, `?${broker.tlsQuery}&${await login(mechanism)}`));
     }
   },
   "refuses a wrong password": async (broker) => {
     for (const mechanism of ["plain", "scram-sha-512"]) {
-      const url = broker.url("flows", `?tls=1&ca=${broker.caFile}&${await login(mechanism, "wrong")}`);
+      const url = broker.url("flows", `?${broker.tlsQuery}&${await login(mechanism, "wrong")}`);
       await assertRefused(url, /the broker refuses the user or the password; correct user= and the file of password_file=/);
     }
   },
@@ -55,7 +59,7 @@ testBroker("SASL_SSL", {
     await assertRefused(broker.url("flows", `?${await login("plain")}`), /add "tls=1"/);
   },
   "is said to want a login where none is given": async (broker) => {
-    await assertRefused(broker.url("flows", `?tls=1&ca=${broker.caFile}`), /"sasl="/);
+    await assertRefused(broker.url("flows", `?${broker.tlsQuery}`), /"sasl="/);
   },
 });
 
@@ -69,11 +73,14 @@ testBroker("SASL_PLAINTEXT", {
 });
 
 testBroker("SSL", {
-  "takes whoever trusts it": async (broker) => {
-    await assertRoundTrip(broker.url("flows", `?tls=1&ca=${broker.caFile}`));
+  "takes a client by its certificate": async (broker) => {
+    await assertRoundTrip(broker.url("flows", `?${broker.tlsQuery}&${broker.certificateQuery}`));
   },
-  "is refused under a name that its certificate is not for": async ({ port, caFile }) => {
-    await assertRefused(`kafka://127.0.0.1:${port}/flows?tls=1&ca=${caFile}`, /certificate is for another host name/);
+  "refuses a client without one": async (broker) => {
+    await assertRefused(broker.url("flows", `?${broker.tlsQuery}`), /"?cert=/);
+  },
+  "is refused under a name that its certificate is not for": async ({ port, tlsQuery, certificateQuery }) => {
+    await assertRefused(`kafka://127.0.0.1:${port}/flows?${tlsQuery}&${certificateQuery}`, /certificate is for another host name/);
   },
 });
 

@@ -3,12 +3,11 @@
 import { TextLineStream } from "../chain/text_line_stream.ts";
 import { kafkaJars } from "./cache.ts";
 
-/** How clients reach it. */
+/** How clients reach it: with a login, or with a certificate of their own (`SSL`), or as they are. */
 export type Security = "PLAINTEXT" | "SASL_PLAINTEXT" | "SASL_SSL" | "SSL";
 
 export const USER = "collector";
 export const PASSWORD = "correct horse";
-const STORE_PASSWORD = "changeit";
 const READY = "Kafka Server started";
 const READY_TIMEOUT_MS = 90_000;
 const KEPT_LINES = 40;
@@ -42,7 +41,7 @@ export class Broker implements AsyncDisposable {
     const folder = await Deno.makeTempDir();
     const [port, internalPort, controllerPort] = freePorts(3);
     await Deno.writeTextFile(`${folder}/log4j2.properties`, LOG_TO_STDOUT);
-    if (security.endsWith("SSL")) await makeCertificate(folder);
+    if (security.endsWith("SSL")) await makeCertificates(folder);
     const broker = new Broker(folder, jars, port!, security);
     const properties = {
       ...SINGLE_NODE,
@@ -52,7 +51,7 @@ export class Broker implements AsyncDisposable {
       "listener.security.protocol.map": `CLIENT:${security},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,
       "log.dirs": `${folder}/data`,
       ...(security.startsWith("SASL") ? LOGINS : {}),
-      ...(security.endsWith("SSL") ? { ...STORE, "ssl.keystore.location": `${folder}/broker.p12` } : {}),
+      ...(security.endsWith("SSL") ? tlsSettings(folder, security === "SSL") : {}),
     };
     const lines = Object.entries(properties).map(([name, value]) => `${name}=${value}\n`);
     await Deno.writeTextFile(`${folder}/server.properties`, lines.join(""));
@@ -71,9 +70,14 @@ export class Broker implements AsyncDisposable {
     return `kafka://${this.address}/${topic}${query}`;
   }
 
-  /** Certificate that its clients must trust. */
-  get caFile(): string {
-    return `${this.#folder}/ca.pem`;
+  /** What a client's URL says to trust it. */
+  get tlsQuery(): string {
+    return `tls=1&ca=${this.#folder}/ca.pem`;
+  }
+
+  /** What it says, besides, to show a certificate of its own. */
+  get certificateQuery(): string {
+    return `cert=${this.#folder}/client.pem&key=${this.#folder}/client.key`;
   }
 
   /** Stops it as a failing machine would, and waits until it is gone. */
@@ -172,7 +176,15 @@ const LOGINS = {
   "listener.name.client.scram-sha-512.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
 };
 
-const STORE = { "ssl.keystore.type": "PKCS12", "ssl.keystore.password": STORE_PASSWORD };
+function tlsSettings(folder: string, asksForCertificate: boolean): Record<string, string> {
+  return {
+    "ssl.keystore.type": "PEM",
+    "ssl.keystore.location": `${folder}/broker_with_key.pem`,
+    "ssl.truststore.type": "PEM",
+    "ssl.truststore.location": `${folder}/ca.pem`,
+    "ssl.client.auth": asksForCertificate ? "required" : "none",
+  };
+}
 
 const LOG_TO_STDOUT = `status=error
 appender.out.type=Console
@@ -183,32 +195,28 @@ rootLogger.level=info
 rootLogger.appenderRef.out.ref=out
 `;
 
-/** A certificate for the name "localhost" from an authority of its own, `ca.pem`, by the Java runtime's own tool. */
-async function makeCertificate(folder: string): Promise<void> {
-  const tool = (store: string, ...args: string[]) =>
-    must("keytool", [...args, "-keystore", `${folder}/${store}.p12`, "-storetype", "PKCS12", "-storepass", STORE_PASSWORD, "-noprompt"]);
-  const key = ["-genkeypair", "-keyalg", "EC", "-validity", "30"];
-  await tool("ca", ...key, "-alias", "ca", "-dname", "CN=Test authority", "-ext", "bc:c=ca:true", "-ext", "ku:c=keyCertSign");
-  await tool("ca", "-exportcert", "-rfc", "-alias", "ca", "-file", `${folder}/ca.pem`);
-  await tool("broker", ...key, "-alias", "broker", "-dname", "CN=localhost");
-  await tool("broker", "-certreq", "-alias", "broker", "-file", `${folder}/broker.csr`);
-  const names = ["-ext", "san=dns:localhost"];
-  await tool(
-    "ca",
-    "-gencert",
-    "-alias",
-    "ca",
-    "-infile",
-    `${folder}/broker.csr`,
-    "-outfile",
-    `${folder}/broker.pem`,
-    "-rfc",
-    "-validity",
-    "30",
-    ...names,
-  );
-  await tool("broker", "-importcert", "-alias", "ca", "-file", `${folder}/ca.pem`);
-  await tool("broker", "-importcert", "-alias", "broker", "-file", `${folder}/broker.pem`);
+/** An authority, `ca.pem`, and of it a certificate for the name "localhost", `broker.pem`, and one for a client, `client.pem`. */
+async function makeCertificates(folder: string): Promise<void> {
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"];
+  const make = (name: string, subject: string, ...more: string[]) =>
+    must("openssl", [
+      "req",
+      "-x509",
+      ...key,
+      "-keyout",
+      `${folder}/${name}.key`,
+      "-out",
+      `${folder}/${name}.pem`,
+      "-subj",
+      `/CN=${subject}`,
+      ...more,
+    ]);
+  await make("ca", "Test authority");
+  const byAuthority = ["-CA", `${folder}/ca.pem`, "-CAkey", `${folder}/ca.key`, "-addext", "basicConstraints=CA:FALSE"];
+  await make("broker", "localhost", ...byAuthority, "-addext", "subjectAltName=DNS:localhost");
+  await make("client", USER, ...byAuthority);
+  const both = await Promise.all(["key", "pem"].map((suffix) => Deno.readTextFile(`${folder}/broker.${suffix}`)));
+  await Deno.writeTextFile(`${folder}/broker_with_key.pem`, both.join(""));
 }
 
 /** Ports that nothing listens on now. */

@@ -36,6 +36,7 @@ const TEST: readonly Need[] = [
   command("python3-venv", "python3", "runs delta-rs and Spark, which read the lake"),
   command("openjdk-17-jre-headless", "java", "runs Spark and a Kafka broker"),
   command("maven", "mvn", "fetches Spark's Delta Lake reader and the Kafka broker"),
+  command("openssl", "openssl", "makes the certificates of a Kafka broker"),
   command("iproute2", "ip", "makes network namespaces"),
   command("bpftool", "bpftool", "lists the kernel programs, and reads their run statistics"),
   ...VIRTUAL_MACHINES,

@@ -1,7 +1,17 @@
 /** Topics of a Kafka cluster: writing without loss or doubles, and reading on from an offset. */
 
 import { Buffer } from "node:buffer";
-import { Admin, type BaseOptions, ConfigResourceTypes, Consumer, ListOffsetTimestamps, Producer } from "@platformatic/kafka";
+import {
+  Admin,
+  type BaseOptions,
+  type Callback,
+  type CallbackWithPromise,
+  ConfigResourceTypes,
+  Consumer,
+  kPerformWithRetry,
+  ListOffsetTimestamps,
+  Producer,
+} from "@platformatic/kafka";
 import { hasName, innerOf, isUnknownTopic, remedyOf } from "./kafka_failure.ts";
 import { type KafkaUrl, parseKafkaUrl } from "./kafka_url.ts";
 import { Outbox } from "./outbox.ts";
@@ -46,26 +56,19 @@ interface KafkaTopic {
  */
 export async function openKafkaProducer(text: string): Promise<TopicProducer> {
   const topic = await openTopic(text, true);
-  let lastFailure: Error | null = null;
-  const retryDelay = (_client: object, _operation: string, attempt: number, _retries: number, error: Error) => {
-    lastFailure = error;
-    return Math.min(RETRY_MIN_MS * 2 ** attempt, RETRY_MAX_MS);
-  };
   const laneCount = Math.min(LANES, topic.partitionCount);
-  const producers = Array.from(
-    { length: laneCount },
-    () => new Producer({ ...topic.options, idempotent: true, compression: "zstd", retryDelay }),
-  );
+  const producers = Array.from({ length: laneCount }, () => new PatientProducer(topic.options));
   const outbox = new Outbox({
     laneCount,
     batchBytesMax: Math.min(BATCH_BYTES, topic.messageBytesMax) - BATCH_SLACK_BYTES,
     async send(lane, partition, values) {
       const messages = values.map((value) => ({ topic: topic.url.topic, partition, value: bufferOf(value) }));
       await producers[lane]!.send({ messages });
-      lastFailure = null;
+      producers[lane]!.lastFailure = null;
     },
     explain: (cause) => {
-      const known = cause ?? lastFailure ?? new Error("The broker has not answered yet.");
+      const tried = producers.map(({ lastFailure }) => lastFailure).find((failure) => failure !== null);
+      const known = cause ?? tried ?? new Error("The broker has not answered yet.");
       return { message: problem(topic, "write", known), cause: innerOf(known) };
     },
   });
@@ -79,6 +82,33 @@ export async function openKafkaProducer(text: string): Promise<TopicProducer> {
       await Promise.all(producers.map((producer) => producer.close()));
     },
   };
+}
+
+/** A producer that tries on for as long as it takes, so that nothing is ever sent as a new message that may be stored already. */
+export class PatientProducer extends Producer {
+  /** Why the last try failed; null since one did not. */
+  lastFailure: Error | null = null;
+
+  constructor(options: BaseOptions) {
+    const retryDelay = (_client: object, _operation: string, attempt: number) => Math.min(RETRY_MIN_MS * 2 ** attempt, RETRY_MAX_MS);
+    super({ ...options, idempotent: true, compression: "zstd", retryDelay });
+    outliveErrors(this);
+  }
+
+  /** The client keeps the failures of all tries, 16 kB each with what their stacks hold; over a long outage that is too much. */
+  override [kPerformWithRetry]<T>(
+    operationId: string,
+    operation: (callback: Callback<T>, attempt: number) => void,
+    callback: CallbackWithPromise<T>,
+    attempt?: number,
+    errors: Error[] = [],
+    shouldSkipRetry?: (error: Error) => boolean,
+    retryLimit?: number,
+  ): void | Promise<T> {
+    errors.splice(0, errors.length - 1);
+    this.lastFailure = errors[0] ?? this.lastFailure;
+    return super[kPerformWithRetry](operationId, operation, callback, attempt, errors, shouldSkipRetry, retryLimit);
+  }
 }
 
 function assertPartitions({ text, partitionCount }: KafkaTopic, records: readonly TopicRecord[]): void {
@@ -102,6 +132,7 @@ function bufferOf(value: Uint8Array): Buffer {
 export async function openKafkaConsumer(text: string): Promise<TopicConsumer> {
   const topic = await openTopic(text, false);
   const consumer = new Consumer({ ...topic.options, groupId: "skyfall", autocommit: false, maxWaitTime: 0, retries: 5, retryDelay: 300 });
+  outliveErrors(consumer);
   consumer.topics.track(topic.url.topic);
   const reader = new Reader(topic, consumer);
   return {
@@ -212,6 +243,7 @@ async function openTopic(text: string, mayMake: boolean): Promise<KafkaTopic> {
   const url = parseKafkaUrl(text);
   const options = await connectionOptions(url, text);
   const admin = new Admin({ ...options, retries: 3, retryDelay: 300 });
+  outliveErrors(admin);
   const found = async (): Promise<KafkaTopic> => {
     const creation = mayMake ? url.creation : null;
     const { id, partitionsCount } = creation === null ? await find(admin, url) : await findOrMake(admin, url, creation);
@@ -294,6 +326,15 @@ async function connectionOptions(url: KafkaUrl, text: string): Promise<BaseOptio
       },
     }),
   };
+}
+
+/** The client listens for the first error of a connection alone; of a second, as TLS may bring, the process would die. */
+function outliveErrors({ connections }: Admin | Consumer | Producer): void {
+  connections.on("connecting", ({ connection }) => {
+    const ignore = () => {};
+    connection.on("error", ignore);
+    queueMicrotask(() => connection.socket?.on("error", ignore)); // it is made right after this event
+  });
 }
 
 type Action = "open" | "read" | "write";

@@ -43,13 +43,17 @@ const BY_MESSAGE: readonly { readonly says: RegExp; readonly remedy: string }[] 
   },
   { says: /does not match certificate/, remedy: "the broker's certificate is for another host name; use the name that it is for" },
   {
+    says: /fatal alert: (BadCertificate|CertificateRequired)/,
+    remedy: "the broker asks for a certificate of ours; name it with cert= and key=",
+  },
+  {
     says: /certificate|UnknownIssuer/i,
     remedy: "the broker's certificate is from an authority that is not trusted; name the authority's with ca=PATH",
   },
 ];
 
 /** Where a broker is not one, or wants another protocol: it answers nothing, or hangs up. */
-const NO_ANSWER = `it does not answer as a Kafka broker does; correct the port, or add "tls=1" or "sasl=" if it wants them`;
+const NO_ANSWER = `it does not answer as a Kafka broker does; correct the port, or add "tls=1", "sasl=" or "cert=" if it wants them`;
 
 /** What to do about an error, in one phrase. */
 export function remedyOf(error: unknown): string {
