@@ -1,60 +1,129 @@
-/** The collector beside goflow2 and sfacctd: what the same datagrams cost each of them, and decoding and aggregation alone. */
+/**
+ * The collector beside goflow2 and sfacctd. Socket to table: what a datagram's events cost until they are added up, with the
+ * key of protocol, addresses and service port. Socket to Kafka: until a real broker has acknowledged them.
+ */
 
-import { TABLE_ROWS } from "../collector/config.ts";
-import { testReceiver } from "../collector/testdata/receiver.ts";
+import { openConsumer, openProducer } from "../lib/topic/open.ts";
 import { RunningTask } from "../tests/command.ts";
 import { goflow2 } from "../tools/cache.ts";
+import { Broker } from "../tools/kafka.ts";
 import { cpuSeconds, droppedDatagrams, freeUdpPort, pause, Peer } from "./processes.ts";
-import { makeDatagrams, sendAtRate } from "./sflow_load.ts";
+import { makeDatagrams, makeStandardDatagrams, makeTraceDatagrams, sendAtRate } from "./sflow_load.ts";
 import { formatTable } from "./table.ts";
 
-const FLOWS = 200_000, CONVERSATIONS = 10_000, PROCESSES = 50;
-const DATAGRAMS_PER_SECOND = 10_000;
-const READY_MS = 1_500, DRAIN_MS = 3_000;
-const DECODED_FLOWS = 2_000_000, DECODE_ROUNDS = 5;
+const EVENTS = 800_000, CONVERSATIONS = 10_000, PROCESSES = 50;
+const DATAGRAMS_PER_SECOND = 15_000;
+/** What is sent first, so that every program runs as it does after a while; and how long the rest may take to arrive. */
+const WARM_UP = 0.25, READY_MS = 2_000, DRAIN_MS = 3_000;
+/** Longer than a run, so that nothing leaves the table within it. */
+const LONG_WINDOW_S = 3_600;
+const PARTITIONS = 8, TRACE_SEED = 1;
+const PUBLISH_DEADLINE_MS = 150_000;
+
+interface Load {
+  readonly events: number;
+  readonly datagrams: readonly Uint8Array<ArrayBuffer>[];
+}
 
 interface Cost {
-  readonly name: string;
-  readonly datagrams: number;
+  readonly events: number;
   readonly dropped: number;
   readonly cpuSeconds: number;
 }
 
-/** What a program's whole process costs over the load; the kernel's work for its socket in system time is in it. */
-async function costOf(name: string, pid: number, port: number, datagrams: readonly Uint8Array<ArrayBuffer>[]): Promise<Cost> {
-  const before = await cpuSeconds(pid);
-  await sendAtRate(datagrams, port, DATAGRAMS_PER_SECOND);
+/** What a program's whole process costs over the load after the warm-up; the kernel's work for its socket is in it. */
+async function costOf(pid: number, port: number, { events, datagrams }: Load): Promise<Cost> {
+  const warm = Math.floor(datagrams.length * WARM_UP);
+  await sendAtRate(datagrams.slice(0, warm), port, DATAGRAMS_PER_SECOND);
   await pause(DRAIN_MS);
-  const cpuS = await cpuSeconds(pid) - before;
-  return { name, datagrams: datagrams.length, dropped: await droppedDatagrams(port), cpuSeconds: cpuS };
+  const before = await cpuSeconds(pid), droppedBefore = await droppedDatagrams(port);
+  await sendAtRate(datagrams.slice(warm), port, DATAGRAMS_PER_SECOND);
+  await pause(DRAIN_MS);
+  const cpuS = await cpuSeconds(pid) - before, dropped = await droppedDatagrams(port) - droppedBefore;
+  return { events: events * (datagrams.length - warm - dropped) / datagrams.length, dropped, cpuSeconds: cpuS };
 }
 
-async function costOfOwn(datagrams: readonly Uint8Array<ArrayBuffer>[]): Promise<Cost> {
+async function skyfallToTable(load: Load): Promise<Cost> {
   const topic = `sqlite:${await Deno.makeTempDir()}/topic.db`;
-  const collector = await RunningTask.start("collector", ["run", "--listen", "127.0.0.1:0", "--window-s", "5", "--topic", topic]);
+  const window = ["--window-s", String(LONG_WINDOW_S), "--workers", "1"];
+  const collector = await RunningTask.start("collector", ["run", "--listen", "127.0.0.1:0", ...window, "--topic", topic]);
   const { port } = JSON.parse(await collector.line("listening"));
   await pause(READY_MS);
-  const cost = await costOf("skyfall: decode, aggregate, publish", collector.pid, port, datagrams);
-  collector.kill("SIGTERM");
-  const { ledger } = JSON.parse(await collector.line("stopped"));
-  if (ledger.events_published !== FLOWS || ledger.balance !== 0) throw new Error(`Cannot trust the run: ${JSON.stringify(ledger)}`);
+  const cost = await costOf(collector.pid, port, load);
+  await stop(collector, load.events - load.events * cost.dropped / load.datagrams.length);
   return cost;
 }
 
-async function costOfGoflow2(datagrams: readonly Uint8Array<ArrayBuffer>[]): Promise<Cost> {
-  const port = freeUdpPort();
-  const args = ["-listen", `sflow://127.0.0.1:${port}`, "-format", "bin", "-addr", ""];
-  await using peer = await Peer.start(await goflow2(), args, READY_MS);
-  return await costOf("goflow2: decode, print", peer.pid, port, datagrams);
+/** Stops a collector, and makes sure that it accounts for every event. */
+async function stop(collector: RunningTask, events: number): Promise<void> {
+  collector.kill("SIGTERM");
+  const { ledger } = JSON.parse(await collector.line('"stopped"'));
+  const received = ledger.flow_records_received + ledger.standard_samples_received;
+  if (Math.abs(received - events) > 1 || ledger.balance !== 0) throw new Error(`Cannot trust the run: ${JSON.stringify(ledger)}`);
 }
 
-async function costOfSfacctd(datagrams: readonly Uint8Array<ArrayBuffer>[]): Promise<Cost> {
+/** The trace's minute is the one before, so that its rows leave within the minute after. */
+async function skyfallToKafka(broker: Broker): Promise<Cost> {
+  const { flows, datagrams } = makeTraceDatagrams(TRACE_SEED, (Math.floor(Date.now() / 60_000) - 1) * 60_000_000);
+  const topic = `${broker.url("skyfall")}?partitions=${PARTITIONS}`;
+  const collector = await RunningTask.start(
+    "collector",
+    ["run", "--listen", "127.0.0.1:0", "--workers", "1", "--topic", topic, "--metrics-listen", "127.0.0.1:0"],
+  );
+  const { port } = JSON.parse(await collector.line("listening"));
+  const metrics = `http://127.0.0.1:${JSON.parse(await collector.line("serving metrics")).port}/metrics`;
+  await pause(READY_MS);
+  const before = await cpuSeconds(collector.pid);
+  await sendAtRate(datagrams, port, DATAGRAMS_PER_SECOND);
+  const deadline = Date.now() + PUBLISH_DEADLINE_MS, dropped = await droppedDatagrams(port);
+  const published = async () => Number(/^skyfall_collector_events_published_total (\d+)$/m.exec(await (await fetch(metrics)).text())?.[1]);
+  while (dropped === 0 && await published() < flows) {
+    if (Date.now() > deadline) throw new Error(`Cannot trust the run: ${await published()} of ${flows} events published`);
+    await pause(DRAIN_MS);
+  }
+  const cpuS = await cpuSeconds(collector.pid) - before;
+  await stop(collector, flows * (1 - dropped / datagrams.length));
+  return { events: flows, dropped, cpuSeconds: cpuS };
+}
+
+async function goflow2To(args: readonly string[], load: Load): Promise<Cost> {
+  const port = freeUdpPort();
+  await using peer = await Peer.start(
+    await goflow2(),
+    ["-listen", `sflow://127.0.0.1:${port}`, "-format", "bin", "-addr", "", ...args],
+    READY_MS,
+  );
+  return await costOf(peer.pid, port, load);
+}
+
+async function goflow2ToKafka(broker: Broker, load: Load): Promise<Cost> {
+  const topic = "goflow2", brokers = broker.url(topic).split("/")[2]!;
+  const args = [
+    "-transport",
+    "kafka",
+    "-transport.kafka.brokers",
+    brokers,
+    "-transport.kafka.topic",
+    topic,
+    "-transport.kafka.compression",
+    "zstd",
+  ];
+  await (await openProducer(`${broker.url(topic)}?partitions=${PARTITIONS}`))[Symbol.asyncDispose]();
+  const cost = await goflow2To([...args, "-transport.kafka.flushfreq", "1s"], load);
+  await using consumer = await openConsumer(broker.url(topic));
+  let stored = 0;
+  for (let partition = 0; partition < consumer.partitionCount; partition++) stored += Number((await consumer.offsets(partition)).end);
+  // It loses some on the way to the broker, which it does not tell of; only what is stored counts.
+  return { ...cost, events: Math.min(cost.events, stored * (1 - WARM_UP)) };
+}
+
+async function sfacctdToTable(load: Load): Promise<Cost> {
   const port = freeUdpPort(), config = await Deno.makeTempFile();
   const settings = [
     "plugins: print",
     "aggregate: proto, src_host, dst_host, dst_port",
     "print_output: csv",
-    "print_refresh_time: 5",
+    "print_refresh_time: 60",
     "print_cache_entries: 100003",
     "plugin_pipe_size: 67108864",
     "plugin_buffer_size: 65536",
@@ -62,46 +131,31 @@ async function costOfSfacctd(datagrams: readonly Uint8Array<ArrayBuffer>[]): Pro
   ];
   await Deno.writeTextFile(config, settings.join("\n") + "\n");
   await using peer = await Peer.start("sfacctd", ["-f", config, "-L", "127.0.0.1", "-l", String(port)], READY_MS);
-  return await costOf("sfacctd: decode, aggregate, print", peer.pid, port, datagrams);
+  const plugin = Number((await Deno.readTextFile(`/proc/${peer.pid}/task/${peer.pid}/children`)).trim().split(" ")[0]);
+  const before = await cpuSeconds(plugin), cost = await costOf(peer.pid, port, load);
+  // Its table is in a process of its own.
+  return { ...cost, cpuSeconds: cost.cpuSeconds + (await cpuSeconds(plugin) - before) * (1 - WARM_UP) };
 }
 
-/** Flow records a second on one core, without the socket and the topic. */
-function decodeRates(): number[] {
-  const load = { flows: DECODED_FLOWS / DECODE_ROUNDS, conversations: CONVERSATIONS, processes: PROCESSES, interop: false };
-  const datagrams = makeDatagrams(load).map((bytes) => new DataView(bytes.buffer));
-  return Array.from({ length: DECODE_ROUNDS }, () => {
-    const { receiver, table } = testReceiver(TABLE_ROWS);
-    const startMs = performance.now();
-    for (const view of datagrams) receiver.receive(view, 0, view.byteLength, false);
-    if (table.eventCount !== load.flows) throw new Error(`Cannot trust the run: ${table.eventCount} of ${load.flows} flows in the table`);
-    return load.flows / ((performance.now() - startMs) / 1_000);
-  });
-}
-
-const datagrams = makeDatagrams({ flows: FLOWS, conversations: CONVERSATIONS, processes: PROCESSES, interop: true });
-const own = makeDatagrams({ flows: FLOWS, conversations: CONVERSATIONS, processes: PROCESSES, interop: false });
-const costs = [
-  { ...await costOfOwn(own), name: "skyfall, its own records alone" },
-  await costOfOwn(datagrams),
-  await costOfGoflow2(datagrams),
-  await costOfSfacctd(datagrams),
+const own = {
+  events: EVENTS,
+  datagrams: makeDatagrams({ flows: EVENTS, conversations: CONVERSATIONS, processes: PROCESSES, interop: false }),
+};
+const standard = { events: EVENTS, datagrams: makeStandardDatagrams(EVENTS, CONVERSATIONS) };
+await using broker = await Broker.start();
+const costs: [string, Cost][] = [
+  ["table: skyfall, its own records", await skyfallToTable(own)],
+  ["table: skyfall, standard samples", await skyfallToTable(standard)],
+  ["table: sfacctd, standard samples", await sfacctdToTable(standard)],
+  ["nothing stored: goflow2, standard samples", await goflow2To([], standard)],
+  ["Kafka: skyfall, a trace in its own records", await skyfallToKafka(broker)],
+  ["Kafka: goflow2, standard samples", await goflow2ToKafka(broker, standard)],
 ];
-console.log(`${FLOWS} flows of ${CONVERSATIONS} conversations, ${DATAGRAMS_PER_SECOND} datagrams a second over loopback`);
-console.log("each flow once in Skyfall's record and, but in the first line, also in up to four standard samples\n");
+console.log(`${EVENTS} events of ${CONVERSATIONS} conversations, ${DATAGRAMS_PER_SECOND} datagrams a second over loopback\n`);
 console.log(formatTable(
-  ["program", "datagrams", "dropped by its socket", "CPU s", "datagrams a CPU s", "flows a CPU s"],
-  costs.map(({ name, datagrams, dropped, cpuSeconds }) => [
-    name,
-    datagrams,
-    dropped,
-    cpuSeconds.toFixed(2),
-    ((datagrams - dropped) / cpuSeconds).toFixed(0),
-    (FLOWS * (datagrams - dropped) / datagrams / cpuSeconds).toFixed(0),
-  ]),
+  ["", "events", "datagrams dropped", "CPU s", "M events a CPU s"],
+  costs.map((
+    [name, { events, dropped, cpuSeconds }],
+  ) => [name, events.toFixed(0), dropped, cpuSeconds.toFixed(2), (events / cpuSeconds / 1e6).toFixed(3)]),
 ));
-const rates = decodeRates().sort((a, b) => a - b);
-console.log(
-  `\ndecode and aggregate alone, one core, ${CONVERSATIONS} conversations: ${(rates[DECODE_ROUNDS >> 1]! / 1e6).toFixed(2)} M flows/s ` +
-    `(median of ${DECODE_ROUNDS}; ${(rates[0]! / 1e6).toFixed(2)} to ${(rates.at(-1)! / 1e6).toFixed(2)})`,
-);
 Deno.exit(0);
