@@ -1,7 +1,8 @@
 /** What the collector can be told. */
 
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
-import type { HostPort } from "../lib/ip_address.ts";
+import type { AddressRange, HostPort } from "../lib/ip_address.ts";
+import { DEFAULT_ALLOWED } from "./admission.ts";
 
 export interface CollectorConfig {
   readonly listen: HostPort;
@@ -11,12 +12,24 @@ export interface CollectorConfig {
   readonly workers: number;
   readonly windowS: number;
   readonly enterprise: number;
+  /** Senders that are listened to. */
+  readonly allowed: readonly AddressRange[];
+  /** Datagrams a second of one sender at one worker. */
+  readonly sourceLimit: number;
+  /** Text of the file with the keys that agents sign with, a key a line; null where they need not sign. */
+  readonly keysText: string | null;
+  /** Whether a collector that runs already is to be followed, without a datagram lost. */
+  readonly takeOver: boolean;
 }
 
 export const DEFAULT_CONFIG = {
   workers: navigator.hardwareConcurrency,
   windowS: 60,
   enterprise: DEFAULT_ENTERPRISE,
+  allowed: DEFAULT_ALLOWED,
+  sourceLimit: 200_000,
+  keysText: null,
+  takeOver: false,
 } as const satisfies Partial<CollectorConfig>;
 
 /** Rows of each worker's table: a power of 2. */

@@ -1,11 +1,10 @@
 /** `collector run`: workers that receive and aggregate, and one publisher behind them. */
 
-import { assertPortFree } from "../ffi/libc_udp_socket.ts";
-import { isMappedIpv4 } from "../lib/ip_address.ts";
 import { log } from "../lib/log.ts";
 import { openProducer } from "../lib/topic/open.ts";
 import type { CollectorConfig } from "./config.ts";
 import { type PublishCounts, Publisher } from "./publish.ts";
+import { CollectorSockets } from "./sockets.ts";
 import { combine, NO_LOSSES } from "./streams.ts";
 import { type FromWorker, SHARED, SHARED_BYTES, type ToWorker, type WorkerReport } from "./worker_protocol.ts";
 
@@ -14,7 +13,7 @@ export type CollectorLedger = Readonly<Record<string, number>>;
 
 /** A worker thread, as promises. */
 interface RunningWorker {
-  readonly bound: Promise<{ readonly port: number; readonly receiveBufferBytes: number }>;
+  readonly receiving: Promise<void>;
   readonly stopped: Promise<WorkerReport>;
 }
 
@@ -25,25 +24,20 @@ interface RunningWorker {
  * @throws {Error} If a socket cannot be bound or the topic cannot be opened.
  */
 export async function collect(config: CollectorConfig, signal: AbortSignal): Promise<CollectorLedger> {
-  assertPortFree(config.listen.address, config.listen.port, isMappedIpv4(config.listen.address), config.listenText);
+  using sockets = new CollectorSockets(config);
   await using producer = await openProducer(config.topicUrl);
   const shared = new SharedArrayBuffer(SHARED_BYTES);
   const flags = new Int32Array(shared);
   const publisher = new Publisher(producer, (blocked) => Atomics.store(flags, SHARED.blocked, blocked ? 1 : 0));
 
-  // The first worker learns the port where any will do; the others share it.
-  const start = (port: number) =>
-    startWorker({ config: { ...config, listen: { ...config.listen, port } }, partitionCount: producer.partitionCount, shared }, publisher);
-  const first = start(config.listen.port);
-  const { port, receiveBufferBytes } = await first.bound;
-  const others = Array.from({ length: config.workers - 1 }, () => start(port));
-  await Promise.all(others.map(({ bound }) => bound));
-  const workers = [first, ...others];
+  const workers = sockets.sockets.map(({ fd }) => startWorker({ config, fd, partitionCount: producer.partitionCount, shared }, publisher));
+  await Promise.all(workers.map(({ receiving }) => receiving));
   log("info", "collector", "listening", {
     address: config.listenText,
-    port,
+    port: sockets.port,
     workers: workers.length,
-    receive_buffer_bytes: receiveBufferBytes,
+    receive_buffer_bytes: Math.min(...sockets.sockets.map(({ receiveBufferBytes }) => receiveBufferBytes)),
+    takes_over_sockets: sockets.others,
   });
 
   const aborted = new Promise<void>((resolve) =>
@@ -55,6 +49,7 @@ export async function collect(config: CollectorConfig, signal: AbortSignal): Pro
   const reports = (await Promise.allSettled(workers.map(({ stopped }) => stopped))).filter((result) => result.status === "fulfilled").map((
     { value },
   ) => value);
+  sockets[Symbol.dispose](); // agents are to know at once that nobody reads, however long the topic takes
   const left = await publisher.finish();
   const ledger = ledgerOf(reports, publisher.counts, left.events);
   if (failure !== null) throw new Error(`Cannot go on: a worker failed; ledger ${JSON.stringify(ledger)}`, { cause: failure.error });
@@ -63,12 +58,12 @@ export async function collect(config: CollectorConfig, signal: AbortSignal): Pro
 
 function startWorker(message: ToWorker, publisher: Publisher): RunningWorker {
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-  const bound = Promise.withResolvers<{ port: number; receiveBufferBytes: number }>();
+  const receiving = Promise.withResolvers<void>();
   const stopped = Promise.withResolvers<WorkerReport>();
-  const fail = (error: Error) => (bound.reject(error), stopped.reject(error));
-  stopped.promise.catch(() => {}); // awaited later; a failure to bind is told by `bound` first
+  const fail = (error: Error) => (receiving.reject(error), stopped.reject(error));
+  stopped.promise.catch(() => {}); // awaited later; a failure to start is told by `receiving` first
   worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-    if (data.kind === "bound") bound.resolve(data);
+    if (data.kind === "receiving") receiving.resolve();
     else if (data.kind === "messages") publisher.add(data.messages);
     else if (data.kind === "stopped") stopped.resolve(data.report);
     else fail(new Error(data.error));
@@ -78,7 +73,7 @@ function startWorker(message: ToWorker, publisher: Publisher): RunningWorker {
     fail(new Error(event.message));
   };
   worker.postMessage(message);
-  return { bound: bound.promise, stopped: stopped.promise };
+  return { receiving: receiving.promise, stopped: stopped.promise };
 }
 
 function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, eventsUnpublished: number): CollectorLedger {
@@ -87,6 +82,10 @@ function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, ev
   const givenUp = sum((r) => r.table.dropped_events);
   return {
     datagrams_received: sum((r) => r.counts.datagrams_received),
+    datagrams_refused_source: sum((r) => r.refusals.datagrams_refused_source),
+    datagrams_refused_rate: sum((r) => r.refusals.datagrams_refused_rate),
+    datagrams_refused_unauthenticated: sum((r) => r.refusals.datagrams_refused_unauthenticated),
+    datagrams_refused_replayed: sum((r) => r.refusals.datagrams_refused_replayed),
     datagrams_lost: sum((r) => r.streams.lost),
     datagrams_duplicated: sum((r) => r.counts.datagrams_duplicated),
     datagrams_reordered: sum((r) => r.streams.reordered),

@@ -1,5 +1,6 @@
 /** What the main thread and its workers tell each other. */
 
+import type { RefusalCounts } from "./admission.ts";
 import type { TableCounts } from "./aggregate.ts";
 import type { CollectorConfig } from "./config.ts";
 import type { PairCounts } from "./pair_ends.ts";
@@ -13,6 +14,8 @@ export const SHARED_BYTES = 8;
 
 export interface ToWorker {
   readonly config: CollectorConfig;
+  /** File descriptor of the worker's socket, which the main thread closes. */
+  readonly fd: number;
   readonly partitionCount: number;
   readonly shared: SharedArrayBuffer;
 }
@@ -20,6 +23,7 @@ export interface ToWorker {
 /** A worker's last words. */
 export interface WorkerReport {
   readonly counts: ReceiveCounts;
+  readonly refusals: RefusalCounts;
   readonly streams: StreamCounts;
   readonly socketDroppedDatagrams: number;
   readonly untrackedDatagrams: number;
@@ -30,7 +34,7 @@ export interface WorkerReport {
 }
 
 export type FromWorker =
-  | { readonly kind: "bound"; readonly port: number; readonly receiveBufferBytes: number }
+  | { readonly kind: "receiving" }
   | { readonly kind: "messages"; readonly messages: readonly RowMessage[] }
   | { readonly kind: "stopped"; readonly report: WorkerReport }
   | { readonly kind: "failed"; readonly error: string };
