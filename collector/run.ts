@@ -37,7 +37,7 @@ export async function collect(config: CollectorConfig, signal: AbortSignal): Pro
     port: sockets.port,
     workers: workers.length,
     receive_buffer_bytes: Math.min(...sockets.sockets.map(({ receiveBufferBytes }) => receiveBufferBytes)),
-    takes_over_sockets: sockets.others,
+    taken_over_sockets: sockets.takenOver,
   });
 
   const aborted = new Promise<void>((resolve) =>

@@ -5,24 +5,25 @@ import { assertPortFree, UdpSocket } from "../ffi/libc_udp_socket.ts";
 import { isMappedIpv4 } from "../lib/ip_address.ts";
 import { log } from "../lib/log.ts";
 import type { CollectorConfig } from "./config.ts";
-import { onePlaceProgram, steeringProgram } from "./steering.ts";
+import { steeringProgram } from "./steering.ts";
 
 const TABLE_BYTES_MAX = 256 * 1024 * 1024;
-/** `st`, `local_address` and so on: the columns of proc(5)'s net/udp. */
+/** Column of proc(5)'s net/udp. */
 const LOCAL_ADDRESS = 1;
+/** How often it is looked whether the other collector has gone. */
 const TAKE_OVER_LOOK_MS = 100;
 
 /**
- * Bound before the workers start and closed after they have stopped. Places in the kernel's group of a port are those of
- * binding, and a socket that is closed leaves its place to the last one. So of M old sockets and N >= M new ones, the
- * places from M on are always new ones', however many of the old are closed, and where there is no such place any more, all
- * are new. Neither of the two ever has to know of the other how far it is.
+ * Bound before the workers start and closed after they have stopped. The kernel numbers the sockets of a port by the order of
+ * binding, and when one is closed the last one takes its place. A collector that takes over from one with M sockets binds
+ * its own, then M fillers, and has the kernel choose among the places from M on. As the old sockets are closed, whenever and
+ * in whatever order, fillers take their places; the workers' own never change. So neither of the two has to know how far the
+ * other is, and no stream changes its worker. Nothing is ever sent to a filler.
  */
 export class CollectorSockets implements Disposable {
+  /** One of each worker. */
   readonly sockets: readonly UdpSocket[];
-  readonly #listen: CollectorConfig["listen"];
-  /** Sockets of the collector that was there before. */
-  #others: number;
+  readonly #fillers: UdpSocket[] = [];
   #isClosed = false;
   #looking: ReturnType<typeof setInterval> | undefined;
 
@@ -30,71 +31,55 @@ export class CollectorSockets implements Disposable {
    * Binds one socket a worker, and has the kernel steer.
    *
    * @throws {BindError} If the port cannot be had, or is another collector's that is not to be taken over.
+   * @throws {LibcError} If the port is to be taken over, but the kernel does not let itself be steered.
    */
   constructor(config: Pick<CollectorConfig, "listen" | "listenText" | "workers" | "takeOver">) {
     const { listen: { address, port }, listenText, workers, takeOver } = config;
     const isIpv4 = isMappedIpv4(address);
     if (!takeOver) assertPortFree(address, port, isIpv4, listenText);
-    this.#others = takeOver ? countSockets(address, port) : 0;
-    if (this.#others > workers) {
-      throw new RangeError(
-        `Cannot take over UDP ${listenText}: ${workers} workers, needed as many as the running collector's ${this.#others}`,
-      );
-    }
-    const sockets: UdpSocket[] = [];
+    const others = takeOver ? countSockets(address, port) : 0;
+    const sockets: UdpSocket[] = this.sockets = [];
     try {
       for (let i = 0; i < workers; i++) sockets.push(UdpSocket.bind(address, sockets[0]?.port ?? port, isIpv4, listenText));
+      this.#steer(others);
+      for (let i = 0; i < others; i++) this.#fillers.push(UdpSocket.bind(address, port, isIpv4, listenText));
     } catch (error) {
-      for (const socket of sockets) socket[Symbol.dispose]();
+      this[Symbol.dispose]();
       throw error;
     }
-    this.sockets = sockets;
-    this.#listen = { address, port: this.port };
-    this.#steer();
-    if (this.#others > 0) this.#looking = setInterval(() => this.#look(), TAKE_OVER_LOOK_MS);
+    if (others > 0) this.#looking = setInterval(() => this.#look(address, port), TAKE_OVER_LOOK_MS);
   }
 
   get port(): number {
     return this.sockets[0]!.port;
   }
 
-  /** Sockets of the collector that is still there beside this one. */
-  get others(): number {
-    return this.#others;
+  /** Sockets of the collector that was there before. */
+  get takenOver(): number {
+    return this.#fillers.length;
   }
 
-  /** Closes all at once, so that nothing comes to one of them while a collector that takes over has sockets there. */
   [Symbol.dispose](): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#looking);
-    const { address, port } = this.#listen, isTakenOver = countSockets(address, port) > this.sockets.length + this.#others;
-    if (isTakenOver && this.#others === 0) tell(() => this.sockets[0]!.steer(onePlaceProgram(this.sockets.length)));
-    for (const socket of this.sockets) socket[Symbol.dispose]();
+    for (const socket of [...this.sockets, ...this.#fillers]) socket[Symbol.dispose]();
   }
 
-  /** The other collector may have gone: from then on the places are our own. */
-  #look(): void {
-    const { address, port } = this.#listen;
-    if (countSockets(address, port) > this.sockets.length) return;
+  /** Where the kernel does not let itself be told, its hash chooses: nothing is lost, but both ends of a conversation may not meet. */
+  #steer(firstPlace: number): void {
+    try {
+      this.sockets[0]!.steer(steeringProgram(this.sockets.length, firstPlace));
+    } catch (error) {
+      if (!(error instanceof LibcError) || firstPlace > 0) throw error;
+      log("warn", "collector", "datagrams are not steered", { error: error.message });
+    }
+  }
+
+  #look(address: Uint8Array, port: number): void {
+    if (countSockets(address, port) > this.sockets.length + this.#fillers.length) return;
     clearInterval(this.#looking);
-    this.#others = 0;
-    this.#steer();
     log("info", "collector", "took over", { port });
-  }
-
-  #steer(): void {
-    tell(() => this.sockets[0]!.steer(steeringProgram(this.sockets.length, this.#others)));
-  }
-}
-
-/** Where the kernel does not let itself be told, its hash chooses: nothing is lost, but both ends of a conversation may not meet. */
-function tell(steer: () => void): void {
-  try {
-    steer();
-  } catch (error) {
-    if (!(error instanceof LibcError)) throw error;
-    log("warn", "collector", "datagrams are not steered", { error: error.message });
   }
 }
 

@@ -21,7 +21,6 @@ const OP = {
   jump: 0x05,
   ifEqual: 0x15,
   ifAtLeast: 0x35,
-  returnConstant: 0x06,
   returnA: 0x16,
 } as const;
 
@@ -30,8 +29,8 @@ const VERSION_AT = 0, ADDRESS_TYPE_AT = 4, ADDRESS_AT = 8, SUB_AGENT_AT_IPV4 = 1
 const HEAD_BYTES_IPV4 = 28, HEAD_BYTES_IPV6 = 40;
 /** Memory of the program. */
 const SUB_AGENT = 0, ADDRESS = 1;
-/** No socket has this place: the kernel's hash of addresses and ports chooses. */
-const NOBODY = 0xffff_ffff;
+/** Where the kernel keeps its hash of addresses and ports: SKF_AD_OFF + SKF_AD_RXHASH. */
+const KERNEL_HASH = -0x1000 + 32;
 const GOLDEN_RATIO = 0x9e37_79b1;
 
 /** A line of the program: an instruction that may jump, or a label. */
@@ -39,7 +38,7 @@ type Line = string | { readonly op: number; readonly k?: number; readonly yes?: 
 
 /**
  * Sends each lane of our agents to the worker that has the lane, so that both ends of a conversation meet, and every other
- * stream (agent address, sub-agent) to one worker. What is no sFlow datagram is left to the kernel's hash.
+ * stream (agent address, sub-agent) to one worker. What is no sFlow datagram goes where its sender's other ones go.
  *
  * @param firstPlace Place of the first worker's socket among those of the port.
  */
@@ -78,18 +77,14 @@ export function steeringProgram(workers: number, firstPlace: number): FilterInst
     { op: OP.xorIndex },
     { op: OP.multiply, k: GOLDEN_RATIO },
     { op: OP.shiftRight, k: 16 },
+    { op: OP.jump, yes: "place" },
+    "foreign",
+    { op: OP.loadWord, k: KERNEL_HASH },
     "place",
     { op: OP.modulo, k: workers },
     { op: OP.add, k: firstPlace },
     { op: OP.returnA },
-    "foreign",
-    { op: OP.returnConstant, k: NOBODY },
   ]);
-}
-
-/** Sends everything to one place; where no socket has it, the kernel's hash chooses. */
-export function onePlaceProgram(place: number): FilterInstruction[] {
-  return assemble([{ op: OP.returnConstant, k: place }]);
 }
 
 function assemble(lines: readonly Line[]): FilterInstruction[] {

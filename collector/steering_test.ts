@@ -5,7 +5,7 @@ import { DatagramSender } from "../ffi/libc.ts";
 import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_receiver.ts";
 import { parseAddress } from "../lib/ip_address.ts";
 import { LANE_SUB_AGENTS } from "../lib/lanes.ts";
-import { onePlaceProgram, steeringProgram } from "./steering.ts";
+import { steeringProgram } from "./steering.ts";
 import { datagram } from "./testdata/datagram.ts";
 
 const LOOPBACK = parseAddress("127.0.0.1");
@@ -75,17 +75,15 @@ Deno.test("steeringProgram() loses nothing that is no sFlow datagram", () => {
   closeAll(receivers);
 });
 
-Deno.test("steeringProgram() begins at a place, and onePlaceProgram() keeps to one until it is gone", () => {
-  const [a, b, c, d] = bindAll(4);
-  const all = [a!, b!, c!, d!];
-  const lanes = [0, 1, 2, 3].map((lane) => datagram([], { subAgent: LANE_SUB_AGENTS + lane }));
+Deno.test("steeringProgram() begins at a place, and keeps its sockets while others before it are closed", () => {
+  const [a, b, c, d, e, f] = bindAll(6); // two old ones, two workers, two fillers
   c!.socket.steer(steeringProgram(2, 2));
-  assert.deepEqual(placesOf(all, lanes), [2, 3, 2, 3]);
-  a!.socket.steer(onePlaceProgram(2));
-  assert.deepEqual(placesOf(all, lanes), [2, 2, 2, 2]);
-  a![Symbol.dispose](); // the last takes its place: d, b, c
-  assert.deepEqual(placesOf([b!, c!, d!], lanes), [1, 1, 1, 1]);
+  const lanes = [0, 1, 2, 3].map((lane) => datagram([], { subAgent: LANE_SUB_AGENTS + lane }));
+  const workers = [c!, d!];
+  assert.deepEqual(placesOf(workers, lanes), [0, 1, 0, 1]);
   b![Symbol.dispose]();
-  assert.ok(placesOf([c!, d!], lanes).every((place) => place >= 0));
-  closeAll([c!, d!]);
+  assert.deepEqual(placesOf(workers, lanes), [0, 1, 0, 1]);
+  a![Symbol.dispose]();
+  assert.deepEqual(placesOf(workers, [...lanes, new Uint8Array(3)]).map((place) => place >= 0), Array(5).fill(true));
+  closeAll([c!, d!, e!, f!]);
 });
