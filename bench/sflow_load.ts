@@ -1,10 +1,11 @@
 /** Datagrams as an agent sends them, and a sender that keeps to a rate. */
 
-import { DatagramEncoder } from "../agent/encode.ts";
 import type { Flow } from "../agent/flow.ts";
+import { LanedEncoder } from "../agent/lanes.ts";
 import type { ProcessDescription } from "../agent/processes.ts";
 import { DatagramSender } from "../ffi/libc.ts";
 import { parseHostPort } from "../lib/ip_address.ts";
+import { LANES_DEFAULT } from "../lib/lanes.ts";
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import { randomNumbers } from "../lib/testdata/flow_batch.ts";
 import { pause } from "./processes.ts";
@@ -29,12 +30,14 @@ const SCATTER = 7_919_111;
 
 /** All datagrams of a load, in the order of sending. */
 export function makeDatagrams({ flows, conversations, processes, interop, everyConversation = false }: Load): Uint8Array<ArrayBuffer>[] {
-  const encoder = new DatagramEncoder({
+  const source = {
     agentAddress: parseHostPort("127.0.0.1:1").address,
     host: { host_id: new Uint8Array(16).fill(1), boot_id: new Uint8Array(16).fill(2), host_name: "bench-host" },
     enterprise: DEFAULT_ENTERPRISE,
     interop,
-  });
+    key: null,
+  };
+  const encoder = new LanedEncoder(source, LANES_DEFAULT);
   const owners = Array.from({ length: processes }, (_, i) => describeProcess(i));
   const random = randomNumbers(1);
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
@@ -43,7 +46,7 @@ export function makeDatagrams({ flows, conversations, processes, interop, everyC
       const conversation = everyConversation && i < conversations ? i * SCATTER % conversations : random(conversations);
       encoder.add(makeFlow(i, conversation, owners, random));
     }
-    for (const { bytes } of encoder.flush(first, 0)) datagrams.push(bytes.slice());
+    for (const { bytes } of encoder.flush(first, { otherDrops: 0, unsentOf: () => 0 }, true)) datagrams.push(bytes.slice());
   }
   return datagrams;
 }

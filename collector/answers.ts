@@ -34,6 +34,7 @@ export interface WorkerState {
 }
 
 export function answer(question: Question, state: WorkerState, nowMs: number): Answer {
+  if (question.kind === "admit") return { streams: [], rows: [], lastLeftMs: null };
   const streams = [...state.streams.snapshots()];
   if (question.kind === "agents") {
     return {

@@ -7,6 +7,10 @@ import type { WorkerReport } from "./worker_protocol.ts";
 /** Each entry of the ledger; a gauge may fall. */
 export const LEDGER = {
   datagrams_received: { kind: "counter", help: "Datagrams received" },
+  datagrams_refused_source: { kind: "counter", help: "Datagrams of senders that are not allowed" },
+  datagrams_refused_rate: { kind: "counter", help: "Datagrams beyond what one sender may send" },
+  datagrams_refused_unauthenticated: { kind: "counter", help: "Datagrams without a signature of a known key" },
+  datagrams_refused_replayed: { kind: "counter", help: "Signed datagrams that came before, or were sent too long ago" },
   datagrams_lost: { kind: "gauge", help: "Datagrams that never came, by their sequence numbers; one that comes late is taken off" },
   datagrams_duplicated: { kind: "counter", help: "Datagrams that came again, or too late to be told from that; left out" },
   datagrams_reordered: { kind: "counter", help: "Datagrams that came after a later one" },
@@ -78,6 +82,10 @@ export function ledgerOf(workers: readonly WorkerAccount[], published: PublishCo
   const handedOverThen = workers.reduce((total, { eventsHandedOverThen }) => total + eventsHandedOverThen, 0);
   return {
     datagrams_received: sum((r) => r.counts.datagrams_received),
+    datagrams_refused_source: sum((r) => r.refusals.datagrams_refused_source),
+    datagrams_refused_rate: sum((r) => r.refusals.datagrams_refused_rate),
+    datagrams_refused_unauthenticated: sum((r) => r.refusals.datagrams_refused_unauthenticated),
+    datagrams_refused_replayed: sum((r) => r.refusals.datagrams_refused_replayed),
     datagrams_lost: sum((r) => r.streams.lost),
     datagrams_duplicated: sum((r) => r.counts.datagrams_duplicated),
     datagrams_reordered: sum((r) => r.streams.reordered),

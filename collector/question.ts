@@ -1,4 +1,4 @@
-/** What a running collector can be asked about itself: its agents, and the life of a conversation's rows. */
+/** What a running collector can be asked about itself: its agents, and the life of a conversation's rows; and what its workers are told. */
 
 import { z } from "zod";
 
@@ -6,6 +6,8 @@ const Question = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("agents") }),
   /** Addresses as 32 hexadecimal digits, IPv4 mapped. */
   z.object({ kind: z.literal("explain"), client: z.string(), server: z.string(), serverPort: z.int() }),
+  /** Puts other rules of admission into force; ranges as text. */
+  z.object({ kind: z.literal("admit"), allowed: z.array(z.string()), sourceLimit: z.number(), keysText: z.string().nullable() }),
 ]);
 export type Question = z.infer<typeof Question>;
 

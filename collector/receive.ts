@@ -4,6 +4,7 @@ import { COUNTERS_SAMPLE, DATA_SOURCE_SKYFALL, dataFormat, FLOW_SAMPLE } from ".
 import {
   SKYFALL_AGENT_COUNTERS,
   SKYFALL_AGENT_LOSSES,
+  SKYFALL_AUTHENTICATION,
   SKYFALL_FLOW,
   SKYFALL_HOST,
   SKYFALL_LISTENER,
@@ -77,6 +78,7 @@ export class FlowReceiver implements DatagramSink {
   readonly #agentLossesTag: number;
   readonly #udpCountersTag: number;
   readonly #reconciliationTag: number;
+  readonly #authenticationTag: number;
   readonly #processes = new Int32Array(PROCESS_INDEX_MAX + 1);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #malformed = false;
@@ -102,6 +104,7 @@ export class FlowReceiver implements DatagramSink {
     this.#agentLossesTag = dataFormat(enterprise, SKYFALL_AGENT_LOSSES.format);
     this.#udpCountersTag = dataFormat(enterprise, SKYFALL_UDP_COUNTERS.format);
     this.#reconciliationTag = dataFormat(enterprise, SKYFALL_RECONCILIATION.format);
+    this.#authenticationTag = dataFormat(enterprise, SKYFALL_AUTHENTICATION.format);
   }
 
   /** Takes in one datagram. */
@@ -149,6 +152,7 @@ export class FlowReceiver implements DatagramSink {
   }
 
   #onCounters(tag: number, at: number, bytes: number): void {
+    if (tag === this.#authenticationTag) return; // looked at before, where a key is set
     const isKnown = tag === this.#agentCountersTag || tag === this.#udpCountersTag ||
       tag === this.#agentLossesTag && this.#onLosses(at, bytes) || tag === this.#reconciliationTag && this.#onReconciliation(at, bytes);
     this.counts[isKnown ? "agent_counters_received" : "records_ignored"]++;

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { TopicProducer } from "../lib/topic/topic.ts";
+import { Admission } from "./admission.ts";
 import { NO_PAIRS } from "./pair_ends.ts";
 import { Publisher } from "./publish.ts";
 import { QuestionReader } from "./question_board.ts";
@@ -14,6 +15,7 @@ import { SHARED_BYTES, type WorkerReport } from "./worker_protocol.ts";
 function report(received: number, tableEvents: number): WorkerReport {
   return {
     counts: { ...testReceiver().receiver.counts, flow_records_received: received },
+    refusals: new Admission({ allowed: [], sourceLimit: 1, keys: [], enterprise: 1 }).counts,
     streams: emptyCounts(),
     socketDroppedDatagrams: 0,
     untrackedDatagrams: 0,

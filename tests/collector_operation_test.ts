@@ -36,6 +36,7 @@ async function start(args: readonly string[] = []) {
   await until(async () => (await metrics(at))["skyfall_collector_flow_records_received_total"] === FLOWS);
   return {
     at,
+    port: Number(port),
     collector,
     async [Symbol.asyncDispose]() {
       collector.kill("SIGTERM");
@@ -141,4 +142,15 @@ Deno.test("collector run --config reads its file again on SIGHUP, names what nee
   await Deno.writeTextFile(path, "window_s: 0\n");
   collector.kill("SIGHUP");
   assert.match(await collector.line("configuration refused"), /line 1: window_s: 0, needed 1 to 3600/);
+});
+
+Deno.test("on SIGHUP every worker goes by the new list of who may send", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".yaml" });
+  await Deno.writeTextFile(path, "# nothing\n");
+  await using running = await start(["--config", path]);
+  await Deno.writeTextFile(path, "allow:\n  - 192.0.2.0/24\n");
+  running.collector.kill("SIGHUP");
+  assert.deepEqual(JSON.parse(await running.collector.line("configuration reloaded")).needs_restart, []);
+  await replay(agentDatagrams(), running.port);
+  await until(async () => (await metrics(running.at))["skyfall_collector_datagrams_refused_source_total"] === DATAGRAMS);
 });
