@@ -1,6 +1,6 @@
 /** Encodes an agent's flows in lanes (lib/lanes.ts), each a stream of its own that can go its own way. */
 
-import { LANE_SUB_AGENTS, laneOf } from "../lib/lanes.ts";
+import { LANE_SUB_AGENT, laneOf, laneSubAgent } from "../lib/lanes.ts";
 import { SKYFALL_AGENT_LOSSES } from "../lib/sflow/skyfall.gen.ts";
 import { type CounterRecord, counterRecord, type Datagram, DatagramEncoder, type DatagramSource } from "./encode.ts";
 import { type Flow, ROLE } from "./flow.ts";
@@ -13,9 +13,10 @@ const DATAGRAM_FLOWS = 5;
 const LOSSES_REPORTS = 6;
 
 /** A stream of its own, so that none of a lane's sequence numbers is missing where nobody listens. */
-const PROBE_SUB_AGENT = LANE_SUB_AGENTS + 0xffff;
+const PROBE_SUB_AGENT = laneSubAgent(LANE_SUB_AGENT.byteMask, LANE_SUB_AGENT.byteMask);
 
 interface Lane {
+  readonly subAgent: number;
   readonly encoder: DatagramEncoder;
   /** Flows that do not fill a datagram were left to wait once. */
   hasWaited: boolean;
@@ -37,11 +38,10 @@ export class LanedEncoder {
   #counterReports = 0;
 
   constructor(source: DatagramSource, lanes: number) {
-    this.#lanes = Array.from({ length: lanes }, (_, lane) => ({
-      encoder: new DatagramEncoder(source, LANE_SUB_AGENTS + lane),
-      hasWaited: false,
-      toldUnsent: -1,
-    }));
+    this.#lanes = Array.from({ length: lanes }, (_, lane) => {
+      const subAgent = laneSubAgent(lane, lanes);
+      return { subAgent, encoder: new DatagramEncoder(source, subAgent), hasWaited: false, toldUnsent: -1 };
+    });
     this.#probes = new DatagramEncoder(source, PROBE_SUB_AGENT);
   }
 
@@ -77,7 +77,7 @@ export class LanedEncoder {
         continue;
       }
       lane.hasWaited = false;
-      yield* lane.encoder.flush(uptimeMs, unsentOf(LANE_SUB_AGENTS + i) + (i === 0 ? otherDrops : 0));
+      yield* lane.encoder.flush(uptimeMs, unsentOf(lane.subAgent) + (i === 0 ? otherDrops : 0));
     }
   }
 
@@ -103,7 +103,7 @@ export class LanedEncoder {
   ): Generator<Datagram> {
     const tellsAll = this.#counterReports++ % LOSSES_REPORTS === 0;
     for (const [i, lane] of this.#lanes.entries()) {
-      const unsent = unsentOf(LANE_SUB_AGENTS + i);
+      const unsent = unsentOf(lane.subAgent);
       if (i === 0) yield lane.encoder.encodeCounters(recordsOf(unsent), uptimeMs);
       else if (tellsAll || unsent !== lane.toldUnsent) {
         yield lane.encoder.encodeCounters([counterRecord(SKYFALL_AGENT_LOSSES, { ...NO_LOSSES, send_lost_records: unsent })], uptimeMs);

@@ -1,7 +1,7 @@
 /** Lanes: each a stream of its own, exact in itself, and filled before it is sent. */
 
 import assert from "node:assert/strict";
-import { LANE_SUB_AGENTS } from "../lib/lanes.ts";
+import { laneSubAgent } from "../lib/lanes.ts";
 import { parseAddress } from "../lib/ip_address.ts";
 import { AUTHENTICATION_BYTES, SharedKey, verify } from "../lib/sflow/authentication.ts";
 import { DATAGRAM_BYTES_MAX, DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
@@ -39,7 +39,7 @@ function flushed(encoder: LanedEncoder, losses = NOTHING_LOST, isAll = true): To
     const view = new DataView(bytes.buffer, 0, bytes.length);
     assert.equal(view.getUint32(12), subAgent);
     told.push({
-      lane: subAgent - LANE_SUB_AGENTS,
+      lane: subAgent - laneSubAgent(0, LANES),
       sequence: view.getUint32(16),
       sampleTag: view.getUint32(28),
       pool: view.getUint32(48),
@@ -101,7 +101,7 @@ Deno.test("LanedEncoder lets flows that fill no datagram wait once, and full lan
 });
 
 Deno.test("LanedEncoder tells a lane's own unsent records with it, and all other losses with lane 0, once", () => {
-  const losses: LaneLosses = { otherDrops: 100, unsentOf: (subAgent) => subAgent - LANE_SUB_AGENTS };
+  const losses: LaneLosses = { otherDrops: 100, unsentOf: (subAgent) => subAgent - laneSubAgent(0, LANES) };
   const encoder = filled(100);
   const drops = new Map(flushed(encoder, losses).map(({ lane, drops }) => [lane, drops]));
   assert.deepEqual([...drops].sort(), [[0, 100], [1, 1], [2, 2], [3, 3]]);
@@ -113,7 +113,7 @@ Deno.test("LanedEncoder tells a lane's own unsent records with it, and all other
 Deno.test("LanedEncoder tells counters with lane 0, and what a lane could not send with that lane", () => {
   const encoder = filled(0);
   let unsent = 0;
-  const losses: LaneLosses = { otherDrops: 0, unsentOf: (subAgent) => subAgent === LANE_SUB_AGENTS + 2 ? unsent : 0 };
+  const losses: LaneLosses = { otherDrops: 0, unsentOf: (subAgent) => subAgent === laneSubAgent(2, LANES) ? unsent : 0 };
   const recordsOf = (
     count: number,
   ) => [counterRecord(SKYFALL_AGENT_LOSSES, { ...NO_LOSSES, ring_lost_events: 9, send_lost_records: count })];
@@ -123,7 +123,7 @@ Deno.test("LanedEncoder tells counters with lane 0, and what a lane could not se
       const view = new DataView(bytes.buffer, 0, bytes.length),
         body = 28 + 8 + 12 + 8,
         { ring_lost_events: ring, send_lost_records: sent } = SKYFALL_AGENT_LOSSES.fields;
-      told.push([subAgent - LANE_SUB_AGENTS, view.getUint32(body + ring.offset + 4), view.getUint32(body + sent.offset + 4)]);
+      told.push([subAgent - laneSubAgent(0, LANES), view.getUint32(body + ring.offset + 4), view.getUint32(body + sent.offset + 4)]);
     }
     return told;
   };

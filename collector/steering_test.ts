@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { DatagramSender } from "../ffi/libc.ts";
 import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_receiver.ts";
 import { parseAddress } from "../lib/ip_address.ts";
-import { LANE_SUB_AGENTS } from "../lib/lanes.ts";
+import { laneSubAgent } from "../lib/lanes.ts";
 import { steeringProgram } from "./steering.ts";
 import { datagram } from "./testdata/datagram.ts";
 
@@ -41,8 +41,22 @@ Deno.test("steeringProgram() sends each lane to its worker, whoever sends it fro
   const receivers = bindAll(3);
   receivers[0]!.socket.steer(steeringProgram(3, 0));
   for (const agent of [Uint8Array.of(10, 0, 0, 1), Uint8Array.of(10, 9, 8, 7), IPV6_AGENT]) {
-    const lanes = Array.from({ length: 8 }, (_, lane) => datagram([], { agent, subAgent: LANE_SUB_AGENTS + lane }));
+    const lanes = Array.from({ length: 8 }, (_, lane) => datagram([], { agent, subAgent: laneSubAgent(lane, 8) }));
     assert.deepEqual(placesOf(receivers, lanes), [0, 1, 2, 0, 1, 2, 0, 1]);
+  }
+  closeAll(receivers);
+});
+
+Deno.test("steeringProgram() gives every worker agents where there are more workers than lanes, and each agent's lanes to different ones", () => {
+  const receivers = bindAll(5), lanes = 2;
+  receivers[0]!.socket.steer(steeringProgram(5, 0));
+  const agents = Array.from({ length: 50 }, (_, i) => Uint8Array.of(10, 0, i >> 2, i));
+  const datagrams = agents.flatMap((agent) => [0, 1].map((lane) => datagram([], { agent, subAgent: laneSubAgent(lane, lanes) })));
+  const places = placesOf(receivers, datagrams);
+  for (let i = 0; i < places.length; i += lanes) assert.notEqual(places[i], places[i + 1]);
+  for (let place = 0; place < 5; place++) {
+    const count = places.filter((other) => other === place).length;
+    assert.ok(count > 10 && count < 32, `${count} of 100 at ${place}`);
   }
   closeAll(receivers);
 });
@@ -78,7 +92,7 @@ Deno.test("steeringProgram() loses nothing that is no sFlow datagram", () => {
 Deno.test("steeringProgram() begins at a place, and keeps its sockets while others before it are closed", () => {
   const [a, b, c, d, e, f] = bindAll(6); // two old ones, two workers, two fillers
   c!.socket.steer(steeringProgram(2, 2));
-  const lanes = [0, 1, 2, 3].map((lane) => datagram([], { subAgent: LANE_SUB_AGENTS + lane }));
+  const lanes = [0, 1, 2, 3].map((lane) => datagram([], { subAgent: laneSubAgent(lane, 4) }));
   const workers = [c!, d!];
   assert.deepEqual(placesOf(workers, lanes), [0, 1, 0, 1]);
   b![Symbol.dispose]();

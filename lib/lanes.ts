@@ -1,11 +1,17 @@
 /** Lanes: the parts of an agent's flows that travel and are collected apart, the same for both ends of a conversation. */
 
-/** An agent's lane `n` is its sFlow sub-agent `LANE_SUB_AGENTS + n`. */
-export const LANE_SUB_AGENTS = 0x534b_0000;
-/** What of a sub-agent id says that it is a lane. */
-export const LANE_MASK = 0xffff_0000;
 /** Lanes that an agent has by default, and at most. All agents of a fleet are to have as many. */
 export const LANES_DEFAULT = 4, LANES_MAX = 64;
+
+/** A sub-agent whose upper half is this is a lane; then comes a byte with the number of lanes, and one with the lane's own. */
+const LANE_TAG = 0x534b_0000;
+/** Where the parts of a lane's sub-agent id are, for whoever reads it without our code. */
+export const LANE_SUB_AGENT = { tag: LANE_TAG, tagMask: 0xffff_0000, lanesShift: 8, byteMask: 0xff } as const;
+
+/** The sFlow sub-agent id of a lane. */
+export function laneSubAgent(lane: number, lanes: number): number {
+  return LANE_TAG | lanes << LANE_SUB_AGENT.lanesShift | lane;
+}
 
 /**
  * The lane of a conversation. Which of the addresses is the client's makes no difference, so that two ends which do not

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { datagram, FLOW, flowSample, HOST, PROCESS, skyfallRecord } from "../collector/testdata/datagram.ts";
 import { DatagramSender } from "../ffi/libc.ts";
 import { parseAddress } from "../lib/ip_address.ts";
-import { LANE_SUB_AGENTS } from "../lib/lanes.ts";
+import { laneSubAgent } from "../lib/lanes.ts";
 import { RunningTask } from "./command.ts";
 
 const AGENTS = 20, LANES = 4, DATAGRAMS_PER_MS = 5, PAUSE_MS = 2;
@@ -27,7 +27,7 @@ class SteadySender implements Disposable {
 
   #sendNext(): void {
     const stream = this.sent % (AGENTS * LANES), sequence = Math.floor(this.sent / (AGENTS * LANES)) + 1;
-    const agent = Uint8Array.of(10, 0, 0, Math.floor(stream / LANES)), subAgent = LANE_SUB_AGENTS + stream % LANES;
+    const agent = Uint8Array.of(10, 0, 0, Math.floor(stream / LANES)), subAgent = laneSubAgent(stream % LANES, LANES);
     const flow = skyfallRecord("skyfall_flow", { ...FLOW, flow_id: this.sent + 1 });
     const sample = flowSample([HOST, PROCESS, flow], { sequence, pool: sequence });
     assert.equal(this.#sender.send(datagram([sample], { agent, subAgent, sequence, uptimeMs: sequence })), 0);
