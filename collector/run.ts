@@ -6,7 +6,7 @@ import { log } from "../lib/log.ts";
 import { openProducer } from "../lib/topic/open.ts";
 import type { CollectorConfig } from "./config.ts";
 import { type PublishCounts, Publisher } from "./publish.ts";
-import { combine, NO_LOSSES } from "./streams.ts";
+import { combine, NO_LOSSES } from "./stream_counts.ts";
 import { type FromWorker, SHARED, SHARED_BYTES, type ToWorker, type WorkerReport } from "./worker_protocol.ts";
 
 /** What became of every datagram and every flow record; `balance` is 0 when nothing is unaccounted for. */
@@ -91,7 +91,8 @@ function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, ev
     datagrams_duplicated: sum((r) => r.counts.datagrams_duplicated),
     datagrams_reordered: sum((r) => r.streams.reordered),
     datagrams_malformed: sum((r) => r.counts.datagrams_malformed),
-    datagrams_untracked: sum((r) => r.untrackedDatagrams),
+    datagrams_stale: sum((r) => r.streams.stale),
+    streams_evicted: sum((r) => r.evictedStreams),
     socket_dropped_datagrams: sum((r) => r.socketDroppedDatagrams),
     agents_restarted: sum((r) => r.streams.restarted),
     agent_dropped_events: sum((r) => r.streams.agentDrops),
@@ -103,7 +104,7 @@ function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, ev
     descriptors_refused: sum((r) => r.counts.descriptors_refused),
     flow_records_received: received,
     listener_records_received: sum((r) => r.counts.listener_records_received),
-    flow_records_missing: sum((r) => r.streams.missingRecords),
+    flow_records_missing: Math.max(0, sum((r) => r.streams.missingRecords)), // told by the agent before the next sample
     flow_records_refused: refused,
     flow_records_unknown_process: sum((r) => r.counts.flow_records_unknown_process),
     events_given_up: givenUp,

@@ -43,6 +43,7 @@ function run({ config, partitionCount, shared }: ToWorker): void {
   for (let quiet = 0; quiet < QUIET_ROUNDS && Date.now() < deadlineMs;) {
     const count = socket.receive();
     table.nowUs = Date.now() * 1_000;
+    receiver.streams.nowMs = Date.now();
     for (let i = 0; i < count; i++) receiver.receive(socket.view, i * SLOT_BYTES, socket.bytes(i), socket.isTruncated(i));
     flusher.flushDue(Date.now());
     const stopping = Atomics.load(flags, SHARED.stop) === 1;
@@ -58,7 +59,7 @@ function reportOf(receiver: FlowReceiver, table: FlowTable, flusher: FlowFlusher
     counts: receiver.counts,
     streams: receiver.streams.counts(),
     socketDroppedDatagrams: socket.droppedDatagrams,
-    untrackedDatagrams: receiver.streams.untrackedDatagrams,
+    evictedStreams: receiver.streams.evictedStreams,
     table: table.counts,
     pairs: flusher.pairs,
     earlyRows: flusher.earlyRows,

@@ -5,7 +5,7 @@ import type { CollectorConfig } from "./config.ts";
 import type { PairCounts } from "./pair_ends.ts";
 import type { ReceiveCounts } from "./receive.ts";
 import type { RowMessage } from "./rows.ts";
-import type { StreamCounts } from "./streams.ts";
+import type { StreamCounts } from "./stream_counts.ts";
 
 /** Places in the shared flags. A worker that waits in the kernel gets no messages, so that it looks here. */
 export const SHARED = { stop: 0, blocked: 1 } as const;
@@ -22,7 +22,7 @@ export interface WorkerReport {
   readonly counts: ReceiveCounts;
   readonly streams: StreamCounts;
   readonly socketDroppedDatagrams: number;
-  readonly untrackedDatagrams: number;
+  readonly evictedStreams: number;
   readonly table: TableCounts;
   readonly pairs: PairCounts;
   readonly earlyRows: number;
