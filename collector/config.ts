@@ -11,12 +11,17 @@ export interface CollectorConfig {
   readonly workers: number;
   readonly windowS: number;
   readonly enterprise: number;
+  /** Where messages wait that the topic cannot take; null where they wait in memory only. */
+  readonly spoolDirectory: string | null;
+  readonly spoolBytesMax: number;
 }
 
 export const DEFAULT_CONFIG = {
   workers: navigator.hardwareConcurrency,
   windowS: 60,
   enterprise: DEFAULT_ENTERPRISE,
+  spoolDirectory: null,
+  spoolBytesMax: 16 * 1024 ** 3,
 } as const satisfies Partial<CollectorConfig>;
 
 /** Rows of each worker's table: a power of 2. */

@@ -21,8 +21,19 @@ program.command("run")
   .option("--workers <number>", "sockets and tables side by side", integer(WORKERS_MAX), DEFAULT_CONFIG.workers)
   .option("--window-s <seconds>", "how long a conversation is added up before it leaves", integer(WINDOW_S_MAX), DEFAULT_CONFIG.windowS)
   .option("--enterprise <number>", "private enterprise number of our records", integer(ENTERPRISE_MAX), DEFAULT_CONFIG.enterprise)
-  .action(async ({ listen, topic, workers, windowS, enterprise }) => {
-    await run({ listen: listen.parsed, listenText: listen.text, topicUrl: topic, workers, windowS, enterprise });
+  .option("--spool-directory <path>", "where messages wait on disk that the topic cannot take; without it they wait in memory")
+  .option("--spool-bytes-max <bytes>", "room for them", integer(Number.MAX_SAFE_INTEGER), DEFAULT_CONFIG.spoolBytesMax)
+  .action(async ({ listen, topic, workers, windowS, enterprise, spoolDirectory = DEFAULT_CONFIG.spoolDirectory, spoolBytesMax }) => {
+    await run({
+      listen: listen.parsed,
+      listenText: listen.text,
+      topicUrl: topic,
+      workers,
+      windowS,
+      enterprise,
+      spoolDirectory,
+      spoolBytesMax,
+    });
   });
 
 program.command("decode <file>")

@@ -3,10 +3,11 @@
 import { assertPortFree } from "../ffi/libc_udp_socket.ts";
 import { isMappedIpv4 } from "../lib/ip_address.ts";
 import { log } from "../lib/log.ts";
-import { openProducer } from "../lib/topic/open.ts";
 import type { CollectorConfig } from "./config.ts";
-import { type PublishCounts, Publisher } from "./publish.ts";
+import { Publisher } from "./publish.ts";
+import { Spool } from "./spool.ts";
 import { combine, NO_LOSSES } from "./stream_counts.ts";
+import { openTopic } from "./topic_access.ts";
 import { type FromWorker, SHARED, SHARED_BYTES, type ToWorker, type WorkerReport } from "./worker_protocol.ts";
 
 /** What became of every datagram and every flow record; `balance` is 0 when nothing is unaccounted for. */
@@ -26,14 +27,18 @@ interface RunningWorker {
  */
 export async function collect(config: CollectorConfig, signal: AbortSignal): Promise<CollectorLedger> {
   assertPortFree(config.listen.address, config.listen.port, isMappedIpv4(config.listen.address), config.listenText);
-  await using producer = await openProducer(config.topicUrl);
+  await using spool = config.spoolDirectory === null ? null : await Spool.open(config.spoolDirectory, config.spoolBytesMax);
+  await using topic = await openTopic(config.topicUrl, spool?.partitionCount ?? null);
   const shared = new SharedArrayBuffer(SHARED_BYTES);
   const flags = new Int32Array(shared);
-  const publisher = new Publisher(producer, (blocked) => Atomics.store(flags, SHARED.blocked, blocked ? 1 : 0));
+  if (spool !== null && (!spool.isEmpty || spool.cutBytes > 0)) {
+    log("info", "collector", "spool recovered", { ...spool.recovered, cut_bytes: spool.cutBytes });
+  }
+  const publisher = new Publisher(topic, spool, (blocked) => Atomics.store(flags, SHARED.blocked, blocked ? 1 : 0));
 
   // The first worker learns the port where any will do; the others share it.
   const start = (port: number) =>
-    startWorker({ config: { ...config, listen: { ...config.listen, port } }, partitionCount: producer.partitionCount, shared }, publisher);
+    startWorker({ config: { ...config, listen: { ...config.listen, port } }, partitionCount: topic.partitionCount, shared }, publisher);
   const first = start(config.listen.port);
   const { port, receiveBufferBytes } = await first.bound;
   const others = Array.from({ length: config.workers - 1 }, () => start(port));
@@ -55,8 +60,8 @@ export async function collect(config: CollectorConfig, signal: AbortSignal): Pro
   const reports = (await Promise.allSettled(workers.map(({ stopped }) => stopped))).filter((result) => result.status === "fulfilled").map((
     { value },
   ) => value);
-  const left = await publisher.finish();
-  const ledger = ledgerOf(reports, publisher.counts, left.events);
+  await publisher.finish();
+  const ledger = ledgerOf(reports, publisher, spool);
   if (failure !== null) throw new Error(`Cannot go on: a worker failed; ledger ${JSON.stringify(ledger)}`, { cause: failure.error });
   return ledger;
 }
@@ -81,10 +86,12 @@ function startWorker(message: ToWorker, publisher: Publisher): RunningWorker {
   return { bound: bound.promise, stopped: stopped.promise };
 }
 
-function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, eventsUnpublished: number): CollectorLedger {
+function ledgerOf(reports: readonly WorkerReport[], publisher: Publisher, spool: Spool | null): CollectorLedger {
   const sum = (of: (report: WorkerReport) => number) => reports.reduce((total, report) => total + of(report), 0);
   const received = sum((r) => r.counts.flow_records_received), refused = sum((r) => r.counts.flow_records_refused);
-  const givenUp = sum((r) => r.table.dropped_events);
+  const givenUp = sum((r) => r.table.dropped_events), published = publisher.counts;
+  const unpublished = publisher.waiting().events, spooled = publisher.spooledEvents;
+  const fromBefore = published.events_recovered - published.events_found_published;
   return {
     datagrams_received: sum((r) => r.counts.datagrams_received),
     datagrams_lost: sum((r) => r.streams.lost),
@@ -125,8 +132,14 @@ function ledgerOf(reports: readonly WorkerReport[], published: PublishCounts, ev
     messages_published: published.messages_published,
     bytes_published: published.bytes_published,
     publish_failures: published.publish_failures,
-    events_unpublished: eventsUnpublished,
-    balance: received - refused - givenUp - published.events_published - eventsUnpublished,
+    events_recovered: published.events_recovered,
+    events_found_published: published.events_found_published,
+    events_spooled: spooled,
+    spool_bytes: spool?.bytes ?? 0,
+    spool_cut_bytes: spool?.cutBytes ?? 0,
+    spool_failures: spool?.failures ?? 0,
+    events_unpublished: unpublished,
+    balance: received + fromBefore - refused - givenUp - published.events_published - spooled - unpublished,
   };
 }
 
