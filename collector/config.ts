@@ -3,6 +3,10 @@
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import type { HostPort } from "../lib/ip_address.ts";
 
+/** Arrow batches of many rows, for our jobs and any Arrow reader; or goflow2's protobuf, a message for each direction of a row. */
+export const MESSAGE_FORMATS = ["arrow", "flowmessage"] as const;
+export type MessageFormat = typeof MESSAGE_FORMATS[number];
+
 export interface CollectorConfig {
   readonly listen: HostPort;
   /** As the operator wrote it, for messages. */
@@ -11,6 +15,7 @@ export interface CollectorConfig {
   readonly workers: number;
   readonly windowS: number;
   readonly enterprise: number;
+  readonly format: MessageFormat;
   /** Where messages wait that the topic cannot take; null where they wait in memory only. */
   readonly spoolDirectory: string | null;
   readonly spoolBytesMax: number;
@@ -20,6 +25,7 @@ export const DEFAULT_CONFIG = {
   workers: navigator.hardwareConcurrency,
   windowS: 60,
   enterprise: DEFAULT_ENTERPRISE,
+  format: "arrow",
   spoolDirectory: null,
   spoolBytesMax: 16 * 1024 ** 3,
 } as const satisfies Partial<CollectorConfig>;

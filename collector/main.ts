@@ -1,9 +1,9 @@
 /** The collector: `run` receives sFlow and publishes aggregated flows, `decode` shows what is in a capture. */
 
-import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
+import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { type HostPort, parseHostPort } from "../lib/ip_address.ts";
 import { describeError, log } from "../lib/log.ts";
-import { type CollectorConfig, DEFAULT_CONFIG } from "./config.ts";
+import { type CollectorConfig, DEFAULT_CONFIG, MESSAGE_FORMATS } from "./config.ts";
 import { describeFile } from "./describe_file.ts";
 import { collect } from "./run.ts";
 
@@ -21,20 +21,28 @@ program.command("run")
   .option("--workers <number>", "sockets and tables side by side", integer(WORKERS_MAX), DEFAULT_CONFIG.workers)
   .option("--window-s <seconds>", "how long a conversation is added up before it leaves", integer(WINDOW_S_MAX), DEFAULT_CONFIG.windowS)
   .option("--enterprise <number>", "private enterprise number of our records", integer(ENTERPRISE_MAX), DEFAULT_CONFIG.enterprise)
+  .addOption(
+    new Option("--format <format>", "batches of rows for our jobs, or goflow2's protobuf").choices(MESSAGE_FORMATS).default(
+      DEFAULT_CONFIG.format,
+    ),
+  )
   .option("--spool-directory <path>", "where messages wait on disk that the topic cannot take; without it they wait in memory")
   .option("--spool-bytes-max <bytes>", "room for them", integer(Number.MAX_SAFE_INTEGER), DEFAULT_CONFIG.spoolBytesMax)
-  .action(async ({ listen, topic, workers, windowS, enterprise, spoolDirectory = DEFAULT_CONFIG.spoolDirectory, spoolBytesMax }) => {
-    await run({
-      listen: listen.parsed,
-      listenText: listen.text,
-      topicUrl: topic,
-      workers,
-      windowS,
-      enterprise,
-      spoolDirectory,
-      spoolBytesMax,
-    });
-  });
+  .action(
+    async ({ listen, topic, workers, windowS, enterprise, format, spoolDirectory = DEFAULT_CONFIG.spoolDirectory, spoolBytesMax }) => {
+      await run({
+        listen: listen.parsed,
+        listenText: listen.text,
+        topicUrl: topic,
+        workers,
+        windowS,
+        enterprise,
+        format,
+        spoolDirectory,
+        spoolBytesMax,
+      });
+    },
+  );
 
 program.command("decode <file>")
   .description("print the samples of a capture (pcap) or of a raw datagram as JSON lines")

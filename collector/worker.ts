@@ -34,7 +34,8 @@ function run({ config, partitionCount, shared }: ToWorker): void {
   const identities = new IdentityTable();
   const flusher = new FlowFlusher(table, identities, config.windowS, partitionCount, {
     isBlocked: () => Atomics.load(flags, SHARED.blocked) === 1,
-    onMessages: (messages) => post({ kind: "messages", messages }, messages.map(({ value }) => value.buffer)),
+    format: config.format,
+    onMessages: (messages) => post({ kind: "messages", messages }, [...new Set(messages.map(({ value }) => value.buffer))]),
   });
   const receiver = new FlowReceiver(table, identities, config.enterprise, () => flusher.forgetIdentities());
   post({ kind: "bound", port: socket.port, receiveBufferBytes: socket.receiveBufferBytes });
