@@ -16,6 +16,10 @@ import { LOOPBACK_NEEDED, readLoopback } from "../lib/loopback_server.ts";
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import { DEFAULT_ALLOWED } from "./admission.ts";
 
+/** Arrow batches of many rows, for our jobs and any Arrow reader; or goflow2's protobuf, a message for each direction of a row. */
+export const MESSAGE_FORMATS = ["arrow", "flowmessage"] as const;
+export type MessageFormat = typeof MESSAGE_FORMATS[number];
+
 export interface CollectorConfig {
   readonly listen: HostPort;
   /** For messages. */
@@ -35,6 +39,10 @@ export interface CollectorConfig {
   readonly keysText: string | null;
   /** Whether a collector that runs already is to be followed, without a datagram lost. */
   readonly takeOver: boolean;
+  readonly format: MessageFormat;
+  /** Where messages wait that the topic cannot take; null where they wait in memory only. */
+  readonly spoolDirectory: string | null;
+  readonly spoolBytesMax: number;
 }
 
 export const DEFAULT_CONFIG = {
@@ -46,6 +54,9 @@ export const DEFAULT_CONFIG = {
   allowed: DEFAULT_ALLOWED,
   sourceLimit: 200_000,
   keysText: null,
+  format: "arrow",
+  spoolDirectory: null,
+  spoolBytesMax: 16 * 1024 ** 3,
 } as const satisfies Omit<CollectorConfig, "listen" | "listenText" | "topicUrl" | "takeOver">;
 
 /** Rows of each worker's table: a power of 2. */
@@ -88,6 +99,25 @@ export const CONFIG_KEYS = {
     byDefault: String(DEFAULT_CONFIG.enterprise),
     reloads: false,
     meaning: "Private enterprise number of our records; the agents must be told the same.",
+  }),
+  format: key((needed) => z.enum(MESSAGE_FORMATS, { error: needed }), MESSAGE_FORMATS.join(" or "), {
+    byDefault: DEFAULT_CONFIG.format,
+    reloads: false,
+    meaning: "Batches of rows in Arrow, for our jobs and any Arrow reader; or goflow2's protobuf ([flowmessage.md](flowmessage.md)).",
+  }),
+  spool_directory: key(
+    (needed) => z.string({ error: needed }).min(1, { error: needed }).max(PATH_CHARACTERS_MAX, { error: needed }),
+    "the path of a folder",
+    {
+      byDefault: "messages wait in memory only",
+      reloads: false,
+      meaning: "Where messages wait on disk that the topic cannot take ([spool.md](spool.md)).",
+    },
+  ),
+  spool_bytes_max: integerKey(1, Number.MAX_SAFE_INTEGER, {
+    byDefault: String(DEFAULT_CONFIG.spoolBytesMax),
+    reloads: false,
+    meaning: "Room for them.",
   }),
   allow: key(
     (needed) => z.array(syntaxOf(RANGE_NEEDED, parseAddressRange), { error: needed }).max(ALLOWED_MAX, { error: needed }),
@@ -133,6 +163,9 @@ export const CONFIG_FILE = z.strictObject(
     workers: CONFIG_KEYS.workers.schema.optional(),
     window_s: CONFIG_KEYS.window_s.schema.optional(),
     enterprise: CONFIG_KEYS.enterprise.schema.optional(),
+    format: CONFIG_KEYS.format.schema.optional(),
+    spool_directory: CONFIG_KEYS.spool_directory.schema.optional(),
+    spool_bytes_max: CONFIG_KEYS.spool_bytes_max.schema.optional(),
     allow: CONFIG_KEYS.allow.schema.optional(),
     source_limit: CONFIG_KEYS.source_limit.schema.optional(),
     key_file: CONFIG_KEYS.key_file.schema.optional(),
@@ -167,6 +200,9 @@ export function resolveConfig(file: ConfigFile, flags: ConfigFile, takeOver: boo
     workers: told.workers ?? DEFAULT_CONFIG.workers,
     windowS: told.window_s ?? DEFAULT_CONFIG.windowS,
     enterprise: told.enterprise ?? DEFAULT_CONFIG.enterprise,
+    format: told.format ?? DEFAULT_CONFIG.format,
+    spoolDirectory: told.spool_directory ?? DEFAULT_CONFIG.spoolDirectory,
+    spoolBytesMax: told.spool_bytes_max ?? DEFAULT_CONFIG.spoolBytesMax,
     allowed: told.allow ?? DEFAULT_CONFIG.allowed,
     sourceLimit: told.source_limit ?? DEFAULT_CONFIG.sourceLimit,
     keysText: told.key_file === undefined ? DEFAULT_CONFIG.keysText : readKeys(told.key_file),

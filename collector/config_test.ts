@@ -12,6 +12,9 @@ topic: sqlite:/var/lib/skyfall/topic.db
 workers: 3
 window_s: 30
 enterprise: 4711
+format: flowmessage
+spool_directory: /var/lib/skyfall/spool
+spool_bytes_max: 1000000
 allow: [192.0.2.0/24, 2001:db8::1]
 source_limit: 5000
 key_file: /etc/skyfall/keys
@@ -29,6 +32,9 @@ Deno.test("the collector's file sets every key", () => {
     workers: 3,
     windowS: 30,
     enterprise: 4_711,
+    format: "flowmessage",
+    spoolDirectory: "/var/lib/skyfall/spool",
+    spoolBytesMax: 1_000_000,
     allowed: [parseAddressRange("192.0.2.0/24"), parseAddressRange("2001:db8::1")],
     sourceLimit: 5_000,
     keysText: "keys of /etc/skyfall/keys",

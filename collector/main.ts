@@ -32,6 +32,17 @@ program.command("run")
   )
   .option("--enterprise <number>", "private enterprise number of our records", (text) => readFlag(CONFIG_KEYS.enterprise, Number(text)))
   .option(
+    "--format <format>",
+    "arrow, batches of rows for our jobs, or flowmessage, goflow2's protobuf",
+    (text) => readFlag(CONFIG_KEYS.format, text),
+  )
+  .option(
+    "--spool-directory <path>",
+    "where messages wait on disk that the topic cannot take; without it they wait in memory",
+    (text) => readFlag(CONFIG_KEYS.spool_directory, text),
+  )
+  .option("--spool-bytes-max <bytes>", "room for them", (text) => readFlag(CONFIG_KEYS.spool_bytes_max, Number(text)))
+  .option(
     "--metrics-listen <host:port>",
     "where metrics are served, on loopback, or off",
     (text) => readFlag(CONFIG_KEYS.metrics_listen, text),
@@ -53,22 +64,23 @@ program.command("run")
   )
   .option("--take-over", "follow a collector that listens there, which is then to be stopped; no datagram is lost", false)
   .option("--log-level <level>", "the least level of what is logged", (text) => readFlag(CONFIG_KEYS.log_level, text))
-  .action(
-    async ({ config, takeOver, listen, topic, workers, windowS, enterprise, allow, sourceLimit, keyFile, metricsListen, logLevel }) => {
-      await run(config ?? null, takeOver, {
-        ...(listen === undefined ? {} : { listen }),
-        ...(topic === undefined ? {} : { topic }),
-        ...(workers === undefined ? {} : { workers }),
-        ...(windowS === undefined ? {} : { window_s: windowS }),
-        ...(enterprise === undefined ? {} : { enterprise }),
-        ...(allow === undefined ? {} : { allow: [...allow] }),
-        ...(sourceLimit === undefined ? {} : { source_limit: sourceLimit }),
-        ...(keyFile === undefined ? {} : { key_file: keyFile }),
-        ...(metricsListen === undefined ? {} : { metrics_listen: metricsListen }),
-        ...(logLevel === undefined ? {} : { log_level: logLevel }),
-      });
-    },
-  );
+  .action(async ({ config, takeOver, ...flags }) => {
+    await run(config ?? null, takeOver, {
+      ...(flags.listen === undefined ? {} : { listen: flags.listen }),
+      ...(flags.topic === undefined ? {} : { topic: flags.topic }),
+      ...(flags.workers === undefined ? {} : { workers: flags.workers }),
+      ...(flags.windowS === undefined ? {} : { window_s: flags.windowS }),
+      ...(flags.enterprise === undefined ? {} : { enterprise: flags.enterprise }),
+      ...(flags.format === undefined ? {} : { format: flags.format }),
+      ...(flags.spoolDirectory === undefined ? {} : { spool_directory: flags.spoolDirectory }),
+      ...(flags.spoolBytesMax === undefined ? {} : { spool_bytes_max: flags.spoolBytesMax }),
+      ...(flags.allow === undefined ? {} : { allow: [...flags.allow] }),
+      ...(flags.sourceLimit === undefined ? {} : { source_limit: flags.sourceLimit }),
+      ...(flags.keyFile === undefined ? {} : { key_file: flags.keyFile }),
+      ...(flags.metricsListen === undefined ? {} : { metrics_listen: flags.metricsListen }),
+      ...(flags.logLevel === undefined ? {} : { log_level: flags.logLevel }),
+    });
+  });
 
 program.command("decode <file>")
   .description("print the samples of a capture (pcap) or of a raw datagram as JSON lines")

@@ -15,7 +15,7 @@ export function readQuestion(text: string): Question {
   return Question.parse(JSON.parse(text));
 }
 
-/** The stream of an agent: what arrived since its last restart, and what is known to be missing. */
+/** The stream of an agent: what arrived, and what is known to be missing. */
 export const AgentStream = z.object({
   agent_address: z.string(),
   sub_agent_id: z.number(),
@@ -26,6 +26,9 @@ export const AgentStream = z.object({
   restarts: z.number(),
   flow_records_missing: z.number(),
   agent_dropped_events: z.number(),
+  last_seen: z.string(),
+  /** Collector's clock less the agent's; null where it is not known. */
+  clock_skew_ms: z.number().nullable(),
 });
 export type AgentStream = z.infer<typeof AgentStream>;
 

@@ -15,7 +15,8 @@ import {
 } from "../lib/sflow/skyfall.gen.ts";
 import type { FlowTable } from "./aggregate.ts";
 import type { IdentityTable } from "./identities.ts";
-import { type Stream, StreamTable } from "./streams.ts";
+import type { Stream } from "./stream.ts";
+import { StreamTable } from "./streams.ts";
 import { type DatagramSink, type MalformedReason, walkDatagram } from "./walk.ts";
 import { readXdrStruct } from "./xdr_read.ts";
 
@@ -83,6 +84,8 @@ export class FlowReceiver implements DatagramSink {
   #view: DataView = new DataView(new ArrayBuffer(0));
   #malformed = false;
   #stream: Stream | null = null;
+  /** End of the datagram's latest period: what its sender's clock said just before it sent. */
+  #latestEndUs = 0;
   #addressAt = 0;
   #addressBytes = 0;
   #host = -1;
@@ -123,8 +126,9 @@ export class FlowReceiver implements DatagramSink {
     this.#addressBytes = addressBytes;
     this.#host = -1;
     this.#processes.fill(-1);
-    this.#stream = this.streams.find(this.#streamKey(addressAt, addressBytes, subAgentId));
-    const arrival = this.#stream?.arrive(sequenceNumber, uptimeMs);
+    this.#latestEndUs = 0;
+    this.#stream = this.streams.find(this.#view, addressAt, addressBytes, subAgentId);
+    const arrival = this.#stream.arrive(sequenceNumber, uptimeMs, this.streams.nowMs);
     if (arrival !== "duplicate" && arrival !== "stale") return true;
     this.counts.datagrams_duplicated++;
     return false;
@@ -179,6 +183,7 @@ export class FlowReceiver implements DatagramSink {
     if (this.#isMirror) this.counts.mirror_samples_ignored++;
     if (tag !== FLOW_SAMPLE || this.#view.getUint32(this.#sampleAt + 4) !== DATA_SOURCE_SKYFALL) return;
     this.#stream?.arriveSample(this.#view.getUint32(this.#sampleAt + 12), this.#sampleFlows, this.#view.getUint32(this.#sampleAt + 16));
+    if (this.#latestEndUs > 0) this.#stream?.arriveClock(this.#latestEndUs / 1_000, this.streams.nowMs);
   }
 
   onMalformed(reason: MalformedReason, _at: number): void {
@@ -221,15 +226,8 @@ export class FlowReceiver implements DatagramSink {
       if (index !== 0) this.counts.flow_records_unknown_process++;
       identity = this.#knownHost();
     }
+    this.#latestEndUs = Math.max(this.#latestEndUs, periodEndUs(this.#view, at));
     this.#table.add(this.#view, at, this.#identities.get(identity).group, identity);
-  }
-
-  #streamKey(at: number, bytes: number, subAgentId: number): string {
-    const view = this.#view;
-    const v4 = view.getUint32(at);
-    return bytes === 4
-      ? `${v4}/${subAgentId}`
-      : `${v4}:${view.getUint32(at + 4)}:${view.getUint32(at + 8)}:${view.getUint32(at + 12)}/${subAgentId}`;
   }
 }
 
@@ -253,6 +251,11 @@ function findWrongField(view: DataView, at: number): string | null {
   if (view.getUint32(at + F.rx_bytes.offset) > UPPER_WORD_MAX) return "rx_bytes";
   if (view.getUint32(at + F.retrans_bytes.offset) > UPPER_WORD_MAX) return "retrans_bytes";
   return null;
+}
+
+function periodEndUs(view: DataView, at: number): number {
+  const endAt = at + F.period_end_unix_us.offset;
+  return view.getUint32(endAt) * 4_294_967_296 + view.getUint32(endAt + 4);
 }
 
 /** Of a flow of unknown role one port may be unknown too, and then is 0. */

@@ -8,8 +8,10 @@ import {
   type ListColumn,
   type TextColumn,
 } from "../lib/flow_batch.ts";
+import { encodeFlowMessages } from "../lib/flowmessage.ts";
 import { FLOW_SCHEMA_VERSION } from "../lib/records.ts";
 import { type FlowTable, ROLE_CLIENT, ROLE_SERVER, VALUE } from "./aggregate.ts";
+import type { MessageFormat } from "./config.ts";
 import type { IdentityTable, ProcessIdentity } from "./identities.ts";
 import type { PairedRows } from "./pair_ends.ts";
 
@@ -67,7 +69,13 @@ const MESSAGE_ROWS = 2_048;
 const INT32_MAX = 0x7fff_ffff;
 
 /** Encodes the rows by partition and takes them out of the table. Both ends of a conversation get the same partition. */
-export function takeRows(table: FlowTable, identities: IdentityTable, paired: PairedRows, partitionCount: number): RowMessage[] {
+export function takeRows(
+  table: FlowTable,
+  identities: IdentityTable,
+  paired: PairedRows,
+  partitionCount: number,
+  format: MessageFormat,
+): RowMessage[] {
   const { rows } = paired;
   const byPartition: number[][] = Array.from({ length: partitionCount }, () => []);
   for (let i = 0; i < rows.length; i++) byPartition[table.conversationHash(rows[i]!) % partitionCount]!.push(i);
@@ -75,12 +83,16 @@ export function takeRows(table: FlowTable, identities: IdentityTable, paired: Pa
   for (const [partition, all] of byPartition.entries()) {
     for (let start = 0; start < all.length; start += MESSAGE_ROWS) {
       const batch = new RowBatch(table, identities, paired, all.slice(start, start + MESSAGE_ROWS));
-      const value = encodeFlowBatch(batch.columns()) as Uint8Array<ArrayBuffer>;
-      messages.push({ partition, value, rows: batch.rowCount, events: batch.events() });
+      for (const message of encode(batch, format)) messages.push({ partition, ...message });
     }
   }
   for (const row of rows) table.remove(row);
   return messages;
+}
+
+function encode(batch: RowBatch, format: MessageFormat): Omit<RowMessage, "partition">[] {
+  if (format === "flowmessage") return encodeFlowMessages(batch.columns(), Date.now());
+  return [{ value: encodeFlowBatch(batch.columns()) as Uint8Array<ArrayBuffer>, rows: batch.rowCount, events: batch.events() }];
 }
 
 /** Columns of some of the rows. What a row says of its process is looked up once for each process. */

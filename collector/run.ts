@@ -2,13 +2,14 @@
 
 import { formatAddressRange } from "../lib/ip_address.ts";
 import { log } from "../lib/log.ts";
-import { openProducer } from "../lib/topic/open.ts";
 import type { CollectorConfig, ReloadedConfig } from "./config.ts";
 import type { CollectorLedger } from "./ledger.ts";
 import { serveStatus } from "./metrics.ts";
 import { Publisher } from "./publish.ts";
 import { CollectorSockets } from "./sockets.ts";
+import { Spool } from "./spool.ts";
 import { CollectorStatus } from "./status.ts";
+import { openTopic } from "./topic_access.ts";
 import { type FromWorker, SHARED, SHARED_BYTES, type ToWorker } from "./worker_protocol.ts";
 
 /** A worker thread, as promises. */
@@ -30,14 +31,18 @@ export async function collect(
   onRunning: (admit: (config: ReloadedConfig) => Promise<void>) => void,
 ): Promise<CollectorLedger> {
   using sockets = new CollectorSockets(config);
-  await using producer = await openProducer(config.topicUrl);
+  await using spool = config.spoolDirectory === null ? null : await Spool.open(config.spoolDirectory, config.spoolBytesMax);
+  await using topic = await openTopic(config.topicUrl, spool?.partitionCount ?? null);
   const shared = new SharedArrayBuffer(SHARED_BYTES);
   const flags = new Int32Array(shared);
-  const publisher = new Publisher(producer, (blocked) => Atomics.store(flags, SHARED.blocked, blocked ? 1 : 0));
-  const status = new CollectorStatus(config.workers, publisher, shared, performance.now());
+  if (spool !== null && (!spool.isEmpty || spool.cutBytes > 0)) {
+    log("info", "collector", "spool recovered", { ...spool.recovered, cut_bytes: spool.cutBytes });
+  }
+  const publisher = new Publisher(topic, spool, (blocked) => Atomics.store(flags, SHARED.blocked, blocked ? 1 : 0));
+  const status = new CollectorStatus(config.workers, publisher, spool, shared, performance.now());
 
   const workers = sockets.sockets.map(({ fd }, i) =>
-    startWorker(i, { config, fd, partitionCount: producer.partitionCount, shared }, publisher, status)
+    startWorker(i, { config, fd, partitionCount: topic.partitionCount, shared }, publisher, status)
   );
   await Promise.all(workers.map(({ receiving }) => receiving));
   log("info", "collector", "listening", {

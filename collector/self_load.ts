@@ -87,6 +87,7 @@ function measureTable(datagrams: readonly Uint8Array<ArrayBuffer>[]): StageFigur
   let addMs = 0, encodeMs = 0, events = 0, rows = 0, bytes = 0;
   const flusher = new FlowFlusher(table, identities, DEFAULT_CONFIG.windowS, PARTITIONS, {
     isBlocked: () => false,
+    format: DEFAULT_CONFIG.format,
     onMessages: (messages) => bytes += messages.reduce((sum, { value }) => sum + value.length, 0),
   });
   while (addMs < STAGE_MS || encodeMs < STAGE_MS / 2) {

@@ -41,7 +41,8 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
   const identities = new IdentityTable();
   const flusher = new FlowFlusher(table, identities, config.windowS, partitionCount, {
     isBlocked: () => Atomics.load(flags, SHARED.blocked) === 1,
-    onMessages: (messages) => post({ kind: "messages", messages }, messages.map(({ value }) => value.buffer)),
+    format: config.format,
+    onMessages: (messages) => post({ kind: "messages", messages }, [...new Set(messages.map(({ value }) => value.buffer))]),
   });
   const receiver = new FlowReceiver(table, identities, config.enterprise, () => flusher.forgetIdentities());
   const questions = new QuestionReader(shared);
@@ -52,6 +53,7 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
   for (let quiet = 0; quiet < QUIET_ROUNDS && Date.now() < deadlineMs;) {
     const count = socket.receive();
     table.nowUs = Date.now() * 1_000;
+    receiver.streams.nowMs = Date.now();
     for (let i = 0; i < count; i++) {
       socket.copySource(i, source);
       if (!admission.admits(source, data, i * SLOT_BYTES, socket.bytes(i), socket.receivedUnixMs(i))) continue;
@@ -94,7 +96,7 @@ function reportOf(
     refusals: admission.counts,
     streams: receiver.streams.counts(),
     socketDroppedDatagrams: socket.droppedDatagrams,
-    untrackedDatagrams: receiver.streams.untrackedDatagrams,
+    evictedStreams: receiver.streams.evictedStreams,
     table: table.counts,
     pairs: flusher.pairs,
     earlyRows: flusher.earlyRows,

@@ -7,7 +7,7 @@ import type { CollectorConfig } from "./config.ts";
 import type { PairCounts } from "./pair_ends.ts";
 import type { ReceiveCounts } from "./receive.ts";
 import type { RowMessage } from "./rows.ts";
-import type { StreamCounts } from "./streams.ts";
+import type { StreamCounts } from "./stream_counts.ts";
 
 /**
  * Words of the shared memory; the question's text follows them. A worker that waits in the kernel gets no messages, so that it
@@ -35,7 +35,7 @@ export interface WorkerReport {
   readonly refusals: RefusalCounts;
   readonly streams: StreamCounts;
   readonly socketDroppedDatagrams: number;
-  readonly untrackedDatagrams: number;
+  readonly evictedStreams: number;
   readonly table: TableCounts;
   readonly pairs: PairCounts;
   readonly earlyRows: number;

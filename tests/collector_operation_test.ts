@@ -89,7 +89,7 @@ Deno.test("collector top shows workers, and agents with their losses", async () 
   const { code, stdout, stderr } = await runTask("collector", ["top", "--at", running.at]);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^Skyfall collector .* ok$/m);
-  assert.match(stdout, new RegExp(`events .* ${FLOWS} in tables, 0 wait; .* balance 0$`, "m"));
+  assert.match(stdout, new RegExp(`events .* ${FLOWS} in tables, 0 wait, 0 on disk; .* balance 0$`, "m"));
   const agent = stdout.split("\n").find((line) => line.startsWith("10.0.0.1"))!.split(/ +/);
   assert.deepEqual([agent[3], agent[4], agent[5]], [String(DATAGRAMS), "1", "2.4"], stdout); // received, lost, lost %
 });

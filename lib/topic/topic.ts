@@ -22,9 +22,13 @@ export interface OffsetRange {
 export interface TopicProducer extends AsyncDisposable {
   readonly partitionCount: number;
   /**
-   * Appends the records, all or none, in order. Resolves when they are on stable storage.
+   * Appends the records, each partition's in the order given. Resolves when all are on stable storage.
    *
-   * @throws {TopicError} If they cannot be stored.
+   * A caller that is refused may give the records that the error names again, as the same objects and in the same order,
+   * until they are stored; none is stored twice by that. The others of the call are stored.
+   *
+   * @throws {PublishError} If some are not stored, or not known to be, within a bounded time.
+   * @throws {TopicError} Any other: then none is stored.
    */
   publish(records: readonly TopicRecord[]): Promise<void>;
 }
@@ -45,5 +49,15 @@ export interface TopicConsumer extends AsyncDisposable {
 
 /** A topic that cannot be opened, read or written; the message names the topic and what to do. */
 export class TopicError extends Error {
-  override readonly name = "TopicError";
+  override readonly name: string = "TopicError";
+}
+
+/** Records that were not acknowledged in time; every other of the call is stored. */
+export class PublishError extends TopicError {
+  override readonly name = "PublishError";
+
+  /** @param unacknowledged Records that are not stored, or that may be stored yet. */
+  constructor(message: string, readonly unacknowledged: ReadonlySet<TopicRecord>, options?: ErrorOptions) {
+    super(message, options);
+  }
 }
