@@ -1,6 +1,7 @@
 /** Messages reach the topic in order and once each, however long it is away and wherever the collector is killed. */
 
 import assert from "node:assert/strict";
+import { randomNumbers } from "../lib/testdata/flow_batch.ts";
 import { openConsumer, openProducer } from "../lib/topic/open.ts";
 import { Publisher, type TopicAccess } from "./publish.ts";
 import type { RowMessage } from "./rows.ts";
@@ -26,6 +27,7 @@ function messages(start: number, end: number): RowMessage[] {
 class Scene {
   readonly folder: string;
   readonly spoolDirectory: string;
+  #isHidden = false;
 
   constructor(directory: string) {
     this.folder = `${directory}/topic`;
@@ -46,6 +48,14 @@ class Scene {
 
   async comeBack(): Promise<void> {
     await Deno.mkdir(this.folder);
+  }
+
+  /** Takes a topic away with all that it holds, or brings it back. */
+  async setAway(isAway: boolean): Promise<void> {
+    const hidden = `${this.folder}.away`;
+    if (isAway === this.#isHidden) return;
+    await Deno.rename(...(isAway ? [this.folder, hidden] as const : [hidden, this.folder] as const));
+    this.#isHidden = isAway;
   }
 
   /** Numbers of the messages in the topic, by partition. */
@@ -148,3 +158,36 @@ for (const published of [0, 1, 17, 30]) {
     );
   });
 }
+
+Deno.test("Publisher loses no message that it had stored or spooled, and doubles none, wherever it is killed", async () => {
+  const seed = Date.now() >>> 0, random = randomNumbers(seed);
+  const scene = await Scene.make();
+  await scene.comeBack();
+  const program = new URL("testdata/spooling_program.ts", import.meta.url).pathname;
+  const durable: number[] = [];
+  const rounds = 10, messagesARound = 100;
+  for (let round = 0; round <= rounds; round++) {
+    const isAway = round < rounds && random(3) === 0, isLast = round === rounds;
+    await scene.setAway(isAway);
+    const args = [
+      "run",
+      "-A",
+      "--no-check",
+      program,
+      scene.url,
+      scene.spoolDirectory,
+      String(round * messagesARound),
+      String(messagesARound),
+    ];
+    const child = new Deno.Command(Deno.execPath(), { args, stdout: "piped", stderr: "null" }).spawn();
+    const killed = isLast ? null : setTimeout(() => child.kill("SIGKILL"), 150 + random(600));
+    const { stdout } = await child.output();
+    if (killed !== null) clearTimeout(killed);
+    const said = new TextDecoder().decode(stdout).split("\n").slice(0, -1).map(Number);
+    for (let i = 0; i < Math.max(0, ...said); i++) durable.push(round * messagesARound + i);
+  }
+  const stored = (await scene.stored()).flat();
+  assert.equal(new Set(stored).size, stored.length, `doubled, seed ${seed}`);
+  assert.deepEqual(durable.filter((number) => !stored.includes(number)), [], `lost, seed ${seed}`);
+  for (const numbers of await scene.stored()) assert.deepEqual(numbers, numbers.toSorted((a, b) => a - b), `order, seed ${seed}`);
+});
