@@ -241,3 +241,18 @@ Deno.test("FlowTable holds what a plain model holds, in narrow and in wide rows,
     assert.deepEqual([...ports], [...new Set(all.map((flow) => Number(flow["local_port"])))].sort((a, b) => a - b), `seed ${seed}`);
   }
 });
+
+Deno.test("FlowTable loses no event whose period is longer than its lanes hold, where no wide form is left", () => {
+  const { table, receive } = testReceiver(64);
+  const period_end_unix_us = Number(FLOW["period_start_unix_us"]) + 7_200_000_000;
+  for (let port = 1; port <= 40; port++) {
+    receive(
+      datagram([flowSample([HOST, PROCESS, skyfallRecord("skyfall_flow", { ...FLOW, remote_port: port, period_end_unix_us })])], {
+        sequence: port,
+      }),
+    );
+  }
+  const inRows = [...table.rows()].reduce((sum, row) => sum + table.value(row, VALUE.event_count), 0);
+  assert.ok(table.counts.simplified_events > 0);
+  assert.deepEqual([inRows, table.eventCount], [40, 40]);
+});

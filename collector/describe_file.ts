@@ -1,9 +1,10 @@
 /** Shows captures to people: every sample and record of sFlow datagrams, named as in their specifications. */
 
 import { formatAddress } from "../lib/ip_address.ts";
-import { dataFormat } from "../lib/sflow/datagram.ts";
+import { dataFormat, SAMPLED_HEADER } from "../lib/sflow/datagram.ts";
 import * as layouts from "../lib/sflow/skyfall.gen.ts";
 import { readDatagrams } from "./capture.ts";
+import { SampledPacket } from "./packet_header.ts";
 import { type DatagramSink, type MalformedReason, walkDatagram } from "./walk.ts";
 import { readXdrStruct } from "./xdr_read.ts";
 
@@ -19,6 +20,7 @@ const SAMPLE_NAMES: Readonly<Record<number, string>> = {
 
 /** Standard records by context and format, fields in the order of the wire (sflow.org, "sFlow structures"). */
 const STANDARD_RECORDS: Readonly<Record<string, { readonly name: string; readonly fields: readonly string[] }>> = {
+  "flow 1": { name: "sampled_header", fields: ["protocol", "frame_length", "stripped", "header_length"] },
   "flow 3": { name: "sampled_ipv4", fields: ["length", "protocol", "src_ip:4", "dst_ip:4", "src_port", "dst_port", "tcp_flags", "tos"] },
   "flow 4": {
     name: "sampled_ipv6",
@@ -97,6 +99,7 @@ class Describer implements DatagramSink {
       record: standard?.name ?? tagText(tag),
       bytes,
       ...(standard === undefined ? {} : this.#standard(standard.fields, at, bytes)),
+      ...(context === "flow" && tag === SAMPLED_HEADER ? this.#packet(at, bytes) : {}),
     });
   }
 
@@ -126,6 +129,23 @@ class Describer implements DatagramSink {
       at += size;
     }
     return values;
+  }
+
+  /** What the collector reads from a raw header, or why it cannot. */
+  #packet(at: number, bytes: number): DescribedLine {
+    const packet = new SampledPacket();
+    const refused = packet.readHeader(this.#view, at, bytes);
+    if (refused !== null) return { refused };
+    const { addressBytes, sourceAt, destinationAt, sourcePort, destinationPort, transport, tcpFlags, applicationBytes } = packet;
+    return {
+      source_address: this.#address(sourceAt, addressBytes),
+      source_port: sourcePort,
+      destination_address: this.#address(destinationAt, addressBytes),
+      destination_port: destinationPort,
+      transport_protocol: transport,
+      tcp_flags: tcpFlags,
+      application_bytes: applicationBytes,
+    };
   }
 
   #address(at: number, bytes: number): string {

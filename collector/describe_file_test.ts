@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import { describeFile } from "./describe_file.ts";
 import { concat, datagram, GOLDEN, tagged, words } from "./testdata/datagram.ts";
+import { ethernet, ETHERTYPE, expandedSample, FLAGS, ipv4, sampledHeader, standardSample, TCP, tcp } from "./testdata/packet.ts";
 import { pcapFile } from "./testdata/pcap.ts";
 
 Deno.test("describeFile() names every field of our records", () => {
@@ -36,6 +37,27 @@ Deno.test("describeFile() names standard records, and shows unknown ones by thei
   const records = [...describeFile(datagram([sample]), DEFAULT_ENTERPRISE)][1]!["records"] as Record<string, unknown>[];
   assert.deepEqual([records[0]!["record"], records[0]!["src_ip"], records[0]!["dst_port"]], ["sampled_ipv4", "10.0.0.1", 443]);
   assert.deepEqual(records[1], { record: "99:7", bytes: 4 });
+});
+
+Deno.test("describeFile() shows the packet in a raw header, and why there is none", () => {
+  const [source, destination] = [Uint8Array.of(10, 0, 0, 1), Uint8Array.of(10, 0, 0, 2)];
+  const frame = ethernet(ETHERTYPE.ipv4, ipv4([source, destination], TCP, tcp([40_000, 443], FLAGS.syn)));
+  const samples = [expandedSample([sampledHeader(frame, 64)]), standardSample([sampledHeader(frame.slice(0, 20), 64)])];
+  const [, ...lines] = [...describeFile(datagram(samples), DEFAULT_ENTERPRISE)];
+  const head = { record: "sampled_header", bytes: 72, protocol: 1, frame_length: 64, stripped: 4, header_length: 54 };
+  assert.deepEqual(lines.map((line) => [line["sample"], line["sampling_rate"], line["records"]]), [
+    ["flow_sample_expanded", 1_000, [{
+      ...head,
+      source_address: "10.0.0.1",
+      source_port: 40_000,
+      destination_address: "10.0.0.2",
+      destination_port: 443,
+      transport_protocol: 6,
+      tcp_flags: 2,
+      application_bytes: 0,
+    }]],
+    ["flow_sample", 1_000, [{ ...head, bytes: 36, header_length: 20, refused: "header_cut" }]],
+  ]);
 });
 
 Deno.test("describeFile() refuses a pcap file that is cut", () => {

@@ -45,6 +45,8 @@ export function bytesOf(view: DataView, at: number): number {
 const RARE_U32 = [F.reordering_count, F.rwnd_limited_us, F.sndbuf_limited_us, F.busy_us];
 const SEGMENTS_U32 = [F.tx_segments, F.rx_segments, F.retrans_segments, F.lost_segments, F.snd_cwnd_segments];
 const SEGMENTS_MAX = 0xffff;
+/** With what of a minute has passed before it, less than the 32 bits of a lane. */
+const PERIOD_US_MAX = 4_200_000_000;
 
 /** Copies a flow without what only a wide form holds. */
 export function simplify(view: DataView, at: number, out: DataView): void {
@@ -55,6 +57,10 @@ export function simplify(view: DataView, at: number, out: DataView): void {
   for (const { offset } of SEGMENTS_U32) out.setUint32(offset, Math.min(out.getUint32(offset), SEGMENTS_MAX));
   out.setUint32(F.tx_bytes.offset, 0);
   out.setUint32(F.rx_bytes.offset, 0);
+  const start = getUint64(view, at + F.period_start_unix_us.offset), end = getUint64(view, at + F.period_end_unix_us.offset);
+  const cutEnd = Math.min(end, start + PERIOD_US_MAX);
+  out.setUint32(F.period_end_unix_us.offset, Math.floor(cutEnd / 4_294_967_296));
+  out.setUint32(F.period_end_unix_us.offset + 4, cutEnd);
 }
 
 /** Where nothing else tells, the lower port is the service; 0 is no port, but one that is not known. */

@@ -115,7 +115,7 @@ export class FlowFlusher {
     if (rows.length === 0) return;
     const nowMs = Date.now();
     for (const row of rows) this.lastFlushes.note(this.#table.conversationHash(row), nowMs);
-    const paired = pairEnds(this.#table, rows, this.pairs);
+    const paired = pairEnds(this.#table, this.#identities, rows, this.pairs);
     this.#target.onMessages(takeRows(this.#table, this.#identities, paired, this.#partitionCount, this.#target.format));
   }
 }

@@ -32,17 +32,24 @@ export interface ProcessIdentity {
 /** Identities at a time; those that no row refers to are forgotten when more come. The memory is taken as it is used. */
 const IDENTITIES_MAX = 1 << 18;
 const DESCRIPTOR_BYTES_MAX = 128 * 1024 * 1024;
+/** New descriptors of one datagram: above what 1,400 bytes hold, and little enough that no datagram takes long. */
+const NEW_PER_DATAGRAM_MAX = 20;
+/** Descriptors of one datagram, new or not; 255 processes is what indexes allow. */
+const PER_DATAGRAM_MAX = 260;
 const UNKNOWN_USER = 0xffff_ffff;
 
 /** All descriptors that one worker has seen. Identity ids are indexes into it. */
 export class IdentityTable {
   readonly #descriptors: ByteInterner;
-  readonly #hosts: (HostIdentity | undefined)[] = [];
-  readonly #processes: (ProcessIdentity | undefined)[] = [];
+  /** Null where the descriptor does not decode. */
+  readonly #hosts: (HostIdentity | null | undefined)[] = [];
+  readonly #processes: (ProcessIdentity | null | undefined)[] = [];
   /** Host id of a process; of a host its own. */
   readonly #hostIds: number[] = [];
   readonly #groups = new Map<string, number>();
   #nextGroup = 0;
+  #newMax = NEW_PER_DATAGRAM_MAX;
+  #left = PER_DATAGRAM_MAX;
 
   constructor(identitiesMax = IDENTITIES_MAX) {
     this.#descriptors = new ByteInterner(identitiesMax, DESCRIPTOR_BYTES_MAX / IDENTITIES_MAX * identitiesMax);
@@ -86,42 +93,65 @@ export class IdentityTable {
     return newIds;
   }
 
+  /** Lets the next datagram bring new descriptors. There must be room: `isFull` is false. */
+  beginDatagram(): void {
+    this.#newMax = this.#descriptors.count + NEW_PER_DATAGRAM_MAX;
+    this.#left = PER_DATAGRAM_MAX;
+  }
+
   get(id: number): ProcessIdentity {
     return this.#processes[id]!;
   }
 
   /**
-   * Id of the host with this descriptor body (`skyfall_host`) and agent address, or -1 where it does not decode or there is
-   * no room. With no descriptor (`bytes` 0) the address alone is the host.
+   * Id of the host with this descriptor body (`skyfall_host`) and agent address, or -1 where it does not decode or the datagram
+   * brings too many. With no descriptor (`bytes` 0) the address alone is the host, and never refused.
    */
   host(view: DataView, at: number, bytes: number, addressAt: number, addressBytes: number): number {
-    const id = this.#descriptors.intern(view, at, bytes, view, addressAt, addressBytes, addressBytes);
+    if (bytes !== 0 && this.#left-- <= 0) return -1;
+    const newMax = bytes === 0 ? IDENTITIES_MAX : this.#newMax;
+    const id = this.#descriptors.intern(view, at, bytes, view, addressAt, addressBytes, addressBytes, newMax);
     if (id < 0) return -1;
-    this.#hosts[id] ??= describeHost(view, at, bytes, addressAt, addressBytes);
-    if (this.#hosts[id] === undefined) return -1;
-    this.#hostIds[id] = id;
-    this.#processes[id] ??= this.#grouped({ ...NO_PROCESS, host: this.#hosts[id] });
-    return id;
+    let host = this.#hosts[id];
+    if (host === undefined) {
+      host = this.#hosts[id] = describeHost(view, at, bytes, addressAt, addressBytes);
+      this.#hostIds[id] = id;
+      this.#processes[id] = host === null ? null : this.#grouped({ ...NO_PROCESS, host });
+    }
+    return host === null ? -1 : id;
   }
 
   /** Id of the process with this descriptor body (`skyfall_process`), its index left out, on a host; -1 as above. */
   process(view: DataView, at: number, bytes: number, hostId: number): number {
-    const host = this.#hosts[hostId];
-    if (host === undefined || bytes < INDEX_BYTES) return -1;
-    const id = this.#descriptors.intern(view, at + INDEX_BYTES, bytes - INDEX_BYTES, view, 0, 0, PROCESS_SALT + hostId);
+    const host = this.#hosts[hostId] ?? null;
+    if (host === null || bytes < INDEX_BYTES || this.#left-- <= 0) return -1;
+    const id = this.#descriptors.intern(view, at + INDEX_BYTES, bytes - INDEX_BYTES, view, 0, 0, PROCESS_SALT + hostId, this.#newMax);
+    if (id < 0) return -1;
+    let process = this.#processes[id];
+    if (process === undefined) {
+      const described = describeProcess(view, at, bytes, host);
+      this.#hostIds[id] = hostId;
+      process = this.#processes[id] = described === null ? null : this.#grouped(described);
+    }
+    return process === null ? -1 : id;
+  }
+
+  /** Id of another sFlow agent, by its address and one of its sampling rates, 1 to 2^31 - 1; -1 as above. */
+  observer(view: DataView, addressAt: number, addressBytes: number, samplingRate: number): number {
+    const id = this.#descriptors.intern(view, addressAt, addressBytes, view, 0, 0, -samplingRate, this.#newMax);
     if (id < 0) return -1;
     if (this.#processes[id] === undefined) {
-      const process = describeProcess(view, at, bytes, host);
-      if (process === null) return -1;
-      this.#hostIds[id] = hostId;
-      this.#processes[id] = this.#grouped(process);
+      const host = addressAlone(view, addressAt, addressBytes);
+      this.#hosts[id] = host;
+      this.#hostIds[id] = id;
+      this.#processes[id] = this.#grouped({ ...NO_PROCESS, host, flowSource: "sflow", samplingRate });
     }
     return id;
   }
 
   #grouped(process: Omit<ProcessIdentity, "group">): ProcessIdentity {
-    const { host, serviceName, executableName, userId, cgroupPath, networkNamespace } = process;
-    const key = JSON.stringify([host, serviceName, executableName, userId, cgroupPath, networkNamespace]);
+    const { samplingRate, flowSource, host, serviceName, executableName, userId, cgroupPath, networkNamespace } = process;
+    const key = JSON.stringify([flowSource, samplingRate, host, serviceName, executableName, userId, cgroupPath, networkNamespace]);
     let group = this.#groups.get(key);
     if (group === undefined) {
       group = this.#nextGroup++ >>> 0;
@@ -132,7 +162,7 @@ export class IdentityTable {
 }
 
 const INDEX_BYTES = SKYFALL_PROCESS.fields.index.size;
-/** Keeps process descriptors apart from host descriptors of the same bytes. */
+/** Keeps process descriptors apart from host descriptors of the same bytes; other agents have salts below 0. */
 const PROCESS_SALT = 0x100;
 
 const NO_PROCESS = {
@@ -148,14 +178,19 @@ const NO_PROCESS = {
   cgroupPath: null,
 } as const;
 
-function describeHost(view: DataView, at: number, bytes: number, addressAt: number, addressBytes: number): HostIdentity | undefined {
-  const raw = new Uint8Array(view.buffer, view.byteOffset + addressAt, addressBytes).slice();
-  const address = formatAddress(addressBytes === 4 ? Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...raw]) : raw);
-  if (bytes === 0) return { address, hostId: null, bootId: null, hostName: null };
+function describeHost(view: DataView, at: number, bytes: number, addressAt: number, addressBytes: number): HostIdentity | null {
+  const alone = addressAlone(view, addressAt, addressBytes);
+  if (bytes === 0) return alone;
   const host = readXdrStruct(SKYFALL_HOST.fields, view, at, bytes);
   return host === null
-    ? undefined
-    : { address, hostId: idText(host.host_id), bootId: idText(host.boot_id), hostName: textOrNull(host.host_name) };
+    ? null
+    : { ...alone, hostId: idText(host.host_id), bootId: idText(host.boot_id), hostName: textOrNull(host.host_name) };
+}
+
+function addressAlone(view: DataView, at: number, bytes: number): HostIdentity {
+  const raw = new Uint8Array(view.buffer, view.byteOffset + at, bytes).slice();
+  const address = formatAddress(bytes === 4 ? Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...raw]) : raw);
+  return { address, hostId: null, bootId: null, hostName: null };
 }
 
 function describeProcess(view: DataView, at: number, bytes: number, host: HostIdentity): Omit<ProcessIdentity, "group"> | null {
@@ -251,8 +286,8 @@ class ByteInterner {
     }
   }
 
-  /** Number of the two pieces of bytes in a row, under a salt; -1 where there is no room. */
-  intern(a: DataView, aAt: number, aBytes: number, b: DataView, bAt: number, bBytes: number, salt: number): number {
+  /** Number of the two pieces of bytes in a row, under a salt; -1 where it would be a new one of `newMax` or above, or there is no room. */
+  intern(a: DataView, aAt: number, aBytes: number, b: DataView, bAt: number, bBytes: number, salt: number, newMax: number): number {
     const hash = hashBytes(b, bAt, bBytes, hashBytes(a, aAt, aBytes, this.#seed ^ salt));
     let slot = hash & this.#mask;
     for (; this.#slots[slot] !== 0; slot = (slot + 1) & this.#mask) {
@@ -262,7 +297,7 @@ class ByteInterner {
       if (this.#starts[entry + 1]! - start !== aBytes + bBytes) continue;
       if (this.#equal(start, a, aAt, aBytes) && this.#equal(start + aBytes, b, bAt, bBytes)) return entry;
     }
-    if (this.#entries >= this.#entriesMax || this.#used + aBytes + bBytes > this.#bytes.length) return -1;
+    if (this.#entries >= Math.min(newMax, this.#entriesMax) || this.#used + aBytes + bBytes > this.#bytes.length) return -1;
     const entry = this.#entries++;
     this.#slots[slot] = entry + 1;
     this.#hashes[entry] = hash;

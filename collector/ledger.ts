@@ -37,6 +37,8 @@ export const LEDGER = {
   listener_records_received: { kind: "counter", help: "Records about listening sockets" },
   flow_records_missing: { kind: "gauge", help: "Flow records that the agents made and that did not come, by sample_pool" },
   flow_records_refused: { kind: "counter", help: "Flow records with an impossible value" },
+  standard_samples_received: { kind: "counter", help: "Flow samples of other sFlow agents" },
+  standard_samples_refused: { kind: "counter", help: "Flow samples of other sFlow agents that hold no TCP or UDP packet that can be read" },
   flow_records_unknown_process: { kind: "counter", help: "Flow records whose process was not described" },
   events_in_tables: { kind: "gauge", help: "Flow records in rows that have not left the tables yet, as the workers last told" },
   events_given_up: { kind: "counter", help: "Flow records that no row had room for" },
@@ -70,7 +72,7 @@ export const LEDGER = {
     kind: "gauge",
     help: "Flow records in rows that wait for the topic in memory; at the end, those that it never took",
   },
-  balance: { kind: "gauge", help: "Flow records received that are in no other entry; always 0" },
+  balance: { kind: "gauge", help: "Flow records and standard samples received that are in no other entry; always 0" },
 } as const satisfies Readonly<Record<string, { readonly kind: "counter" | "gauge"; readonly help: string }>>;
 
 /** `balance` is 0 when nothing is unaccounted for. */
@@ -90,6 +92,7 @@ export function ledgerOf(workers: readonly WorkerAccount[], publisher: Publisher
   const reports = workers.map(({ report }) => report);
   const sum = (of: (report: WorkerReport) => number) => reports.reduce((total, report) => total + of(report), 0);
   const received = sum((r) => r.counts.flow_records_received), refused = sum((r) => r.counts.flow_records_refused);
+  const standard = sum((r) => r.counts.standard_samples_received), standardRefused = sum((r) => r.counts.standard_samples_refused);
   const givenUp = sum((r) => r.table.dropped_events), inTables = sum((r) => r.tableEvents);
   const handedOver = workers.reduce((total, { eventsHandedOver }) => total + eventsHandedOver, 0);
   const handedOverThen = workers.reduce((total, { eventsHandedOverThen }) => total + eventsHandedOverThen, 0);
@@ -118,6 +121,8 @@ export function ledgerOf(workers: readonly WorkerAccount[], publisher: Publisher
     listener_records_received: sum((r) => r.counts.listener_records_received),
     flow_records_missing: Math.max(0, sum((r) => r.streams.missingRecords)), // told by the agent before the next sample
     flow_records_refused: refused,
+    standard_samples_received: standard,
+    standard_samples_refused: standardRefused,
     flow_records_unknown_process: sum((r) => r.counts.flow_records_unknown_process),
     events_in_tables: inTables,
     events_given_up: givenUp,
@@ -146,7 +151,7 @@ export function ledgerOf(workers: readonly WorkerAccount[], publisher: Publisher
     spool_failures: spool?.failures ?? 0,
     events_unpublished: unpublished,
     // Two cuts: between socket and messages as of each worker's report, between messages and topic as of now.
-    balance: (received - refused - givenUp - inTables - handedOverThen) +
+    balance: (received + standard - refused - standardRefused - givenUp - inTables - handedOverThen) +
       (handedOver + fromBefore - published.events_published - spooled - unpublished),
   };
 }

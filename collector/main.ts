@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { readFlag } from "../lib/command_flag.ts";
 import { type AddressRange, formatAddress, type HostPort, parseAddress, parseHostPort } from "../lib/ip_address.ts";
 import { describeError, log, setLogLevel } from "../lib/log.ts";
+import { TOPIC_URL_FORMS } from "../lib/topic/open.ts";
 import { CONFIG_KEYS, type ConfigFile, DEFAULT_CONFIG } from "./config.ts";
 import { describeFile } from "./describe_file.ts";
 import { printExplanation } from "./explain.ts";
@@ -23,7 +24,7 @@ program.command("run")
     "where datagrams are received; port 0 takes any",
     (text) => readFlag(CONFIG_KEYS.listen, text),
   )
-  .option("--topic <url>", "sqlite:PATH", (text) => readFlag(CONFIG_KEYS.topic, text))
+  .option("--topic <url>", TOPIC_URL_FORMS, (text) => readFlag(CONFIG_KEYS.topic, text))
   .option("--workers <number>", "sockets and tables side by side", (text) => readFlag(CONFIG_KEYS.workers, Number(text)))
   .option(
     "--window-s <seconds>",

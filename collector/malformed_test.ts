@@ -1,9 +1,12 @@
 /** The catalogue of malformed datagrams that have broken sFlow readers, M01 to M28: what is bad is counted, its neighbours kept. */
 
 import assert from "node:assert/strict";
-import { dataFormat } from "../lib/sflow/datagram.ts";
+import { dataFormat, FLOW_SAMPLE } from "../lib/sflow/datagram.ts";
+import { VALUE } from "./aggregate.ts";
 import { concat, datagram, FLOW, flowSample, GOLDEN, HOST, mapped, PROCESS, skyfallRecord, tagged, words } from "./testdata/datagram.ts";
+import { ethernet, ETHERTYPE, FLAGS, HEADER, ipv4, ipv6, mplsLabels, sampledHeader, standardSample, TCP, tcp } from "./testdata/packet.ts";
 import { type TestReceiver, testReceiver } from "./testdata/receiver.ts";
+import { walkDatagram } from "./walk.ts";
 
 const FLOW_RECORD = skyfallRecord("skyfall_flow", FLOW);
 const ALL_ONES = 0xffff_ffff;
@@ -28,6 +31,13 @@ function assertRefused({ table, receiver }: TestReceiver, reason: string): void 
   assert.deepEqual(receiver.counts.malformed, { [reason]: 1 });
 }
 
+/** A standard sample with one record, before a flow that must survive it; refused for this reason. */
+function assertPacketRefused(record: Uint8Array, reason: string): void {
+  const test = receiveAll(datagram([standardSample([record]), flowSample([HOST, PROCESS, FLOW_RECORD])]));
+  assertFlowKept(test, null);
+  assert.deepEqual(test.receiver.counts.standard_refused, { [reason]: 1 });
+}
+
 /** A record of an enterprise that nobody knows. */
 const UNKNOWN_RECORD = tagged(dataFormat(99_999, 1), new Uint8Array(12));
 /** A standard flow record with a body of our making, between two flows that must survive it. */
@@ -35,15 +45,20 @@ function besideFlow(format: number, body: Uint8Array, length = body.length): Tes
   return receiveAll(datagram([flowSample([HOST, PROCESS, tagged(format, body, length), FLOW_RECORD])]));
 }
 
+const ADDRESSES = [Uint8Array.of(10, 0, 0, 7), Uint8Array.of(10, 0, 0, 9)] as const;
+const ADDRESSES6 = [mapped(10, 0, 0, 7), mapped(10, 0, 0, 9)] as const;
+const packet = (segment: Uint8Array) => ethernet(ETHERTYPE.ipv4, ipv4(ADDRESSES, TCP, segment));
+const FRAME = packet(tcp([40_000, 443], FLAGS.ack));
+
 Deno.test("M01: a record count of 2^32 - 1 in a flow sample ends with the sample", () => {
   assertFlowKept(receiveAll(datagram([flowSample([HOST, PROCESS, FLOW_RECORD], { recordCount: ALL_ONES })])), "record_count");
 });
 
-Deno.test("M02: a record count of 2^32 - 1 in an expanded flow sample costs nothing", () => {
+Deno.test("M02: a record count of 2^32 - 1 in an expanded flow sample ends with the sample", () => {
   const expanded = tagged(3, concat(words(1, 3, 1, 1, 1, 0, 0, 0, 0, 0, ALL_ONES)));
   const test = receiveAll(datagram([expanded, flowSample([HOST, PROCESS, FLOW_RECORD])]));
-  assertFlowKept(test, null);
-  assert.equal(test.receiver.counts.samples_ignored, 1);
+  assertFlowKept(test, "record_count");
+  assert.deepEqual(test.receiver.counts.standard_refused, { no_packet: 1 });
 });
 
 Deno.test("M03: a communities count of 2^32 - 1 in an extended gateway is never read", () => {
@@ -93,24 +108,52 @@ Deno.test("M12: an IPv6 agent cut inside its address is refused", () => {
   assertRefused(receiveAll(concat(words(5, 2), new Uint8Array(9))), "header_cut");
 });
 
-Deno.test("M13: a raw header record with any header length is skipped by its own length", () => {
-  for (const headerLength of [0, 1, 12, 13, 1_000_000]) assertFlowKept(besideFlow(1, words(1, 1_500, 4, headerLength, 0)), null);
+Deno.test("M13: a raw header of 0 to 13 bytes is refused, and one that claims more than there is has what there is", () => {
+  for (const length of [0, 1, 12, 13]) {
+    assertPacketRefused(sampledHeader(FRAME.slice(0, length)), "header_cut");
+    assertPacketRefused(sampledHeader(FRAME, FRAME.length, HEADER.ethernet, length), "header_cut");
+  }
+  assertPacketRefused(sampledHeader(FRAME.slice(0, 20), FRAME.length, HEADER.ethernet, 1_000_000), "header_cut");
+  for (const length of [FRAME.length + 1, 1_000_000, ALL_ONES]) {
+    const test = receiveAll(datagram([standardSample([sampledHeader(FRAME, FRAME.length, HEADER.ethernet, length)])]));
+    assertFlowKept(test, null);
+  }
 });
 
-Deno.test("M14: an MPLS stack without an end is never read", () => {
-  assertFlowKept(besideFlow(1, concat(words(13, 1_500, 0, 64), new Uint8Array(64).fill(0x40))), null);
+Deno.test("M14: an MPLS stack without a bottom, or cut inside a label, is refused", () => {
+  const endless = new Uint8Array(96).fill(0x40);
+  assertPacketRefused(sampledHeader(endless, 100, HEADER.mpls), "not_ip");
+  for (const length of [0, 1, 3, 4, 9]) assertPacketRefused(sampledHeader(endless.slice(0, length), 100, HEADER.mpls), "header_cut");
+  assertPacketRefused(sampledHeader(mplsLabels([16], new Uint8Array(0)), 100, HEADER.mpls), "header_cut");
 });
 
-Deno.test("M15: a cut transport header is never read", () => {
-  assertFlowKept(besideFlow(1, concat(words(11, 60, 0, 24), Uint8Array.of(0x45, 0, 0, 60, 0, 0, 0, 0, 64, 6), new Uint8Array(14))), null);
+Deno.test("M15: a transport header cut inside its ports is refused; behind them, or with an offset beyond what is there, it is read", () => {
+  for (const length of [0, 1, 3]) assertPacketRefused(sampledHeader(packet(tcp([1, 2], FLAGS.ack).slice(0, length))), "header_cut");
+  const beyond = tcp([1, 2], FLAGS.ack);
+  beyond[12] = 0xf0;
+  for (const segment of [tcp([1, 2], FLAGS.ack).slice(0, 4), beyond]) {
+    const test = receiveAll(datagram([standardSample([sampledHeader(packet(segment))])]));
+    assertFlowKept(test, null);
+    assert.deepEqual([test.table.value(0, VALUE.bytes_sent), test.table.value(0, VALUE.bytes_received)], [0, 0]);
+  }
 });
 
-Deno.test("M16: a cut 802.11 header is never read", () => {
-  assertFlowKept(besideFlow(6, new Uint8Array(4)), null);
+Deno.test("M16: an 802.11 header, whole or cut, is refused", () => {
+  for (const length of [0, 1, 23, 24, 128]) {
+    assertPacketRefused(sampledHeader(new Uint8Array(length), 1_500, HEADER.wireless), "header_protocol");
+  }
 });
 
-Deno.test("M17: an endless chain of IPv6 extension headers is never read", () => {
-  assertFlowKept(besideFlow(1, concat(words(12, 1_500, 0, 64), new Uint8Array(64))), null);
+Deno.test("M17: a chain of IPv6 extension headers or fragments that is endless or cut is refused", () => {
+  for (const number of [0, 44]) {
+    const next = Uint8Array.of(number, 0, 0, 0, 0, 0, 0, 0);
+    const chain = (count: number) => ipv6(ADDRESSES6, number, concat(...Array<Uint8Array>(count).fill(next)));
+    assertPacketRefused(sampledHeader(chain(1_000), 8_100, HEADER.ipv6), "ip_header");
+    for (const count of [0, 1, 8]) assertPacketRefused(sampledHeader(chain(count), 8_100, HEADER.ipv6), "header_cut");
+    assertPacketRefused(sampledHeader(chain(1).slice(0, 45), 8_100, HEADER.ipv6), "header_cut");
+  }
+  const long = ipv6(ADDRESSES6, 60, Uint8Array.of(TCP, 255, 0, 0, 0, 0, 0, 0));
+  assertPacketRefused(sampledHeader(long, 8_100, HEADER.ipv6), "header_cut");
 });
 
 Deno.test("M18: a string longer than its bound or than its record makes the descriptor refused, not the flow", () => {
@@ -182,7 +225,7 @@ Deno.test("M26: a flow record in a counters sample is not taken for a flow, nor 
   assert.equal(test.receiver.counts.agent_counters_received, 1); // there the number means skyfall_udp_counters
 });
 
-Deno.test("M27: impossible values in our own record refuse that record by the field's name", () => {
+Deno.test("M27: our own record is refused by the field that is impossible or where it is cut; a mapped address is IPv4", () => {
   const cases: readonly [string, Record<string, number | bigint>][] = [
     ["service_port", { remote_port: 0 }],
     ["local_port", { local_port: 65_536 }],
@@ -202,13 +245,8 @@ Deno.test("M27: impossible values in our own record refuse that record by the fi
     assert.deepEqual(receiver.counts.refused, { [field]: 1 });
     assert.equal(table.eventCount, 1);
   }
-});
-
-Deno.test("M27: a flow record that is cut is refused, and a mapped address is IPv4", () => {
   const cut = tagged(dataFormat(32_473, 3), FLOW_RECORD.slice(8, 100));
-  const { table, receiver } = receiveAll(datagram([flowSample([HOST, PROCESS, cut])]));
-  assert.deepEqual(receiver.counts.refused, { length: 1 });
-  assert.equal(table.eventCount, 0);
+  assert.deepEqual(receiveAll(datagram([flowSample([HOST, PROCESS, cut])])).receiver.counts.refused, { length: 1 });
   const client = new DataView(new ArrayBuffer(16));
   receiveAll(GOLDEN).table.copyClient(0, client, 0);
   assert.deepEqual(new Uint8Array(client.buffer), mapped(10, 0, 0, 1));
@@ -227,4 +265,49 @@ Deno.test("M28: random bytes throw nothing and give no flow", () => {
     test.receive(bytes);
   }
   assert.equal(test.table.eventCount, 0, `seed ${seed}`);
+});
+
+/** 65,507 bytes: the header of a datagram, and as many copies of `part` as there is room for. */
+function largest(part: Uint8Array, counted: (parts: number) => Uint8Array): Uint8Array {
+  const head = counted(0).length, parts = Math.floor((65_507 - head) / part.length);
+  return concat(counted(parts), ...Array<Uint8Array>(parts).fill(part));
+}
+
+Deno.test("walkDatagram() takes at most 8,192 steps through any datagram", () => {
+  const worst: readonly Uint8Array[] = [
+    largest(words(dataFormat(99_999, 1), 0), () => datagram([], { sampleCount: ALL_ONES })),
+    largest(
+      words(dataFormat(99_999, 1), 0),
+      (parts) => datagram([tagged(FLOW_SAMPLE, words(1, 1, 1, 1, 0, 0, 0, ALL_ONES), 32 + 8 * parts)]),
+    ),
+    largest(standardSample([]), (parts) => datagram([], { sampleCount: parts })),
+  ];
+  for (const bytes of worst) {
+    let steps = 0;
+    const step = () => ++steps > 0;
+    walkDatagram(new DataView(bytes.slice().buffer), 0, bytes.length, {
+      onDatagram: step,
+      onSample: step,
+      onRecord: step,
+      onSampleEnd: () => {},
+      onMalformed: step,
+    });
+    assert.ok(steps > 1_500 && steps <= 8_192, `${steps} steps`);
+  }
+});
+
+Deno.test("FlowReceiver describes only so many new processes of one datagram, and more with the next, until it knows all", () => {
+  const processes = Array.from(
+    { length: 200 },
+    (_, i) => skyfallRecord("skyfall_process", { index: i + 1, pid: i, service_name: `s${i}` }),
+  );
+  const test = receiveAll(datagram([flowSample([HOST, ...processes, FLOW_RECORD])]));
+  assertFlowKept(test, null);
+  const refused = test.receiver.counts.descriptors_refused;
+  assert.ok(refused > 150 && refused < 200, `${refused} refused`);
+  for (let sequence = 2; sequence < 20; sequence++) test.receive(datagram([flowSample([HOST, ...processes, FLOW_RECORD])], { sequence }));
+  const refusedByThen = test.receiver.counts.descriptors_refused;
+  test.receive(datagram([flowSample([HOST, ...processes, FLOW_RECORD])], { sequence: 20 }));
+  assert.equal(test.receiver.counts.descriptors_refused, refusedByThen);
+  assert.equal(test.table.eventCount, 20);
 });

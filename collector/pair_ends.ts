@@ -1,6 +1,7 @@
 /** Finds the two ends of a conversation among rows that leave together, and holds their views against each other. */
 
 import { type FlowTable, FOLD, ROLE_CLIENT, ROLE_SERVER, VALUE } from "./aggregate.ts";
+import type { IdentityTable } from "./identities.ts";
 
 /** Bytes that two views of one connection may differ by in a minute: what was on its way when one of them was told. */
 const IN_FLIGHT_BYTES = 256 * 1024;
@@ -39,8 +40,8 @@ interface End {
   ports: number;
 }
 
-/** Pairs rows and counts the conversations; rows of unknown role, and folded ones, stay alone and uncounted. */
-export function pairEnds(table: FlowTable, rows: readonly number[], counts: PairCounts): PairedRows {
+/** Pairs rows and counts the conversations; rows of unknown role, folded ones and estimates of other agents stay alone and uncounted. */
+export function pairEnds(table: FlowTable, identities: IdentityTable, rows: readonly number[], counts: PairCounts): PairedRows {
   const paired = {
     rows,
     isPaired: new Uint8Array(rows.length),
@@ -51,6 +52,7 @@ export function pairEnds(table: FlowTable, rows: readonly number[], counts: Pair
   for (const [i, row] of rows.entries()) {
     const role = table.role(row);
     if (table.foldLevel(row) !== FOLD.none || role !== ROLE_CLIENT && role !== ROLE_SERVER) continue;
+    if (identities.get(table.value(row, VALUE.identity)).flowSource !== "skyfall") continue;
     const hash = table.conversationHash(row), same = byHash.get(hash);
     if (same === undefined) byHash.set(hash, [i]);
     else same.push(i);

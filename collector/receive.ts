@@ -1,6 +1,14 @@
-/** Takes the flows out of datagrams: checks each, accounts for it, and adds it to the table. */
+/** Takes the flows out of datagrams, ours and those of other sFlow agents: checks each, accounts for it, and adds it to the table. */
 
-import { COUNTERS_SAMPLE, DATA_SOURCE_SKYFALL, dataFormat, FLOW_SAMPLE } from "../lib/sflow/datagram.ts";
+import {
+  COUNTERS_SAMPLE,
+  COUNTERS_SAMPLE_EXPANDED,
+  DATA_SOURCE_MIRROR,
+  DATA_SOURCE_SKYFALL,
+  dataFormat,
+  FLOW_SAMPLE,
+  FLOW_SAMPLE_EXPANDED,
+} from "../lib/sflow/datagram.ts";
 import {
   SKYFALL_AGENT_COUNTERS,
   SKYFALL_AGENT_LOSSES,
@@ -15,6 +23,7 @@ import {
 } from "../lib/sflow/skyfall.gen.ts";
 import type { FlowTable } from "./aggregate.ts";
 import type { IdentityTable } from "./identities.ts";
+import { StandardSample } from "./standard_sample.ts";
 import type { Stream } from "./stream.ts";
 import { StreamTable } from "./streams.ts";
 import { type DatagramSink, type MalformedReason, walkDatagram } from "./walk.ts";
@@ -34,10 +43,15 @@ export interface ReceiveCounts {
   flow_records_refused: number;
   flow_records_unknown_process: number;
   descriptors_refused: number;
+  /** Flow samples of other agents: one packet each, which becomes a flow or is refused. */
+  standard_samples_received: number;
+  standard_samples_refused: number;
   /** By reason; they add up to `datagrams_malformed` (one a datagram) or more. */
   malformed: Record<string, number>;
   /** By field; they add up to `flow_records_refused`. */
   refused: Record<string, number>;
+  /** By reason; they add up to `standard_samples_refused`. */
+  standard_refused: Record<string, number>;
 }
 
 const F = SKYFALL_FLOW.fields;
@@ -63,8 +77,11 @@ export class FlowReceiver implements DatagramSink {
     flow_records_refused: 0,
     flow_records_unknown_process: 0,
     descriptors_refused: 0,
+    standard_samples_received: 0,
+    standard_samples_refused: 0,
     malformed: {},
     refused: {},
+    standard_refused: {},
   };
   readonly streams = new StreamTable();
   readonly #table: FlowTable;
@@ -89,8 +106,13 @@ export class FlowReceiver implements DatagramSink {
   #addressAt = 0;
   #addressBytes = 0;
   #host = -1;
+  readonly #standard = new StandardSample();
+  /** Whether the standard samples of this datagram have their time. */
+  #isTimed = false;
   #sampleAt = 0;
   #sampleFlows = 0;
+  /** Whether the sample holds a record of ours: what else it tells, it tells again. */
+  #isOwn = false;
   #isMirror = false;
 
   /** @param makeRoom Forgets identities that no row needs. */
@@ -115,7 +137,9 @@ export class FlowReceiver implements DatagramSink {
     this.counts.datagrams_received++;
     this.#view = view;
     this.#malformed = false;
+    this.#isTimed = false;
     if (this.#identities.isFull) this.#makeRoom();
+    this.#identities.beginDatagram();
     if (isTruncated) this.onMalformed("truncated", start);
     walkDatagram(view, start, start + bytes, this);
     if (this.#malformed) this.counts.datagrams_malformed++;
@@ -137,22 +161,33 @@ export class FlowReceiver implements DatagramSink {
   onSample(tag: number, at: number, _bytes: number): boolean {
     this.#sampleAt = at;
     this.#sampleFlows = 0;
+    this.#isOwn = false;
     this.#isMirror = false;
-    if (tag === FLOW_SAMPLE || tag === COUNTERS_SAMPLE) return true;
+    if (isFlowSample(tag)) {
+      this.#standard.begin(this.#view, tag, at);
+      return true;
+    }
+    if (tag === COUNTERS_SAMPLE || tag === COUNTERS_SAMPLE_EXPANDED) return true;
     this.counts.samples_ignored++;
     return false;
   }
 
   onRecord(sampleTag: number, tag: number, at: number, bytes: number): void {
     // The same number means another thing in a sample of another kind.
-    if (sampleTag === FLOW_SAMPLE && tag === this.#flowTag) this.#onFlow(at, bytes);
-    else if (sampleTag === FLOW_SAMPLE && tag === this.#processTag) this.#onProcess(at, bytes);
-    else if (sampleTag === FLOW_SAMPLE && tag === this.#hostTag) {
+    if (!isFlowSample(sampleTag)) this.#onCounters(tag, at, bytes);
+    else if (this.#onOwnRecord(tag, at, bytes)) this.#isOwn = true;
+    else if (!this.#standard.take(tag, at, bytes)) this.counts.records_ignored++;
+  }
+
+  #onOwnRecord(tag: number, at: number, bytes: number): boolean {
+    if (tag === this.#flowTag) this.#onFlow(at, bytes);
+    else if (tag === this.#processTag) this.#onProcess(at, bytes);
+    else if (tag === this.#hostTag) {
       this.#host = this.#descriptor(this.#identities.host(this.#view, at, bytes, this.#addressAt, this.#addressBytes));
-    } else if (sampleTag === FLOW_SAMPLE && tag === this.#mirrorTag) this.#isMirror = true;
-    else if (sampleTag === FLOW_SAMPLE && tag === this.#listenerTag) this.counts.listener_records_received++;
-    else if (sampleTag === COUNTERS_SAMPLE) this.#onCounters(tag, at, bytes);
-    else this.counts.records_ignored++;
+    } else if (tag === this.#mirrorTag) this.#isMirror = true;
+    else if (tag === this.#listenerTag) this.counts.listener_records_received++;
+    else return false;
+    return true;
   }
 
   #onCounters(tag: number, at: number, bytes: number): void {
@@ -180,10 +215,27 @@ export class FlowReceiver implements DatagramSink {
   }
 
   onSampleEnd(tag: number): void {
-    if (this.#isMirror) this.counts.mirror_samples_ignored++;
-    if (tag !== FLOW_SAMPLE || this.#view.getUint32(this.#sampleAt + 4) !== DATA_SOURCE_SKYFALL) return;
-    this.#stream?.arriveSample(this.#view.getUint32(this.#sampleAt + 12), this.#sampleFlows, this.#view.getUint32(this.#sampleAt + 16));
+    if (!isFlowSample(tag)) return;
+    const at = this.#sampleAt, source = tag === FLOW_SAMPLE ? this.#view.getUint32(at + 4) : -1;
+    if (this.#isMirror || source === DATA_SOURCE_MIRROR) this.counts.mirror_samples_ignored++;
+    else if (!this.#isOwn) this.#onStandardSample();
+    if (source !== DATA_SOURCE_SKYFALL) return;
+    this.#stream?.arriveSample(this.#view.getUint32(at + 12), this.#sampleFlows, this.#view.getUint32(at + 16));
     if (this.#latestEndUs > 0) this.#stream?.arriveClock(this.#latestEndUs / 1_000, this.streams.nowMs);
+  }
+
+  #onStandardSample(): void {
+    this.counts.standard_samples_received++;
+    if (!this.#isTimed) this.#standard.arrive(this.#table.nowUs);
+    this.#isTimed = true;
+    const problem = this.#standard.translate(this.#view);
+    const identity = problem === null
+      ? this.#identities.observer(this.#view, this.#addressAt, this.#addressBytes, this.#standard.samplingRate)
+      : -1;
+    if (identity >= 0) return this.#table.add(this.#standard.flow, 0, this.#identities.get(identity).group, identity);
+    const reason = problem ?? "agent_unknown";
+    this.counts.standard_samples_refused++;
+    this.counts.standard_refused[reason] = (this.counts.standard_refused[reason] ?? 0) + 1;
   }
 
   onMalformed(reason: MalformedReason, _at: number): void {
@@ -229,6 +281,10 @@ export class FlowReceiver implements DatagramSink {
     this.#latestEndUs = Math.max(this.#latestEndUs, periodEndUs(this.#view, at));
     this.#table.add(this.#view, at, this.#identities.get(identity).group, identity);
   }
+}
+
+function isFlowSample(tag: number): boolean {
+  return tag === FLOW_SAMPLE || tag === FLOW_SAMPLE_EXPANDED;
 }
 
 /** Name of the first field of a flow record with an impossible value, or null. */

@@ -10,6 +10,7 @@ import {
 } from "../lib/flow_batch.ts";
 import { encodeFlowMessages } from "../lib/flowmessage.ts";
 import { FLOW_SCHEMA_VERSION } from "../lib/records.ts";
+import { MESSAGE_BYTES_MAX } from "../lib/topic/topic.ts";
 import { type FlowTable, ROLE_CLIENT, ROLE_SERVER, VALUE } from "./aggregate.ts";
 import type { MessageFormat } from "./config.ts";
 import type { IdentityTable, ProcessIdentity } from "./identities.ts";
@@ -82,17 +83,30 @@ export function takeRows(
   const messages: RowMessage[] = [];
   for (const [partition, all] of byPartition.entries()) {
     for (let start = 0; start < all.length; start += MESSAGE_ROWS) {
-      const batch = new RowBatch(table, identities, paired, all.slice(start, start + MESSAGE_ROWS));
-      for (const message of encode(batch, format)) messages.push({ partition, ...message });
+      messages.push(...encodeRows(table, identities, paired, all.slice(start, start + MESSAGE_ROWS), partition, format));
     }
   }
   for (const row of rows) table.remove(row);
   return messages;
 }
 
-function encode(batch: RowBatch, format: MessageFormat): Omit<RowMessage, "partition">[] {
-  if (format === "flowmessage") return encodeFlowMessages(batch.columns(), Date.now());
-  return [{ value: encodeFlowBatch(batch.columns()) as Uint8Array<ArrayBuffer>, rows: batch.rowCount, events: batch.events() }];
+/** One message, or more where long lists of ports make it too large. */
+function encodeRows(
+  table: FlowTable,
+  identities: IdentityTable,
+  paired: PairedRows,
+  indexes: readonly number[],
+  partition: number,
+  format: MessageFormat,
+): RowMessage[] {
+  const batch = new RowBatch(table, identities, paired, indexes);
+  if (format === "flowmessage") return encodeFlowMessages(batch.columns(), Date.now()).map((message) => ({ partition, ...message }));
+  const value = encodeFlowBatch(batch.columns()) as Uint8Array<ArrayBuffer>;
+  if (value.length > MESSAGE_BYTES_MAX && indexes.length > 1) {
+    const half = indexes.length >> 1;
+    return [indexes.slice(0, half), indexes.slice(half)].flatMap((some) => encodeRows(table, identities, paired, some, partition, format));
+  }
+  return [{ partition, value, rows: batch.rowCount, events: batch.events() }];
 }
 
 /** Columns of some of the rows. What a row says of its process is looked up once for each process. */

@@ -82,7 +82,11 @@ async function fill(stage: Stage, consumer: TopicConsumer, snapshot: Snapshot): 
   let bytes = 0;
   for (let partition = 0; partition < consumer.partitionCount; partition++) {
     const { begin, end } = await consumer.offsets(partition);
-    let offset = snapshot.transactions.get(applicationId(consumer.topicName, partition)) ?? 0n;
+    const landed = snapshot.transactions.get(applicationId(consumer.topicName, partition));
+    if (landed === undefined && begin > 0n) {
+      log("warn", "jobs", "messages were deleted before this lake began", { topic: consumer.topicName, partition, missing: String(begin) });
+    }
+    let offset = landed ?? begin;
     if (offset < begin || offset > end) {
       throw new LakeError(
         `Cannot go on with topic "${consumer.topicName}" partition ${partition}: the lake has it up to offset ${offset}, the topic has ${begin} to before ${end}; ` +
@@ -90,7 +94,9 @@ async function fill(stage: Stage, consumer: TopicConsumer, snapshot: Snapshot): 
       );
     }
     while (offset < end && stage.rowCount < COMMIT_ROWS_MAX && bytes < COMMIT_BYTES_MAX) {
-      for (const message of await consumer.read(partition, offset, READ_BYTES_MAX)) {
+      const messages = await consumer.read(partition, offset, READ_BYTES_MAX);
+      if (messages.length === 0) break; // what another program's transaction left at the end is no message
+      for (const message of messages) {
         stage.add(message);
         bytes += message.value.length;
         offset = message.offset + 1n;

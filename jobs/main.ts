@@ -2,6 +2,7 @@
 
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { describeError, log } from "../lib/log.ts";
+import { TOPIC_URL_FORMS } from "../lib/topic/open.ts";
 import { analyse, ANALYSES, coverage } from "./analytics.ts";
 import { QueryError } from "./duckdb.ts";
 import { runEtl } from "./etl.ts";
@@ -22,7 +23,7 @@ const run = program.command("run").description("run a job by its name; see the l
 
 run.command("etl")
   .description(ETL_DESCRIPTION)
-  .requiredOption("--topic <url>", "sqlite:PATH")
+  .requiredOption("--topic <url>", TOPIC_URL_FORMS)
   .requiredOption("--lake <dir>", "folder of the lake; made where there is none")
   .action(async ({ topic, lake }) => {
     const result = await runEtl(topic, lake);

@@ -28,6 +28,7 @@ const ONE_FILE: Readonly<Record<string, string>> = {
   "apache-arrow": "lib/flow_batch.ts",
   "@duckdb/node-api": "jobs/duckdb.ts",
   "@duckdb/node-bindings": "jobs/duckdb.ts",
+  "@platformatic/kafka": "lib/topic/kafka.ts",
   "node:sqlite": "lib/topic/sqlite.ts",
   "cytoscape": "jobs/report_page/page.ts",
   "cli-table3": "jobs/print.ts",

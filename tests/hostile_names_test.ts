@@ -78,7 +78,7 @@ testWith(
       const { value } of takeRows(
         table,
         identities,
-        pairEnds(table, rows.filter((row) => table.serverPort(row) === port), { ...NO_PAIRS }),
+        pairEnds(table, identities, rows.filter((row) => table.serverPort(row) === port), { ...NO_PAIRS }),
         1,
         "arrow",
       )

@@ -6,7 +6,9 @@ import { exists } from "./present.ts";
 export const CACHE = `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/skyfall`;
 
 const GOFLOW2 = "github.com/netsampler/goflow2/v2/cmd/goflow2@v2.2.6";
-const PYTHON_PACKAGES = ["deltalake==1.6.6", "pyarrow==21.0.0", "pyspark==4.0.5"];
+const PYTHON_PACKAGES = ["confluent-kafka==2.16.1", "deltalake==1.6.6", "pyarrow==21.0.0", "pyspark==4.0.5"];
+const KAFKA_JARS = ["org.apache.kafka:kafka_2.13:4.4.0", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5"];
+const MAVEN_DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1";
 const SPARK_JARS = ["io.delta:delta-spark_2.13:4.0.1", "io.delta:delta-storage:4.0.1", "org.antlr:antlr4-runtime:4.13.1"];
 
 /** Path of goflow2, an sFlow collector; built from source where it is not there yet. */
@@ -23,7 +25,7 @@ export async function goflow2Reader(): Promise<string> {
   return path;
 }
 
-/** Path of a Python that has delta-rs, PyArrow and Spark. */
+/** Path of a Python that has delta-rs, PyArrow, Spark and librdkafka. */
 export async function python(): Promise<string> {
   const path = `${CACHE}/python/bin/python3`;
   const marker = `${CACHE}/python/${PYTHON_PACKAGES.join("_")}`;
@@ -43,12 +45,34 @@ export async function sparkJars(): Promise<string[]> {
     await must("mvn", [
       "--quiet",
       "--batch-mode",
-      "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy",
+      `${MAVEN_DEPENDENCY_PLUGIN}:copy`,
       `-Dartifact=${jar}`,
       `-DoutputDirectory=${folder}`,
     ]);
   }
   return SPARK_JARS.map(path);
+}
+
+/** Folder of the jars of a Kafka broker, with all that they depend on. */
+export async function kafkaJars(): Promise<string> {
+  const folder = `${CACHE}/${KAFKA_JARS[0]!.split(":").slice(1).join("-")}`;
+  if (await exists(folder)) return folder;
+  const dependency = ([group, artifact, version]: string[]) =>
+    `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version></dependency>`;
+  await Deno.mkdir(CACHE, { recursive: true });
+  const making = await Deno.makeTempDir({ dir: CACHE });
+  await Deno.writeTextFile(
+    `${making}/pom.xml`,
+    `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>skyfall</groupId><artifactId>kafka</artifactId>
+    <version>1</version><packaging>pom</packaging><dependencies>${
+      KAFKA_JARS.map((jar) => dependency(jar.split(":"))).join("")
+    }</dependencies></project>`,
+  );
+  const goal = [`${MAVEN_DEPENDENCY_PLUGIN}:copy-dependencies`, "-DincludeScope=runtime", `-DoutputDirectory=${making}/jars`];
+  await must("mvn", ["--quiet", "--batch-mode", "--file", `${making}/pom.xml`, ...goal]);
+  await Deno.rename(`${making}/jars`, folder);
+  await Deno.remove(making, { recursive: true });
+  return folder;
 }
 
 async function must(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {
@@ -69,4 +93,5 @@ if (import.meta.main) {
   console.log(await goflow2Reader());
   console.log(await python());
   console.log(await sparkJars());
+  console.log(await kafkaJars());
 }

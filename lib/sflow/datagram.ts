@@ -14,6 +14,7 @@ export const COUNTERS_SAMPLE = dataFormat(0, 2);
 export const FLOW_SAMPLE_EXPANDED = dataFormat(0, 3);
 export const COUNTERS_SAMPLE_EXPANDED = dataFormat(0, 4);
 
+export const SAMPLED_HEADER = dataFormat(0, 1);
 export const SAMPLED_IPV4 = dataFormat(0, 3);
 export const SAMPLED_IPV6 = dataFormat(0, 4);
 export const EXTENDED_SOCKET_IPV4 = dataFormat(0, 2100);

@@ -19,9 +19,22 @@ async function texts(consumer: TopicConsumer, partition: number, offset = 0n, by
   return (await consumer.read(partition, offset, bytesMax)).map(({ value }) => new TextDecoder().decode(value));
 }
 
-/** Registers the cases. @param make Makes a new topic with so many partitions. */
-export function testTopic(name: string, make: (partitionCount: number) => Promise<TopicUnderTest>): void {
-  Deno.test(`${name}: messages come back in order, with offsets from 0 without a gap`, async () => {
+type Make = (partitionCount: number) => Promise<TopicUnderTest>;
+type Test = (name: string, fn: () => Promise<void>) => void;
+
+/**
+ * Registers the cases.
+ *
+ * @param make Makes a new topic with so many partitions.
+ * @param test Registers one case; a topic that needs a service says there what is missing.
+ */
+export function testTopic(name: string, make: Make, test: Test): void {
+  testWriting(name, make, test);
+  testReading(name, make, test);
+}
+
+function testWriting(name: string, make: Make, test: Test): void {
+  test(`${name}: messages come back in order, with offsets from 0 without a gap`, async () => {
     const topic = await make(1);
     await using producer = await topic.producer();
     await producer.publish([{ partition: 0, value: bytes("a") }, { partition: 0, value: bytes("b") }]);
@@ -33,7 +46,7 @@ export function testTopic(name: string, make: (partitionCount: number) => Promis
     assert.deepEqual(await texts(consumer, 0, 2n), ["c"]);
   });
 
-  Deno.test(`${name}: partitions are counted apart`, async () => {
+  test(`${name}: partitions are counted apart`, async () => {
     const topic = await make(3);
     await using producer = await topic.producer();
     assert.equal(producer.partitionCount, 3);
@@ -46,26 +59,7 @@ export function testTopic(name: string, make: (partitionCount: number) => Promis
     assert.deepEqual(await texts(consumer, 2), ["a", "c"]);
   });
 
-  Deno.test(`${name}: a reader gets at least one message, and no more bytes than it asked for beyond that`, async () => {
-    const topic = await make(1);
-    await using producer = await topic.producer();
-    await producer.publish(["aaaa", "bb", "cc"].map((text) => ({ partition: 0, value: bytes(text) })));
-    await using consumer = await topic.consumer();
-    assert.deepEqual(await texts(consumer, 0, 0n, 1), ["aaaa"]);
-    assert.deepEqual(await texts(consumer, 0, 0n, 6), ["aaaa", "bb"]);
-    assert.deepEqual(await texts(consumer, 0, 3n), []);
-  });
-
-  Deno.test(`${name}: offsets that are not there are an error, never a jump`, async () => {
-    const topic = await make(1);
-    await using producer = await topic.producer();
-    await producer.publish([{ partition: 0, value: bytes("a") }]);
-    await using consumer = await topic.consumer();
-    await assert.rejects(consumer.read(0, 2n, ALL), TopicError);
-    await assert.rejects(consumer.read(0, -1n, ALL), TopicError);
-  });
-
-  Deno.test(`${name}: of a refused batch nothing is stored, and no offset is used`, async () => {
+  test(`${name}: of a refused batch nothing is stored, and no offset is used`, async () => {
     const topic = await make(1);
     await using producer = await topic.producer();
     await assert.rejects(producer.publish([{ partition: 0, value: bytes("a") }, { partition: 7, value: bytes("b") }]), TopicError);
@@ -75,7 +69,7 @@ export function testTopic(name: string, make: (partitionCount: number) => Promis
     assert.deepEqual(await texts(consumer, 0), ["c"]);
   });
 
-  Deno.test(`${name}: two producers share a topic, and a reader sees what is published while it is open`, async () => {
+  test(`${name}: two producers share a topic, and a reader sees what is published while it is open`, async () => {
     const topic = await make(1);
     await using first = await topic.producer();
     await using second = await topic.producer();
@@ -83,5 +77,54 @@ export function testTopic(name: string, make: (partitionCount: number) => Promis
     for (let i = 0; i < 20; i++) await Promise.all([first, second].map((p) => p.publish([{ partition: 0, value: bytes(String(i)) }])));
     assert.equal((await texts(consumer, 0)).length, 40);
     assert.deepEqual((await consumer.read(0, 0n, ALL)).map(({ offset }) => offset), Array.from({ length: 40 }, (_, i) => BigInt(i)));
+  });
+}
+
+function testReading(name: string, make: Make, test: Test): void {
+  test(`${name}: a reader gets at least one message, and no more bytes than it asked for beyond that`, async () => {
+    const topic = await make(1);
+    await using producer = await topic.producer();
+    await producer.publish(["aaaa", "bb", "cc"].map((text) => ({ partition: 0, value: bytes(text) })));
+    await using consumer = await topic.consumer();
+    assert.deepEqual(await texts(consumer, 0, 0n, 1), ["aaaa"]);
+    assert.deepEqual(await texts(consumer, 0, 0n, 6), ["aaaa", "bb"]);
+    assert.deepEqual(await texts(consumer, 0, 3n), []);
+  });
+
+  test(`${name}: offsets that are not there are an error, never a jump`, async () => {
+    const topic = await make(1);
+    await using producer = await topic.producer();
+    await producer.publish([{ partition: 0, value: bytes("a") }]);
+    await using consumer = await topic.consumer();
+    await assert.rejects(consumer.read(0, 2n, ALL), TopicError);
+    await assert.rejects(consumer.read(0, -1n, ALL), TopicError);
+  });
+
+  test(`${name}: many messages of many sizes come back as they were, however much a reader takes at once`, async () => {
+    const topic = await make(3);
+    await using producer = await topic.producer();
+    const records = Array.from({ length: 300 }, (_, i) => ({ partition: i % 3, value: new Uint8Array(i * i % 90_001).fill(i) }));
+    await producer.publish(records);
+    await using consumer = await topic.consumer();
+    for (let partition = 0; partition < 3; partition++) {
+      const values: Uint8Array[] = [];
+      for (const bytesMax of [1, 100_000, 1_000_000, ALL]) {
+        for (const message of await consumer.read(partition, BigInt(values.length), bytesMax)) {
+          assert.equal(message.offset, BigInt(values.length));
+          values.push(message.value);
+        }
+      }
+      assert.deepEqual(values, records.filter((record) => record.partition === partition).map(({ value }) => value));
+    }
+  });
+
+  test(`${name}: a topic keeps its name, and another has another`, async () => {
+    const [first, second] = [await make(1), await make(1)];
+    const nameOf = async (topic: TopicUnderTest) => {
+      await using consumer = await topic.consumer();
+      return consumer.topicName;
+    };
+    assert.equal(await nameOf(first), await nameOf(first));
+    assert.notEqual(await nameOf(first), await nameOf(second));
   });
 }

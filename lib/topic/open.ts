@@ -1,4 +1,4 @@
-/** Opens topics by URL: `sqlite:PATH`, at creation with `?partitions=N`. */
+/** Opens topics by URL: `sqlite:PATH` or `kafka://HOST:PORT[,HOST:PORT]/TOPIC`, at creation with `?partitions=N`. */
 
 import { openSqliteConsumer, openSqliteProducer } from "./sqlite.ts";
 import { type TopicConsumer, TopicError, type TopicProducer } from "./topic.ts";
@@ -6,16 +6,18 @@ import { type TopicConsumer, TopicError, type TopicProducer } from "./topic.ts";
 const PARTITIONS_MAX = 1_024;
 const DEFAULT_PARTITIONS = 1;
 
+/** Forms of a URL, for people. */
+export const TOPIC_URL_FORMS = "sqlite:PATH or kafka://HOST:PORT/TOPIC";
+
 /**
- * Opens a topic for writing, and makes an embedded one where there is none.
+ * Opens a topic for writing, and makes an embedded one where there is none; a Kafka topic only where the URL tells partitions.
  *
  * @throws {TopicError} If the URL is none that is known, or the topic cannot be opened.
  */
-export function openProducer(url: string): Promise<TopicProducer> {
-  return Promise.try(() => {
-    const { path, partitions } = parseUrl(url);
-    return openSqliteProducer(path, partitions);
-  });
+export async function openProducer(url: string): Promise<TopicProducer> {
+  if (isKafka(url)) return (await import("./kafka.ts")).openKafkaProducer(url);
+  const { path, partitions } = parseUrl(url);
+  return openSqliteProducer(path, partitions);
 }
 
 /**
@@ -23,15 +25,20 @@ export function openProducer(url: string): Promise<TopicProducer> {
  *
  * @throws {TopicError} As `openProducer()`, and where there is no such topic.
  */
-export function openConsumer(url: string): Promise<TopicConsumer> {
-  return Promise.try(() => openSqliteConsumer(parseUrl(url).path));
+export async function openConsumer(url: string): Promise<TopicConsumer> {
+  if (isKafka(url)) return (await import("./kafka.ts")).openKafkaConsumer(url);
+  return openSqliteConsumer(parseUrl(url).path);
+}
+
+/** The client is loaded only where it is used: it takes time and memory that the embedded topic does not need. */
+function isKafka(url: string): boolean {
+  return url.startsWith("kafka:");
 }
 
 function parseUrl(url: string): { path: string; partitions: number } {
   const match = /^sqlite:([^?]+)(?:\?partitions=(\d+))?$/.exec(url);
   if (match === null) {
-    const known = url.startsWith("kafka:") ? "this version has no Kafka topics; needed" : "needed";
-    throw new TopicError(`Cannot open topic "${url}": ${known} "sqlite:PATH" or "sqlite:PATH?partitions=N"`);
+    throw new TopicError(`Cannot open topic "${url}": needed ${TOPIC_URL_FORMS}, or sqlite:PATH?partitions=N`);
   }
   const partitions = match[2] === undefined ? DEFAULT_PARTITIONS : Number(match[2]);
   if (partitions < 1 || partitions > PARTITIONS_MAX) {

@@ -1,5 +1,8 @@
 /** The topic: an append-only, partitioned log of messages that the collector writes and the jobs read. */
 
+/** Bytes that a message should not exceed: what every topic takes, a Kafka topic with its default settings too. */
+export const MESSAGE_BYTES_MAX = 1_000_000;
+
 /** Bytes to append to one partition. */
 export interface TopicRecord {
   readonly partition: number;
