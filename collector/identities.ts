@@ -33,9 +33,9 @@ export interface ProcessIdentity {
 const IDENTITIES_MAX = 1 << 18;
 const DESCRIPTOR_BYTES_MAX = 128 * 1024 * 1024;
 /** New descriptors of one datagram: above what 1,400 bytes hold, and little enough that no datagram takes long. */
-const NEW_PER_DATAGRAM_MAX = 20;
-/** Descriptors of one datagram, new or not; 255 processes is what indexes allow. */
-const PER_DATAGRAM_MAX = 260;
+const NEW_PER_DATAGRAM_MAX = 20, NEW_RATES_PER_DATAGRAM_MAX = 4;
+/** Descriptors of one datagram, new or not, 255 processes being what indexes allow; one that is refused counts for many. */
+const PER_DATAGRAM_MAX = 260, REFUSED_COUNTS = 32;
 const UNKNOWN_USER = 0xffff_ffff;
 
 /** All descriptors that one worker has seen. Identity ids are indexes into it. */
@@ -50,6 +50,10 @@ export class IdentityTable {
   #nextGroup = 0;
   #newMax = NEW_PER_DATAGRAM_MAX;
   #left = PER_DATAGRAM_MAX;
+  #newRatesLeft = NEW_RATES_PER_DATAGRAM_MAX;
+  /** Of the datagram's latest standard sample; 0 where there was none. */
+  #observerRate = 0;
+  #observerId = -1;
 
   constructor(identitiesMax = IDENTITIES_MAX) {
     this.#descriptors = new ByteInterner(identitiesMax, DESCRIPTOR_BYTES_MAX / IDENTITIES_MAX * identitiesMax);
@@ -97,6 +101,8 @@ export class IdentityTable {
   beginDatagram(): void {
     this.#newMax = this.#descriptors.count + NEW_PER_DATAGRAM_MAX;
     this.#left = PER_DATAGRAM_MAX;
+    this.#newRatesLeft = NEW_RATES_PER_DATAGRAM_MAX;
+    this.#observerRate = 0;
   }
 
   get(id: number): ProcessIdentity {
@@ -111,7 +117,7 @@ export class IdentityTable {
     if (bytes !== 0 && this.#left-- <= 0) return -1;
     const newMax = bytes === 0 ? IDENTITIES_MAX : this.#newMax;
     const id = this.#descriptors.intern(view, at, bytes, view, addressAt, addressBytes, addressBytes, newMax);
-    if (id < 0) return -1;
+    if (id < 0) return this.#refuse();
     let host = this.#hosts[id];
     if (host === undefined) {
       host = this.#hosts[id] = describeHost(view, at, bytes, addressAt, addressBytes);
@@ -126,7 +132,7 @@ export class IdentityTable {
     const host = this.#hosts[hostId] ?? null;
     if (host === null || bytes < INDEX_BYTES || this.#left-- <= 0) return -1;
     const id = this.#descriptors.intern(view, at + INDEX_BYTES, bytes - INDEX_BYTES, view, 0, 0, PROCESS_SALT + hostId, this.#newMax);
-    if (id < 0) return -1;
+    if (id < 0) return this.#refuse();
     let process = this.#processes[id];
     if (process === undefined) {
       const described = describeProcess(view, at, bytes, host);
@@ -136,17 +142,31 @@ export class IdentityTable {
     return process === null ? -1 : id;
   }
 
-  /** Id of another sFlow agent, by its address and one of its sampling rates, 1 to 2^31 - 1; -1 as above. */
+  /** Id of another sFlow agent, the datagram's, by its address and one of its sampling rates, 1 to 2^31 - 1; -1 as above. */
   observer(view: DataView, addressAt: number, addressBytes: number, samplingRate: number): number {
-    const id = this.#descriptors.intern(view, addressAt, addressBytes, view, 0, 0, -samplingRate, this.#newMax);
-    if (id < 0) return -1;
+    if (samplingRate === this.#observerRate) return this.#observerId;
+    if (this.#left-- <= 0) return -1;
+    this.#observerRate = samplingRate;
+    return this.#observerId = this.#internObserver(view, addressAt, addressBytes, samplingRate);
+  }
+
+  #internObserver(view: DataView, addressAt: number, addressBytes: number, samplingRate: number): number {
+    const newMax = this.#newRatesLeft > 0 ? this.#newMax : 0;
+    const id = this.#descriptors.intern(view, addressAt, addressBytes, view, 0, 0, -samplingRate, newMax);
+    if (id < 0) return this.#refuse();
     if (this.#processes[id] === undefined) {
+      this.#newRatesLeft--;
       const host = addressAlone(view, addressAt, addressBytes);
       this.#hosts[id] = host;
       this.#hostIds[id] = id;
       this.#processes[id] = this.#grouped({ ...NO_PROCESS, host, flowSource: "sflow", samplingRate });
     }
     return id;
+  }
+
+  #refuse(): number {
+    this.#left -= REFUSED_COUNTS;
+    return -1;
   }
 
   #grouped(process: Omit<ProcessIdentity, "group">): ProcessIdentity {

@@ -55,6 +55,8 @@ export interface ReceiveCounts {
 }
 
 const F = SKYFALL_FLOW.fields;
+/** Bits of a tag below its enterprise. */
+const ENTERPRISE_SHIFT = 12;
 const PROCESS_INDEX_MAX = 255;
 const PORT_MAX = 65_535;
 const ROLE_MAX = 2, ROLE_SOURCE_MAX = 4, ATTRIBUTION_SOURCE_MAX = 6, END_REASON_MAX = 10, AMOUNTS_KNOWN_MAX = 3;
@@ -87,6 +89,7 @@ export class FlowReceiver implements DatagramSink {
   readonly #table: FlowTable;
   readonly #identities: IdentityTable;
   readonly #makeRoom: () => void;
+  readonly #enterprise: number;
   readonly #hostTag: number;
   readonly #processTag: number;
   readonly #flowTag: number;
@@ -120,6 +123,7 @@ export class FlowReceiver implements DatagramSink {
     this.#table = table;
     this.#identities = identities;
     this.#makeRoom = makeRoom;
+    this.#enterprise = enterprise;
     this.#hostTag = dataFormat(enterprise, SKYFALL_HOST.format);
     this.#processTag = dataFormat(enterprise, SKYFALL_PROCESS.format);
     this.#flowTag = dataFormat(enterprise, SKYFALL_FLOW.format);
@@ -175,8 +179,8 @@ export class FlowReceiver implements DatagramSink {
   onRecord(sampleTag: number, tag: number, at: number, bytes: number): void {
     // The same number means another thing in a sample of another kind.
     if (!isFlowSample(sampleTag)) this.#onCounters(tag, at, bytes);
-    else if (this.#onOwnRecord(tag, at, bytes)) this.#isOwn = true;
-    else if (!this.#standard.take(tag, at, bytes)) this.counts.records_ignored++;
+    else if (tag >>> ENTERPRISE_SHIFT === this.#enterprise && this.#onOwnRecord(tag, at, bytes)) this.#isOwn = true;
+    else if (tag >>> ENTERPRISE_SHIFT !== 0 || !this.#standard.take(tag, at, bytes)) this.counts.records_ignored++;
   }
 
   #onOwnRecord(tag: number, at: number, bytes: number): boolean {
