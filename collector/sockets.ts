@@ -86,14 +86,14 @@ export class CollectorSockets implements Disposable {
 /** UDP sockets of this network namespace that are bound to just this address and port. */
 function countSockets(address: Uint8Array, port: number): number {
   const isIpv4 = isMappedIpv4(address);
-  const table = readKernelFile(isIpv4 ? "/proc/net/udp" : "/proc/net/udp6", TABLE_BYTES_MAX);
-  if (table === null) throw new Error("Cannot look for other sockets of the port: /proc/net is not there");
+  const table = readKernelFile(isIpv4 ? "/proc/self/net/udp" : "/proc/self/net/udp6", TABLE_BYTES_MAX);
+  if (table === null) throw new Error("Cannot look for other sockets of the port: /proc is not there");
   const wanted = `${kernelHex(isIpv4 ? address.subarray(12) : address)}:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const lines = new TextDecoder().decode(table).split("\n");
   return lines.filter((line) => line.trim().split(/\s+/)[LOCAL_ADDRESS] === wanted).length;
 }
 
-/** As /proc/net has it: words of 32 bits in the byte order of the host. */
+/** As /proc/self/net has it: words of 32 bits in the byte order of the host. */
 function kernelHex(address: Uint8Array): string {
   let text = "";
   for (let i = 0; i < address.length; i += 4) text += Uint8Array.from(address.subarray(i, i + 4)).reverse().toHex();
