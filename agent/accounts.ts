@@ -2,14 +2,15 @@
 
 import type { Conversations } from "./conversations.ts";
 import { counterRecords } from "./counter_records.ts";
-import type { AgentCounters, CounterRecord, DatagramEncoder } from "./encode.ts";
+import type { CollectorLinks } from "./collector_links.ts";
+import type { AgentCounters, CounterRecord } from "./encode.ts";
 import type { Governor } from "./governor.ts";
 import type { KernelPrograms } from "./kernel.ts";
 import type { KernelCost } from "./kernel_cost.ts";
+import type { LanedEncoder, LaneLosses } from "./lanes.ts";
 import { droppedEvents, kernelLosses, type Losses } from "./losses.ts";
 import { Reconciliation } from "./reconcile.ts";
 import type { SelfTests } from "./self_tests.ts";
-import type { CollectorLink } from "./send.ts";
 import type { UdpCounters } from "./udp_kernel.ts";
 
 /** Totals since the agent started. */
@@ -36,8 +37,8 @@ export interface AgentGauges {
 /** Whoever counts something. */
 export interface Counting {
   readonly kernel: KernelPrograms;
-  readonly encoder: DatagramEncoder;
-  readonly link: CollectorLink;
+  readonly encoder: LanedEncoder;
+  readonly links: CollectorLinks;
   readonly conversations: Conversations;
   readonly governor: Governor;
   readonly kernelCost: KernelCost;
@@ -55,25 +56,31 @@ export class Accounts {
 
   /** What was lost so far, by place. */
   #losses(): Losses {
-    const { kernel, governor, link } = this.#of;
+    const { kernel, governor, links } = this.#of;
     const leftOut = kernel.counters().left_out + governor.droppedFlows;
-    return { ...kernelLosses(kernel), governor_dropped_flows: leftOut, send_lost_records: link.counts.lostFlows };
+    return { ...kernelLosses(kernel), governor_dropped_flows: leftOut, send_lost_records: links.counts.lostFlows };
   }
 
-  /** The drops of the next flow sample. */
-  droppedEvents(): number {
-    return droppedEvents(this.#losses());
+  /** What the drops of the next flow samples are made of. */
+  laneLosses(): LaneLosses {
+    const { links } = this.#of;
+    return { otherDrops: droppedEvents({ ...this.#losses(), send_lost_records: 0 }), unsentOf: (subAgent) => links.unsentOf(subAgent) };
   }
 
-  /** The records of a counters sample. */
-  records(): CounterRecord[] {
-    return counterRecords(this.#counters(), this.#losses(), this.#of.kernel.udp?.counters(), this.reconciliation.totals());
+  /** The records of lane 0's counters sample; of what could not be sent, `unsent` flow records were lane 0's. */
+  records(unsent: number): CounterRecord[] {
+    return counterRecords(
+      this.#counters(),
+      { ...this.#losses(), send_lost_records: unsent },
+      this.#of.kernel.udp?.counters(),
+      this.reconciliation.totals(),
+    );
   }
 
   ledger(): AgentLedger {
-    const { link, governor, selfTests, kernel } = this.#of;
+    const { links, governor, selfTests, kernel } = this.#of;
     const losses = this.#losses();
-    const { sentDatagrams, lostDatagrams, refusals, resolveFailures } = link.counts;
+    const { sentDatagrams, lostDatagrams, refusals, resolveFailures } = links.counts;
     return {
       ...this.#counters(),
       ...losses,
@@ -101,13 +108,13 @@ export class Accounts {
   }
 
   #counters(): AgentCounters {
-    const { kernel, encoder, link, conversations } = this.#of, { events, ring_lost, map_full, opened, ended } = kernel.counters();
+    const { kernel, encoder, links, conversations } = this.#of, { events, ring_lost, map_full, opened, ended } = kernel.counters();
     return {
       kernel_events: events,
       ring_lost_events: ring_lost,
       map_full_sockets: map_full,
       flow_records: encoder.flowRecordCount,
-      send_lost_records: link.counts.lostFlows,
+      send_lost_records: links.counts.lostFlows,
       opened_connections: opened,
       ended_connections: ended,
       unattributed_connections: conversations.unattributedCount,

@@ -5,6 +5,7 @@ import { integerKey, key, syntaxOf, textOf } from "../lib/config_key.ts";
 import type { HostPort } from "../lib/ip_address.ts";
 import { LOOPBACK_NEEDED, readLoopback } from "../lib/loopback_server.ts";
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
+import { LANES_DEFAULT, LANES_MAX } from "../lib/lanes.ts";
 import { COLLECTOR_FORM, type CollectorAddress, parseCollectorAddress } from "./collector_address.ts";
 
 /** Names processes: the first rule whose expression matches the command line gives the service its name. */
@@ -14,7 +15,12 @@ export interface ServiceRule {
 }
 
 export interface AgentConfig {
-  readonly collector: CollectorAddress;
+  /** At least one. */
+  readonly collectors: readonly CollectorAddress[];
+  /** Parts in which flows travel (lib/lanes.ts). */
+  readonly lanes: number;
+  /** File with the key that datagrams are signed with, or null. */
+  readonly keyFile: string | null;
   readonly enterprise: number;
   /** Whether flows are restated in the standard structures that other readers know. */
   readonly interop: boolean;
@@ -32,6 +38,8 @@ export interface AgentConfig {
 }
 
 export const DEFAULT_CONFIG = {
+  lanes: LANES_DEFAULT,
+  keyFile: null,
   enterprise: DEFAULT_ENTERPRISE,
   interop: false,
   interimIntervalMs: 10_000,
@@ -40,11 +48,11 @@ export const DEFAULT_CONFIG = {
   cpuLimitPercent: 5,
   metricsListen: { address: Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1]), port: 9_643 },
   nice: 19,
-} as const satisfies Omit<AgentConfig, "collector">;
+} as const satisfies Omit<AgentConfig, "collectors">;
 
 const SERVICE_NAME_CHARACTERS_MAX = 64;
 const NAME_NEEDED = `1 to ${SERVICE_NAME_CHARACTERS_MAX} characters`;
-const RULES_MAX = 1_000;
+const RULES_MAX = 1_000, COLLECTORS_MAX = 64, PATH_CHARACTERS_MAX = 4_096;
 
 const expression = (flags: string) => syntaxOf("a regular expression of JavaScript", (text) => readExpression(text, flags));
 
@@ -55,6 +63,36 @@ export const CONFIG_KEYS = {
     reloads: true,
     meaning: "Where the sFlow datagrams go. A name is looked up again when nobody answers there, and every 5 minutes.",
   }),
+  collectors: key(
+    (needed) =>
+      z.array(textOf(COLLECTOR_FORM, parseCollectorAddress), { error: needed }).min(1, { error: needed }).max(COLLECTORS_MAX, {
+        error: needed,
+      }),
+    `a list of 1 to ${COLLECTORS_MAX} collectors`,
+    {
+      byDefault: "`collector` alone",
+      reloads: true,
+      meaning: "Several collectors, in place of `collector`. Each lane goes to one of them, at all agents with the same list the same; " +
+        "where nobody listens there, to the next one until it is back.",
+    },
+  ),
+  lanes: integerKey(1, LANES_MAX, {
+    byDefault: String(DEFAULT_CONFIG.lanes),
+    reloads: false,
+    meaning:
+      "Parts in which flows travel, by their conversation. At least as many as collectors and their workers have processors together " +
+      "spread the load over all of these; more make more and smaller datagrams. The same for a whole fleet, so that both ends of a conversation meet.",
+  }),
+  key_file: key(
+    (needed) => z.string({ error: needed }).min(1, { error: needed }).max(PATH_CHARACTERS_MAX, { error: needed }),
+    "the path of a file",
+    {
+      byDefault: "datagrams are not signed",
+      reloads: false,
+      meaning:
+        "Its first line is the key that datagrams are signed with: 16 characters or more, the same as in the `--key-file` of the collector.",
+    },
+  ),
   enterprise: integerKey(1, 2 ** 20 - 1, {
     byDefault: String(DEFAULT_CONFIG.enterprise),
     reloads: false,
@@ -124,6 +162,9 @@ export const CONFIG_KEYS = {
 export const CONFIG_FILE = z.strictObject(
   {
     collector: CONFIG_KEYS.collector.schema.optional(),
+    collectors: CONFIG_KEYS.collectors.schema.optional(),
+    lanes: CONFIG_KEYS.lanes.schema.optional(),
+    key_file: CONFIG_KEYS.key_file.schema.optional(),
     enterprise: CONFIG_KEYS.enterprise.schema.optional(),
     interop: CONFIG_KEYS.interop.schema.optional(),
     interim_interval_ms: CONFIG_KEYS.interim_interval_ms.schema.optional(),
@@ -145,11 +186,19 @@ export type ConfigFile = z.output<typeof CONFIG_FILE>;
  */
 export function resolveConfig(file: ConfigFile, flags: ConfigFile): AgentConfig {
   const told = { ...file, ...flags };
-  if (told.collector === undefined) {
-    throw new SyntaxError("Cannot run without a collector: none is given, needed --collector or the key collector of --config");
+  if (file.collector !== undefined && file.collectors !== undefined) {
+    throw new SyntaxError("Cannot run with both collector and collectors in --config, needed one of them");
+  }
+  const collectors = flags.collector === undefined && told.collectors !== undefined ? told.collectors : told.collector && [told.collector];
+  if (collectors === undefined) {
+    throw new SyntaxError(
+      "Cannot run without a collector: none is given, needed --collector or the key collector or collectors of --config",
+    );
   }
   return {
-    collector: told.collector,
+    collectors,
+    lanes: told.lanes ?? DEFAULT_CONFIG.lanes,
+    keyFile: told.key_file ?? DEFAULT_CONFIG.keyFile,
     enterprise: told.enterprise ?? DEFAULT_CONFIG.enterprise,
     interop: told.interop ?? DEFAULT_CONFIG.interop,
     interimIntervalMs: told.interim_interval_ms ?? DEFAULT_CONFIG.interimIntervalMs,

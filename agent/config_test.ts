@@ -7,7 +7,9 @@ import { CONFIG_FILE, DEFAULT_CONFIG, resolveConfig } from "./config.ts";
 const parseConfigFile = (path: string, text: string) => parseFile(path, text, CONFIG_FILE);
 
 const EVERY_KEY = `# what an operator would write
-collector: collector.example.net:6343
+collectors: [collector.example.net:6343, "[2001:db8::7]:6344"]
+lanes: 8
+key_file: /etc/skyfall/key
 enterprise: 4711
 interop: true
 interim_interval_ms: 5000
@@ -28,7 +30,9 @@ Deno.test("parseConfigFile() reads every key", () => {
   assert.deepEqual(redact.map(({ source, flags }) => [source, flags]), [["(?<=--pin )\\d+", "g"]]);
   assert.deepEqual([metricsListen?.address.at(-1), metricsListen?.port], [1, 9_100]);
   assert.deepEqual(rest, {
-    collector: { host: "collector.example.net", port: 6_343 },
+    collectors: [{ host: "collector.example.net", port: 6_343 }, { host: "2001:db8::7", port: 6_344 }],
+    lanes: 8,
+    keyFile: "/etc/skyfall/key",
     enterprise: 4_711,
     interop: true,
     interimIntervalMs: 5_000,
@@ -41,14 +45,15 @@ Deno.test("parseConfigFile() reads JSON, and an empty file, which leaves the def
   const file = parseConfigFile("a.json", '{ "services": [{ "command_line": "^nginx", "service_name": "web" }] }');
   assert.equal(file.services?.[0]?.service_name, "web");
   const collector = { host: "10.0.0.1", port: 6_343 };
-  assert.deepEqual(resolveConfig(parseConfigFile("a.yaml", "# nothing\n"), { collector }), { ...DEFAULT_CONFIG, collector });
+  assert.deepEqual(resolveConfig(parseConfigFile("a.yaml", "# nothing\n"), { collector }), { ...DEFAULT_CONFIG, collectors: [collector] });
 });
 
 Deno.test("resolveConfig() prefers flags to the file, and needs a collector", () => {
   const file = parseConfigFile("a.yaml", EVERY_KEY);
   const config = resolveConfig(file, { interim_interval_ms: 700, collector: { host: "::1", port: 1 } });
-  assert.deepEqual([config.interimIntervalMs, config.collector.host, config.nice], [700, "::1", 10]);
+  assert.deepEqual([config.interimIntervalMs, config.collectors.map(({ host }) => host), config.nice], [700, ["::1"], 10]);
   assert.throws(() => resolveConfig({}, {}), { name: "SyntaxError", message: /--collector/ });
+  assert.throws(() => resolveConfig({ ...file, collector: { host: "::1", port: 1 } }, {}), { name: "SyntaxError", message: /one of them/ });
 });
 
 const WRONG: readonly (readonly [name: string, text: string, message: string])[] = [
@@ -61,9 +66,15 @@ const WRONG: readonly (readonly [name: string, text: string, message: string])[]
   ["a text for a truth value", 'interop: "yes"\n', 'line 1: interop: "yes", needed true or false'],
   ["a collector without a port", "collector: nowhere\n", 'line 1: collector: "nowhere", needed "HOST:PORT"'],
   ["an address that is none", "collector: 10.0.0.256:6343\n", 'line 1: collector: "10.0.0.256:6343", needed "HOST:PORT"'],
+  ["no collectors", "collectors: []\n", "line 1: collectors: [], needed a list of 1 to 64 collectors"],
+  ["a collector of several without a port", "collectors:\n  - a:1\n  - b\n", 'line 3: collectors[1]: "b", needed "HOST:PORT"'],
   ["metrics for everybody", "metrics_listen: 0.0.0.0:9643\n", 'line 1: metrics_listen: "0.0.0.0:9643", needed "ADDRESS:PORT" of 127.0.0.1'],
   ["an expression that is none", "redact:\n  - x\n  - (\n", 'line 3: redact[1]: "(", needed a regular expression'],
-  ["an unknown key", "nice: 1\nservice: []\n", "line 2: service: there is no such key, needed one of collector, enterprise"],
+  [
+    "an unknown key",
+    "nice: 1\nservice: []\n",
+    "line 2: service: there is no such key, needed one of collector, collectors, lanes, key_file, enterprise",
+  ],
   [
     "an unknown key of a rule",
     "services:\n  - command_line: x\n    service_name: y\n    pid: 1\n",

@@ -14,6 +14,7 @@ import {
 } from "../lib/sflow/datagram.ts";
 import { SKYFALL_AGENT_COUNTERS, SKYFALL_FLOW, SKYFALL_HOST, SKYFALL_LISTENER, SKYFALL_PROCESS } from "../lib/sflow/skyfall.gen.ts";
 import { setUint64Be } from "../lib/u64.ts";
+import { AUTHENTICATION_BYTES, DatagramSigner, type SharedKey } from "../lib/sflow/authentication.ts";
 import type { Flow } from "./flow.ts";
 import { FlowRecords } from "./flow_records.ts";
 import type { ListenerReport } from "./listeners.ts";
@@ -52,17 +53,18 @@ export interface DatagramSource {
   readonly host: HostDescription;
   readonly enterprise: number;
   readonly interop: boolean;
+  /** What datagrams are signed with, or null. */
+  readonly key: SharedKey | null;
 }
 
 /** A datagram, valid until the encoder makes the next. */
 export interface Datagram {
   readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly subAgent: number;
   /** Flow records in it. */
   readonly flowCount: number;
 }
 
-/** Keeps our sequence numbers apart from those of another sFlow agent on the host, which counts as sub-agent 0. */
-const SUB_AGENT_ID = 1;
 const SAMPLE_HEADER_BYTES = 8;
 const FLOW_SAMPLE_FIXED_BYTES = 32;
 const RECORD_HEADER_BYTES = 8;
@@ -86,11 +88,17 @@ interface DataSource {
   pool: number;
 }
 
-/** Makes the datagrams of one agent, with their sequence numbers. */
+/** Descriptors without their index, which is a datagram's own; encoded once for all encoders. */
+const processBodies = new WeakMap<ProcessDescription, Uint8Array>();
+
+/** Makes the datagrams of one sub-agent, with their sequence numbers. */
 export class DatagramEncoder {
   readonly #source: DatagramSource;
+  readonly #subAgent: number;
+  readonly #signer: DatagramSigner | null;
+  /** Most bytes of a datagram before it is signed. */
+  readonly #bytesMax: number;
   readonly #hostRecord: Uint8Array;
-  readonly #processBodies = new WeakMap<ProcessDescription, Uint8Array>();
   readonly #mirrors = new MirrorSamples();
   readonly #words = new Uint32Array(DATAGRAM_BYTES_MAX / 4);
   readonly #buffer = new Uint8Array(this.#words.buffer);
@@ -100,11 +108,17 @@ export class DatagramEncoder {
   readonly #listenerSource: DataSource = { id: DATA_SOURCE_LISTENERS, sequence: 0, pool: 0 };
   #mirrorSamples: Uint8Array[] = [];
   #drops = 0;
+  /** As the last flow sample told. */
+  #toldDrops = 0;
   #datagramSequence = 0;
   #counterSampleSequence = 0;
+  #sampleCountAt = 0;
 
-  constructor(source: DatagramSource) {
+  constructor(source: DatagramSource, subAgent: number) {
     this.#source = source;
+    this.#subAgent = subAgent;
+    this.#signer = source.key === null ? null : new DatagramSigner(source.key, source.enterprise, unixUs());
+    this.#bytesMax = DATAGRAM_BYTES_MAX - (source.key === null ? 0 : AUTHENTICATION_BYTES);
     this.#hostRecord = encodeStruct(SKYFALL_HOST.fields, source.host);
   }
 
@@ -124,7 +138,7 @@ export class DatagramEncoder {
     if (this.#source.interop) this.#mirrorSamples.push(...this.#mirrors.encode(flow, this.#source.enterprise, this.#drops));
   }
 
-  /** Encodes the flows in as many datagrams as they need. */
+  /** Encodes the flows in as many datagrams as they need; without flows, the drops where they are others than told. */
   *flush(uptimeMs: number, drops: number): Generator<Datagram> {
     this.#drops = drops;
     const flows = this.#flows;
@@ -135,7 +149,8 @@ export class DatagramEncoder {
       processOf: (index) => flows.processOf(index),
       write: (index, at, processIndex) => flows.copy(index, this.#words, at / 4, this.#view, processIndex),
     };
-    yield* this.#encodeRecords(this.#flowSource, records, uptimeMs, drops);
+    if (flows.count > 0 || drops !== this.#toldDrops) yield* this.#encodeRecords(this.#flowSource, records, uptimeMs, drops);
+    this.#toldDrops = drops;
     flows.clear();
     yield* this.#packSamples(this.#mirrorSamples, uptimeMs);
     this.#mirrorSamples = [];
@@ -150,7 +165,8 @@ export class DatagramEncoder {
       processOf: (index) => listeners[index]!.process,
       write: (index, at, processIndex) => this.#writeListener(at, listeners[index]!, processIndex),
     };
-    for (const { bytes } of this.#encodeRecords(this.#listenerSource, records, uptimeMs, 0)) yield { bytes, flowCount: 0 };
+    if (listeners.length === 0) return;
+    for (const datagram of this.#encodeRecords(this.#listenerSource, records, uptimeMs, 0)) yield { ...datagram, flowCount: 0 };
   }
 
   /** Encodes the agent's counters in one datagram. */
@@ -164,7 +180,8 @@ export class DatagramEncoder {
   }
 
   #datagram(length: number, flowCount: number): Datagram {
-    return { bytes: this.#buffer.subarray(0, length), flowCount };
+    const signed = this.#signer?.sign(this.#buffer, length, this.#sampleCountAt, unixUs()) ?? length;
+    return { bytes: this.#buffer.subarray(0, signed), subAgent: this.#subAgent, flowCount };
   }
 
   #beginDatagram(uptimeMs: number, sampleCount: number): number {
@@ -173,23 +190,24 @@ export class DatagramEncoder {
     let at = this.#word(0, SFLOW_VERSION);
     at = this.#word(at, isIpv4 ? ADDRESS_TYPE_IPV4 : ADDRESS_TYPE_IPV6);
     this.#buffer.set(address, at);
-    at = this.#word(at + address.length, SUB_AGENT_ID);
+    at = this.#word(at + address.length, this.#subAgent);
     at = this.#word(at, ++this.#datagramSequence);
-    at = this.#word(at, uptimeMs);
-    return this.#word(at, sampleCount);
+    this.#sampleCountAt = this.#word(at, uptimeMs);
+    return this.#word(this.#sampleCountAt, sampleCount);
   }
 
   *#encodeRecords(source: DataSource, records: Records, uptimeMs: number, drops: number): Generator<Datagram> {
     const order = orderByProcess(records);
-    for (let next = 0; next < order.length;) {
+    let next = 0;
+    do {
       const start = this.#beginDatagram(uptimeMs, 1);
       const { end, at } = this.#writeSample(source, records, order, next, start, drops);
       yield this.#datagram(at, end - next);
       next = end;
-    }
+    } while (next < order.length);
   }
 
-  /** Writes one flow_sample with the host, the processes and as many records from `first` as fit; at least one does. */
+  /** Writes one flow_sample with the host, the processes and as many records from `first` as fit; at least one does, where there is one. */
   #writeSample(
     source: DataSource,
     records: Records,
@@ -226,7 +244,7 @@ export class DatagramEncoder {
       const process = records.processOf(order[i]!);
       const isNew = process !== null && !indexes.has(process);
       bytes += RECORD_HEADER_BYTES + records.bodyBytes + (isNew ? RECORD_HEADER_BYTES + this.#processBody(process).length : 0);
-      if (bytes > DATAGRAM_BYTES_MAX || (isNew && indexes.size === PROCESSES_PER_DATAGRAM_MAX)) return { end: i, indexes };
+      if (bytes > this.#bytesMax || (isNew && indexes.size === PROCESSES_PER_DATAGRAM_MAX)) return { end: i, indexes };
       if (isNew) indexes.set(process, indexes.size + 1);
     }
     return { end: order.length, indexes };
@@ -244,12 +262,11 @@ export class DatagramEncoder {
     view.setUint32(at + L.listening.offset, listener.listening ? 1 : 0);
   }
 
-  /** Descriptor without its index, which is the datagram's own. */
   #processBody(process: ProcessDescription): Uint8Array {
-    let body = this.#processBodies.get(process);
+    let body = processBodies.get(process);
     if (body === undefined) {
       body = encodeStruct(SKYFALL_PROCESS.fields, { ...process, index: 0 });
-      this.#processBodies.set(process, body);
+      processBodies.set(process, body);
     }
     return body;
   }
@@ -257,15 +274,14 @@ export class DatagramEncoder {
   *#packSamples(samples: readonly Uint8Array[], uptimeMs: number): Generator<Datagram> {
     for (let next = 0; next < samples.length;) {
       let at = this.#beginDatagram(uptimeMs, 0);
-      const countAt = at - 4;
       let count = 0;
-      while (next < samples.length && at + samples[next]!.length <= DATAGRAM_BYTES_MAX) {
+      while (next < samples.length && at + samples[next]!.length <= this.#bytesMax) {
         this.#buffer.set(samples[next]!, at);
         at += samples[next]!.length;
         next++;
         count++;
       }
-      this.#word(countAt, count);
+      this.#word(this.#sampleCountAt, count);
       yield this.#datagram(at, 0);
     }
   }
@@ -280,6 +296,10 @@ export class DatagramEncoder {
     this.#view.setUint32(at, value);
     return at + 4;
   }
+}
+
+function unixUs(): number {
+  return Date.now() * 1_000;
 }
 
 /** Indexes of the records, those of a process together, so that its descriptor is repeated as little as can be. */

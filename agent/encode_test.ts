@@ -6,6 +6,7 @@ import { parseXdr } from "../lib/sflow/xdr.ts";
 import { counterRecord, DatagramEncoder } from "./encode.ts";
 import type { Flow } from "./flow.ts";
 import type { ProcessDescription } from "./processes.ts";
+import { makeFlow } from "./testdata/flow.ts";
 
 const STRUCTS = parseXdr(await Deno.readTextFile(new URL("../lib/sflow/skyfall.x", import.meta.url)));
 const ADDRESS = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1);
@@ -69,46 +70,10 @@ function process(pid: number): ProcessDescription {
   };
 }
 
-function flow(values: Partial<Flow> = {}): Flow {
-  return {
-    flow_id: 2 ** 40 + 1,
-    period_start_unix_us: 1_800_000_000_000_001,
-    period_end_unix_us: 1_800_000_000_000_002,
-    local_address: ADDRESS,
-    remote_address: ADDRESS,
-    local_port: 3,
-    remote_port: 4,
-    transport_protocol: 6,
-    process: null,
-    role: 1,
-    role_source: 2,
-    attribution_source: 5,
-    state: 7,
-    end_reason: 8,
-    opened_count: 1,
-    amounts_known: 3,
-    tx_bytes: 2 ** 45 + 9,
-    rx_bytes: 10,
-    retrans_bytes: 11,
-    tx_segments: 12,
-    rx_segments: 13,
-    retrans_segments: 14,
-    lost_segments: 15,
-    reordering_count: 21,
-    busy_us: 22,
-    rwnd_limited_us: 23,
-    sndbuf_limited_us: 24,
-    srtt_us: 16,
-    rttvar_us: 17,
-    min_rtt_us: 18,
-    snd_cwnd_segments: 19,
-    connect_us: 20,
-    ...values,
-  };
-}
+const SUB_AGENT = 3;
 
 function encoder(interop = false): DatagramEncoder {
-  return new DatagramEncoder({ agentAddress: ADDRESS, host: HOST, enterprise: DEFAULT_ENTERPRISE, interop });
+  return new DatagramEncoder({ agentAddress: ADDRESS, host: HOST, enterprise: DEFAULT_ENTERPRISE, interop, key: null }, SUB_AGENT);
 }
 
 function encode(flows: readonly Flow[], interop = false): { readonly datagram: Uint8Array; readonly flowCount: number }[] {
@@ -120,8 +85,8 @@ function encode(flows: readonly Flow[], interop = false): { readonly datagram: U
 }
 
 Deno.test("DatagramEncoder writes every field of a flow where skyfall.x has it", () => {
-  const { head, samples } = read(encode([flow({ process: process(42) })])[0]!.datagram);
-  assert.deepEqual(head, [5, 1, 0x0a000001, 1, 1, 5_000, 1]);
+  const { head, samples } = read(encode([makeFlow({ process: process(42) })])[0]!.datagram);
+  assert.deepEqual(head, [5, 1, 0x0a000001, SUB_AGENT, 1, 5_000, 1]);
   const records = samples[0]!.records;
   assert.deepEqual(records.map(({ name }) => name), ["skyfall_host", "skyfall_process", "skyfall_flow"]);
   assert.equal(records[0]!.values["host_name"], "höst");
@@ -130,7 +95,7 @@ Deno.test("DatagramEncoder writes every field of a flow where skyfall.x has it",
     42n,
     "node server.js",
   ]);
-  const { process: _, local_address, remote_address, ...numbers } = flow();
+  const { process: _, local_address, remote_address, ...numbers } = makeFlow();
   assert.deepEqual(records[2]!.values, {
     ...Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, BigInt(value)])),
     local_address: BigInt(`0x${local_address.toHex()}`),
@@ -141,7 +106,7 @@ Deno.test("DatagramEncoder writes every field of a flow where skyfall.x has it",
 
 Deno.test("DatagramEncoder makes each datagram self-contained, and none larger than it may be", () => {
   const processes = [process(1), process(2), process(3)];
-  const flows = Array.from({ length: 100 }, (_, i) => flow({ flow_id: i, process: processes[i % 3]! }));
+  const flows = Array.from({ length: 100 }, (_, i) => makeFlow({ flow_id: i, process: processes[i % 3]! }));
   const seen: bigint[] = [], datagrams = encode(flows);
   let descriptors = 0;
   for (const { datagram, flowCount } of datagrams) {
@@ -163,7 +128,7 @@ Deno.test("DatagramEncoder makes each datagram self-contained, and none larger t
 });
 
 Deno.test("DatagramEncoder counts the flows so far in the sample pool, and the losses in drops", () => {
-  const pools = encode(Array.from({ length: 20 }, () => flow())).map(({ datagram, flowCount }) => {
+  const pools = encode(Array.from({ length: 20 }, () => makeFlow())).map(({ datagram, flowCount }) => {
     const { samples: [sample] } = read(datagram);
     assert.equal(sample!.head[4], 3);
     return { pool: sample!.head[3]!, flowCount };
@@ -203,7 +168,7 @@ Deno.test("DatagramEncoder tells listeners in samples of their own source, with 
 
 Deno.test("DatagramEncoder cuts texts at their bound, between characters", () => {
   const long = { ...process(1), service_name: "ä".repeat(40), command_line: "x".repeat(300) };
-  const { values } = read(encode([flow({ process: long })])[0]!.datagram).samples[0]!.records[1]!;
+  const { values } = read(encode([makeFlow({ process: long })])[0]!.datagram).samples[0]!.records[1]!;
   assert.equal(values["service_name"], "ä".repeat(32));
   assert.equal(values["command_line"], "x".repeat(255));
 });
@@ -214,14 +179,14 @@ Deno.test("DatagramEncoder has room for a flow beside the longest descriptors, o
   const longest: ProcessDescription = { ...process(1), ...Object.fromEntries(names.map(({ name }) => [name, text])) };
   const datagrams: Uint8Array[] = [];
   const source = { agentAddress: new Uint8Array(16).fill(1), host: { ...HOST, host_name: text }, enterprise: DEFAULT_ENTERPRISE };
-  const encoder = new DatagramEncoder({ ...source, interop: false });
-  encoder.add(flow({ process: longest }));
+  const encoder = new DatagramEncoder({ ...source, interop: false, key: null }, SUB_AGENT);
+  encoder.add(makeFlow({ process: longest }));
   for (const { bytes } of encoder.flush(1, 0)) datagrams.push(bytes.slice());
   assert.deepEqual(datagrams.map((datagram) => datagram.length <= DATAGRAM_BYTES_MAX), [true]);
 });
 
 Deno.test("DatagramEncoder writes every counter of the agent where skyfall.x has it", () => {
-  const structs = STRUCTS.filter(({ container }) => container === "counter_data");
+  const structs = STRUCTS.filter(({ container, name }) => container === "counter_data" && name !== "skyfall_authentication");
   const valuesOf = (i: number) => structs[i]!.fields.map(({ name }, j) => [name, 100 * i + j] as const);
   const records = structs.map(({ format, fields }, i) =>
     counterRecord({ format, fields: Object.fromEntries(fields.map((field) => [field.name, field])) }, Object.fromEntries(valuesOf(i)))
@@ -236,7 +201,7 @@ Deno.test("DatagramEncoder writes every counter of the agent where skyfall.x has
 
 Deno.test("DatagramEncoder restates bytes and segments exactly in standard structures", () => {
   for (const [tx_bytes, tx_segments] of [[1_000, 3], [7, 10], [0, 2], [2 ** 33 + 5, 6_000_000], [9, 0]] as const) {
-    const samples = encode([flow({ tx_bytes, tx_segments, rx_bytes: 0, rx_segments: 0 })], true).slice(1).flatMap(({ datagram }) =>
+    const samples = encode([makeFlow({ tx_bytes, tx_segments, rx_bytes: 0, rx_segments: 0 })], true).slice(1).flatMap(({ datagram }) =>
       read(datagram).samples
     );
     let bytes = 0, segments = 0;

@@ -7,7 +7,7 @@ import type { ProcessDescription } from "./processes.ts";
 
 const F = SKYFALL_FLOW.fields;
 const BODY_BYTES = SKYFALL_FLOW.fixedSize, BODY_WORDS = BODY_BYTES / 4;
-const FIRST_CAPACITY = 1_024;
+const FIRST_CAPACITY = 256;
 
 export class FlowRecords {
   #words = new Uint32Array(FIRST_CAPACITY * BODY_WORDS);

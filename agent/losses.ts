@@ -6,6 +6,16 @@ import type { KernelPrograms } from "./kernel.ts";
 /** `skyfall_agent_losses`: totals since the agent started. */
 export type Losses = { readonly [P in keyof typeof SKYFALL_AGENT_LOSSES.fields]: number };
 
+export const NO_LOSSES: Losses = {
+  ring_lost_events: 0,
+  map_full_sockets: 0,
+  missed_hook_runs: 0,
+  udp_lost_datagrams: 0,
+  udp_missed_calls: 0,
+  governor_dropped_flows: 0,
+  send_lost_records: 0,
+};
+
 /** Losses in the kernel, before the agent knew of anything. */
 type KernelLosses = Omit<Losses, "governor_dropped_flows" | "send_lost_records">;
 

@@ -19,6 +19,11 @@ program.command("run")
   .description("observe until stopped; SIGHUP reads the configuration file again")
   .option("--config <file>", "settings and rules, YAML or JSON; the other options come before it")
   .option("--collector <host:port>", "where the sFlow datagrams go", (text) => readFlag(CONFIG_KEYS.collector, text))
+  .option(
+    "--key-file <file>",
+    "file with the key that datagrams are signed with",
+    (text) => readFlag(CONFIG_KEYS.key_file, text),
+  )
   .option("--enterprise <number>", "private enterprise number of our records", (text) => readFlag(CONFIG_KEYS.enterprise, Number(text)))
   .option(
     "--interim-interval-ms <ms>",
@@ -37,9 +42,10 @@ program.command("run")
     "where Prometheus finds the metrics, on loopback, or off",
     (text) => readFlag(CONFIG_KEYS.metrics_listen, text),
   )
-  .action(async ({ config, collector, enterprise, interimIntervalMs, interop, cpuLimitPercent, metricsListen, rung }) => {
+  .action(async ({ config, collector, keyFile, enterprise, interimIntervalMs, interop, cpuLimitPercent, metricsListen, rung }) => {
     await run(config ?? null, {
       ...(collector === undefined ? {} : { collector }),
+      ...(keyFile === undefined ? {} : { key_file: keyFile }),
       ...(enterprise === undefined ? {} : { enterprise }),
       ...(interimIntervalMs === undefined ? {} : { interim_interval_ms: interimIntervalMs }),
       ...(interop === undefined ? {} : { interop }),

@@ -3,10 +3,12 @@
 import { monotonicNs, unixOffsetNs } from "../ffi/libc.ts";
 import { processCpuNs } from "../ffi/libc_process.ts";
 import { log } from "../lib/log.ts";
+import type { SharedKey } from "../lib/sflow/authentication.ts";
 import { Accounts, type AgentLedger } from "./accounts.ts";
 import type { AgentConfig } from "./config.ts";
 import { Conversations } from "./conversations.ts";
-import { DatagramEncoder, type HostDescription } from "./encode.ts";
+import { CollectorLinks } from "./collector_links.ts";
+import type { HostDescription } from "./encode.ts";
 import { EVENT_KIND, type TcpEvent } from "./event.ts";
 import type { Flow } from "./flow.ts";
 import { Governor } from "./governor.ts";
@@ -15,11 +17,11 @@ import { InterimClock, now, spreadMs } from "./interim_clock.ts";
 import type { KernelPrograms } from "./kernel.ts";
 import { KernelCost } from "./kernel_cost.ts";
 import type { Audience } from "./known_answer.ts";
+import { LanedEncoder } from "./lanes.ts";
 import { ListenerTable } from "./listeners.ts";
 import { OwnTraffic } from "./own_traffic.ts";
 import { ProcessTable } from "./processes.ts";
 import { SelfTests } from "./self_tests.ts";
-import { CollectorLink } from "./send.ts";
 import { UdpConversations } from "./udp_conversations.ts";
 import { untilAborted } from "./until_aborted.ts";
 
@@ -49,8 +51,8 @@ export class Observer implements Disposable {
   #config: AgentConfig;
   readonly #governor: Governor;
   readonly #kernelCost: KernelCost;
-  readonly #link: CollectorLink;
-  readonly #encoder: DatagramEncoder;
+  readonly #links: CollectorLinks;
+  readonly #encoder: LanedEncoder;
   readonly #processes: ProcessTable;
   readonly #listeners = new ListenerTable();
   readonly #conversations: Conversations;
@@ -64,26 +66,30 @@ export class Observer implements Disposable {
   readonly #interim = new InterimClock();
   /** Until when flows of open conversations wait for the time of this host. */
   #heldUntilMs = 0;
+  /** They are not sent yet: all of a minute is to be sent soon after it. */
+  #holdsReport = false;
   #unixOffsetNs = unixOffsetNs();
   #nextOwnersMs = 0;
   #nextHoldersMs = 0;
 
   /** Inert; `run()` acts. */
-  constructor(kernel: KernelPrograms, config: AgentConfig, host: HostDescription) {
+  constructor(kernel: KernelPrograms, config: AgentConfig, host: HostDescription, key: SharedKey | null) {
     this.#kernel = kernel;
     this.#config = config;
     this.#hostId = `${host.host_id.toHex()} ${host.host_name}`;
     this.#kernelCost = new KernelCost(kernel.runStatistics());
     this.#governor = new Governor(processCpuNs, () => this.#kernelCost.percent, config.cpuLimitPercent, config.interimIntervalMs);
-    const link = this.#link = new CollectorLink(config.collector);
-    this.#encoder = new DatagramEncoder({
+    const links = this.#links = new CollectorLinks(config.collectors);
+    const source = {
       get agentAddress() {
-        return link.localAddress; // known when the collector is
+        return links.localAddress; // known when a collector is
       },
       host,
       enterprise: config.enterprise,
       interop: config.interop,
-    });
+      key,
+    };
+    this.#encoder = new LanedEncoder(source, config.lanes);
     this.#processes = new ProcessTable(config.serviceRules, config.redact);
     const onFlow = (flow: Flow) => this.#encoder.add(flow);
     this.#conversations = new Conversations(this.#processes, this.#listeners, () => this.#unixOffsetNs, onFlow);
@@ -91,7 +97,12 @@ export class Observer implements Disposable {
     const onUdpFlow = (flow: Flow) => {
       if (this.#governor.keeps(flow)) onFlow(flow);
     };
-    this.#udpConversations = new UdpConversations(this.#processes, () => this.#unixOffsetNs, onUdpFlow, new OwnTraffic(() => link.ownEnd));
+    this.#udpConversations = new UdpConversations(
+      this.#processes,
+      () => this.#unixOffsetNs,
+      onUdpFlow,
+      new OwnTraffic(() => links.ownEnds),
+    );
     this.#audience = {
       onTcpEvent: (event) => this.#onTcpEvent(event),
       onProcess: (event) => this.#processes.add(event),
@@ -101,7 +112,7 @@ export class Observer implements Disposable {
     this.accounts = new Accounts({
       kernel,
       selfTests,
-      link,
+      links,
       encoder: this.#encoder,
       governor: this.#governor,
       kernelCost: this.#kernelCost,
@@ -114,7 +125,7 @@ export class Observer implements Disposable {
     this.#config = config;
     this.#processes.configure(config.serviceRules, config.redact);
     this.#governor.configure(config.cpuLimitPercent, config.interimIntervalMs);
-    this.#link.redirect(config.collector);
+    this.#links.redirect(config.collectors);
   }
 
   /**
@@ -154,7 +165,7 @@ export class Observer implements Disposable {
       if (nowMs >= nextSendMs || this.#encoder.pendingFlowCount >= PENDING_FLOWS_MAX) {
         if (this.#kernel.udp?.isFilling) this.#reportUdp();
         await this.#findCollector(signal);
-        if (nowMs >= this.#heldUntilMs || this.#encoder.pendingFlowCount >= PENDING_FLOWS_MAX) await this.#send();
+        if (nowMs >= this.#heldUntilMs || this.#encoder.pendingFlowCount >= PENDING_FLOWS_MAX) await this.#send(this.#holdsReport);
         await this.#sendListeners(nowMs >= nextListenersMs);
         if (nowMs >= nextListenersMs) nextListenersMs = nowMs + LISTENERS_INTERVAL_MS;
         nextSendMs = nowMs + SEND_INTERVAL_MS;
@@ -171,7 +182,8 @@ export class Observer implements Disposable {
 
   async #findCollector(signal: AbortSignal): Promise<void> {
     const nowMs = performance.now();
-    if (this.#link.isDue(nowMs)) await Promise.race([this.#link.find(nowMs), untilAborted(FIND_COLLECTOR_MS, signal)]);
+    if (this.#links.isDue(nowMs)) await Promise.race([this.#links.find(nowMs), untilAborted(FIND_COLLECTOR_MS, signal)]);
+    this.#links.probe(nowMs, () => this.#encoder.encodeProbe(this.#uptimeMs()));
   }
 
   /** Returns the number of records that it read. */
@@ -219,6 +231,7 @@ export class Observer implements Disposable {
     await this.#reportOpen();
     this.#reportUdp(udp);
     this.#interim.reported(now());
+    this.#holdsReport = true;
     this.#heldUntilMs = performance.now() + spreadMs(this.#hostId, this.#governor.step.interimIntervalMs ?? 0);
   }
 
@@ -238,7 +251,7 @@ export class Observer implements Disposable {
       if (!this.#processes.isDescribed(event)) this.#kernel.drain(this.#audience);
       this.#onOpen(event);
       if (this.#encoder.pendingFlowCount < PENDING_FLOWS_MAX) continue;
-      await this.#send(); // a host may have very many
+      await this.#send(false); // a host may have very many
       this.#drain();
     }
     this.#kernel.drain(this.#audience);
@@ -264,10 +277,12 @@ export class Observer implements Disposable {
     this.#udpConversations.report(records, udp.sockets());
   }
 
-  async #send(): Promise<void> {
+  /** @param isAll Whether no flow may wait for others that go with it. */
+  async #send(isAll: boolean): Promise<void> {
     this.#unixOffsetNs = unixOffsetNs();
+    if (isAll) this.#holdsReport = false;
     if (this.#encoder.pendingFlowCount === 0) return;
-    await this.#link.send(this.#encoder.flush(this.#uptimeMs(), this.accounts.droppedEvents()));
+    await this.#links.send(this.#encoder.flush(this.#uptimeMs(), this.accounts.laneLosses(), isAll));
   }
 
   #onStep(): void {
@@ -284,7 +299,8 @@ export class Observer implements Disposable {
   }
 
   async #sendCounters(): Promise<void> {
-    await this.#link.send([this.#encoder.encodeCounters(this.accounts.records(), this.#uptimeMs())]);
+    const { accounts } = this;
+    await this.#links.send(this.#encoder.encodeCounters((unsent) => accounts.records(unsent), this.#uptimeMs(), accounts.laneLosses()));
   }
 
   async #finish(): Promise<void> {
@@ -294,7 +310,7 @@ export class Observer implements Disposable {
     this.#reportUdp();
     this.#drain();
     this.#expire(Infinity);
-    await this.#send();
+    await this.#send(true);
     await this.#sendListeners(true);
     await this.#sendCounters();
   }
@@ -302,7 +318,7 @@ export class Observer implements Disposable {
   /** Sends what began and ended to listen, and from time to time all that listens. */
   async #sendListeners(isAllDue: boolean): Promise<void> {
     const listeners = isAllDue ? this.#listeners.takeAll(this.#unixUs()) : this.#listeners.takeChanges();
-    await this.#link.send(this.#encoder.encodeListeners(listeners, this.#uptimeMs()));
+    await this.#links.send(this.#encoder.encodeListeners(listeners, this.#uptimeMs()));
   }
 
   #unixUs(): number {
@@ -315,7 +331,7 @@ export class Observer implements Disposable {
 
   [Symbol.dispose](): void {
     this.#kernelCost[Symbol.dispose]();
-    this.#link[Symbol.dispose]();
+    this.#links[Symbol.dispose]();
   }
 }
 

@@ -18,27 +18,28 @@ export interface OwnEnd {
   readonly collector: HostPort;
 }
 
-/** Sockets that the agent sent by and has closed since. */
-const EARLIER_MAX = 64;
+/** Sockets that the agent sends by, or has sent by and closed since. */
+const COOKIES_MAX = 256;
 
-/** The agent's end of its conversation with the collector, and the collector's where that is on this host. */
+/** The agent's ends of its conversations with collectors, and the collectors' where they are on this host. */
 export class OwnTraffic {
-  readonly #ownEnd: () => OwnEnd | null;
+  readonly #ownEnds: () => readonly OwnEnd[];
   readonly #networkNamespace = ownNetworkNamespace();
   readonly #cookies: number[] = [];
 
-  /** @param ownEnd As it is now: the agent changes it with its collector. */
-  constructor(ownEnd: () => OwnEnd | null) {
-    this.#ownEnd = ownEnd;
+  /** @param ownEnds As they are now: the agent changes them with its collectors. */
+  constructor(ownEnds: () => readonly OwnEnd[]) {
+    this.#ownEnds = ownEnds;
   }
 
   /** A collector that does not ask who sent to it is left out whole: its datagrams may be ours. */
   includes(record: UdpRecord): boolean {
-    const own = this.#ownEnd();
-    if (own !== null && !this.#cookies.includes(own.socket.cookie)) this.#remember(own.socket.cookie);
-    if (this.#cookies.includes(record.socket_cookie)) return true;
-    if (own === null) return false;
-    const { socket, collector } = own;
+    const ends = this.#ownEnds();
+    for (const { socket } of ends) if (!this.#cookies.includes(socket.cookie)) this.#remember(socket.cookie);
+    return this.#cookies.includes(record.socket_cookie) || ends.some((end) => this.#isAtCollector(record, end));
+  }
+
+  #isAtCollector(record: UdpRecord, { socket, collector }: OwnEnd): boolean {
     // Who speaks to an address of its own speaks from it, but for the many addresses of loopback.
     const collectorIsHere = sameBytes(socket.localAddress, collector.address) || collector.address[12] === 127;
     const { local_address, local_port, remote_address, remote_port, network_namespace } = record;
@@ -49,7 +50,7 @@ export class OwnTraffic {
 
   #remember(cookie: number): void {
     this.#cookies.unshift(cookie);
-    if (this.#cookies.length > EARLIER_MAX) this.#cookies.pop();
+    if (this.#cookies.length > COOKIES_MAX) this.#cookies.pop();
   }
 }
 

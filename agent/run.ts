@@ -2,6 +2,7 @@
 
 import { isUnreadable, parseConfigFile } from "../lib/config_file.ts";
 import { describeError, log } from "../lib/log.ts";
+import { parseKeys } from "../lib/sflow/authentication.ts";
 import { type AgentConfig, CONFIG_FILE, type ConfigFile, resolveConfig } from "./config.ts";
 import { describeHost } from "./host.ts";
 import { chooseRung } from "./ladder.ts";
@@ -10,13 +11,13 @@ import { serveMetrics } from "./metrics.ts";
 import { Observer } from "./observe.ts";
 
 /** Settings that only a restart changes. */
-const AT_START = ["enterprise", "interop", "metricsListen", "nice"] as const satisfies readonly (keyof AgentConfig)[];
+const AT_START = ["enterprise", "interop", "keyFile", "lanes", "metricsListen", "nice"] as const satisfies readonly (keyof AgentConfig)[];
 
 /**
  * Reads the file, if there is one, puts the flags over it, and observes.
  *
  * @param forcedRung The only rung of the ladder to try, or null.
- * @throws {SyntaxError} If the configuration is wrong, or names no collector.
+ * @throws {SyntaxError} If the configuration or the key is wrong, or no collector is named.
  */
 export async function run(path: string | null, flags: ConfigFile, forcedRung: string | null): Promise<void> {
   const stop = new AbortController();
@@ -24,10 +25,11 @@ export async function run(path: string | null, flags: ConfigFile, forcedRung: st
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, abort);
   refuseDebugger();
   const config = readConfig(path, flags);
+  const key = config.keyFile === null ? null : parseKeys(Deno.readTextFileSync(config.keyFile))[0]!;
   standBack(config.nice);
   const { rung, verdicts, heard, ...choice } = chooseRung(forcedRung);
   using kernel = choice.kernel;
-  using observer = new Observer(kernel, config, describeHost());
+  using observer = new Observer(kernel, config, describeHost(), key);
   log("info", "agent", "attached", {
     rung: rung.name,
     rungs_not_taken: verdicts.flatMap((v) => v.reason === null ? [] : [`${v.rung}: ${v.reason}`]),

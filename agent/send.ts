@@ -1,41 +1,28 @@
-/** Sends datagrams to the collector, finds it again when it is gone, and counts what could not be sent. */
+/** The way to one collector: finds it, finds it again when it is gone, and tells what could not be sent. */
 
 import { DatagramSender, LibcError } from "../ffi/libc.ts";
 import { ResolveError, resolveHost } from "../ffi/libc_resolve.ts";
 import { formatAddress, isMappedIpv4 } from "../lib/ip_address.ts";
 import { describeError, log, type LogLevel } from "../lib/log.ts";
 import { type CollectorAddress, formatCollectorAddress } from "./collector_address.ts";
-import type { Datagram } from "./encode.ts";
 import type { OwnEnd } from "./own_traffic.ts";
 
-/** Datagrams sent in a row before the collector gets a moment to read them. */
-const BURST_DATAGRAMS = 64;
-const BURST_PAUSE_MS = 1;
+const FULL_PAUSE_MS = 1;
 const EAGAIN = 11, ECONNREFUSED = 111;
 const RETRIES_MAX = 100;
 /** The wait after a failed look-up; it doubles. */
 const BACKOFF_MIN_MS = 1_000, BACKOFF_MAX_MS = 60_000;
 /** How often a name is looked up again while all is well, and how often while nobody answers there. */
 const LOOK_UP_AGAIN_MS = 300_000, LOOK_UP_REFUSED_MS = 30_000;
+/** How often a collector that refused is asked whether it is back. */
+const PROBE_INTERVAL_MS = 2_000;
 /** In this time a problem is logged once, and that it is over so many times. */
 const LOG_INTERVAL_MS = 60_000, FOUND_LOGS_MAX = 3;
-/** `::ffff:0.0.0.0`: not known yet. */
-const NO_ADDRESS = Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0]);
-
-export interface LinkCounts {
-  readonly sentDatagrams: number;
-  /** Datagrams that the host could not send, or for which there was no collector. */
-  readonly lostDatagrams: number;
-  /** Flow records in them. */
-  readonly lostFlows: number;
-  /** Datagrams that found nobody listening. */
-  readonly refusals: number;
-  /** Look-ups of the collector's name, or connections to it, that failed. */
-  readonly resolveFailures: number;
-}
 
 export class CollectorLink implements Disposable {
-  #collector: CollectorAddress;
+  /** Address as the operator has written it. */
+  readonly name: string;
+  readonly #collector: CollectorAddress;
   #socket: DatagramSender | null = null;
   #address: Uint8Array | null = null;
   #isLookingUp = false;
@@ -46,16 +33,25 @@ export class CollectorLink implements Disposable {
   /** Since it was last found. */
   #wasGone = false;
   #isDisposed = false;
-  #counts = { sentDatagrams: 0, lostDatagrams: 0, lostFlows: 0, refusals: 0, resolveFailures: 0 };
+  /** Nobody listened, and nothing since then says otherwise. */
+  #isRefused = false;
+  #nextProbeMs = 0;
+  /** The last probe left without an error. */
+  #isProbed = false;
+  /** Datagrams that found nobody listening. */
+  refusals = 0;
+  /** Look-ups of the collector's name, or connections to it, that failed. */
+  resolveFailures = 0;
 
-  /** Inert: the collector is looked for when there is something to send, or by `find()`. */
+  /** Inert: the collector is looked for by `find()`. */
   constructor(collector: CollectorAddress) {
     this.#collector = collector;
+    this.name = formatCollectorAddress(collector);
   }
 
-  /** The address that the collector sees: 16 bytes; zero as long as there is no collector. */
-  get localAddress(): Uint8Array {
-    return this.#socket?.localAddress ?? NO_ADDRESS;
+  /** The address that the collector sees: 16 bytes; null as long as there is no collector. */
+  get localAddress(): Uint8Array | null {
+    return this.#socket?.localAddress ?? null;
   }
 
   /** What the datagrams leave by, and where they go; null as long as there is no collector. */
@@ -64,18 +60,9 @@ export class CollectorLink implements Disposable {
     return { socket: this.#socket, collector: { address: this.#address, port: this.#collector.port } };
   }
 
-  get counts(): LinkCounts {
-    return { ...this.#counts };
-  }
-
-  /** Sends to another collector from now on. */
-  redirect(collector: CollectorAddress): void {
-    if (formatCollectorAddress(collector) === formatCollectorAddress(this.#collector)) return;
-    this.#collector = collector;
-    this.#disconnect();
-    this.#nextLookUpMs = 0;
-    this.#logTimesMs.clear();
-    this.#backoffMs = BACKOFF_MIN_MS;
+  /** Whether, by all that is known, somebody listens at its end. */
+  get isOpen(): boolean {
+    return this.#address !== null && !this.#isRefused;
   }
 
   /** Whether it is time to look for the collector. */
@@ -87,37 +74,56 @@ export class CollectorLink implements Disposable {
   async find(nowMs: number): Promise<void> {
     if (!this.isDue(nowMs)) return;
     this.#isLookingUp = true;
-    const collector = this.#collector;
     try {
-      const address = await resolveHost(collector.host);
-      if (collector === this.#collector && !this.#isDisposed) this.#connect(address);
+      const address = await resolveHost(this.#collector.host);
+      if (!this.#isDisposed) this.#connect(address);
     } catch (error) {
       if (!(error instanceof ResolveError || error instanceof LibcError)) throw error;
-      this.#counts.resolveFailures++;
+      this.resolveFailures++;
       this.#wasGone = true;
       this.#nextLookUpMs = nowMs + this.#backoffMs;
       this.#backoffMs = Math.min(2 * this.#backoffMs, BACKOFF_MAX_MS);
-      this.#logSometimes("warn", "no collector", { error: describeError(error), collector: formatCollectorAddress(collector) }, 1);
+      this.#logSometimes("warn", "no collector", { error: describeError(error), collector: this.name }, 1);
     } finally {
       this.#isLookingUp = false;
     }
   }
 
-  /** Sends in order, with a pause after each burst. Does not wait for a collector that has to be found first. */
-  async send(datagrams: Iterable<Datagram>): Promise<void> {
-    const refusalsBefore = this.#counts.refusals;
-    let sent = 0;
-    for (const { bytes, flowCount } of datagrams) {
-      if (sent > 0 && sent % BURST_DATAGRAMS === 0) await pause();
-      sent++;
-      if (await this.#sendOne(bytes)) {
-        this.#counts.sentDatagrams++;
-      } else {
-        this.#counts.lostDatagrams++;
-        this.#counts.lostFlows += flowCount;
-      }
+  isProbeDue(nowMs: number): boolean {
+    return this.#isRefused && this.#address !== null && nowMs >= this.#nextProbeMs;
+  }
+
+  /** The answer to a probe comes with the next one, or does not: then the collector is back. */
+  probe(nowMs: number, datagram: Uint8Array<ArrayBuffer>): void {
+    this.#nextProbeMs = nowMs + PROBE_INTERVAL_MS;
+    const errno = this.#socket?.send(datagram);
+    if (errno === 0 && this.#isProbed) {
+      this.#isRefused = false;
+      this.#wasGone = true;
+      return;
     }
-    if (this.#counts.refusals > refusalsBefore) this.#onRefused(performance.now());
+    this.#isProbed = errno === 0 || this.#socket?.send(datagram) === 0; // the first only fetched the answer to an earlier one
+  }
+
+  /**
+   * Sends a datagram; false where that is not possible.
+   *
+   * @param isLast Whether there is no other way, so that it is sent even where an earlier one was refused.
+   */
+  async send(datagram: Uint8Array<ArrayBuffer>, isLast: boolean): Promise<boolean> {
+    for (let attempt = 0; attempt < RETRIES_MAX; attempt++) {
+      const errno = this.#socket?.send(datagram);
+      if (errno === undefined) return false;
+      if (errno === 0) return this.#onSent();
+      if (errno === EAGAIN) {
+        await new Promise((resolve) => setTimeout(resolve, FULL_PAUSE_MS));
+        continue;
+      }
+      if (errno !== ECONNREFUSED) return this.#onUnreachable(errno);
+      this.#onRefused(); // the answer to an earlier datagram; this one was not sent yet
+      if (!isLast) return false;
+    }
+    return false;
   }
 
   #connect(address: Uint8Array): void {
@@ -127,6 +133,7 @@ export class CollectorLink implements Disposable {
     const socket = new DatagramSender(address, this.#collector.port, isMappedIpv4(address));
     this.#disconnect();
     [this.#socket, this.#address] = [socket, address];
+    this.#isRefused = false;
     this.#backoffMs = BACKOFF_MIN_MS;
   }
 
@@ -139,14 +146,19 @@ export class CollectorLink implements Disposable {
     if (!this.#wasGone || this.#socket === null || this.#address === null) return true;
     this.#wasGone = false;
     const [address, localAddress] = [this.#address, this.#socket.localAddress].map(formatAddress);
-    const fields = { collector: formatCollectorAddress(this.#collector), address: address!, local_address: localAddress! };
+    const fields = { collector: this.name, address: address!, local_address: localAddress! };
     this.#logSometimes("info", "collector found", fields, FOUND_LOGS_MAX);
     return true;
   }
 
-  #onRefused(nowMs: number): void {
+  #onRefused(): void {
+    const nowMs = performance.now();
+    this.refusals++;
+    this.#isRefused = true;
+    this.#isProbed = false;
+    this.#nextProbeMs = nowMs + PROBE_INTERVAL_MS;
     this.#nextLookUpMs = Math.min(this.#nextLookUpMs, nowMs + LOOK_UP_REFUSED_MS);
-    this.#logSometimes("warn", "collector does not listen", { refused_datagrams: this.#counts.refusals }, 1);
+    this.#logSometimes("warn", "collector does not listen", { collector: this.name, refused_datagrams: this.refusals }, 1);
   }
 
   /** The way to the collector, or the address that we had, is gone: another socket may find another way. */
@@ -155,7 +167,7 @@ export class CollectorLink implements Disposable {
     this.#address = null;
     this.#wasGone = true;
     this.#nextLookUpMs = Math.min(this.#nextLookUpMs, nowMs + BACKOFF_MIN_MS);
-    this.#logSometimes("warn", "collector cannot be reached", { errno, lost_datagrams: this.#counts.lostDatagrams + 1 }, 1);
+    this.#logSometimes("warn", "collector cannot be reached", { errno, collector: this.name }, 1);
     return false;
   }
 
@@ -167,24 +179,8 @@ export class CollectorLink implements Disposable {
     log(level, "agent", message, fields);
   }
 
-  async #sendOne(datagram: Uint8Array<ArrayBuffer>): Promise<boolean> {
-    for (let attempt = 0; attempt < RETRIES_MAX; attempt++) {
-      const errno = this.#socket?.send(datagram);
-      if (errno === undefined) return false;
-      if (errno === 0) return this.#onSent();
-      if (errno === ECONNREFUSED) this.#counts.refusals++; // the answer to an earlier datagram; this one was not sent yet
-      else if (errno === EAGAIN) await pause();
-      else return this.#onUnreachable(errno);
-    }
-    return false;
-  }
-
   [Symbol.dispose](): void {
     this.#isDisposed = true;
     this.#disconnect();
   }
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, BURST_PAUSE_MS));
 }

@@ -70,10 +70,10 @@ function make(): { readonly udp: UdpConversations; readonly flows: Flow[] } {
     command_line: "named",
     cgroup_path: "",
   });
-  const own = new OwnTraffic(() => ({
+  const own = new OwnTraffic(() => [{
     socket: { cookie: OWN_COOKIE, localAddress: LOOPBACK, localPort: OWN_PORT },
     collector: { address: LOOPBACK, port: COLLECTOR_PORT },
-  }));
+  }]);
   return { udp: new UdpConversations(processes, () => 1_000_000_000, (flow) => flows.push(flow), own), flows };
 }
 

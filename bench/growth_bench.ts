@@ -5,7 +5,7 @@
  */
 
 import { RunningTask } from "../tests/command.ts";
-import { UdpReceiver } from "../ffi/libc_udp_socket.ts";
+import { UdpReceiver } from "../ffi/libc_udp_receiver.ts";
 import { parseHostPort } from "../lib/ip_address.ts";
 import { compiled } from "./load.ts";
 import { outputOf, pause, residentBytes } from "./processes.ts";
@@ -68,7 +68,7 @@ async function grow({ name, connections, load }: Phase, pid: number): Promise<st
   return rows;
 }
 
-using sink = new UdpReceiver(parseHostPort("127.0.0.1:0").address, 0, true, "127.0.0.1:0"); // what nobody reads the kernel throws away
+using sink = UdpReceiver.bind(parseHostPort("127.0.0.1:0").address, 0, true, "127.0.0.1:0"); // what nobody reads the kernel throws away
 const config = await Deno.makeTempFile({ suffix: ".yaml" });
 // Not nice and not limited: everything goes through the agent.
 await Deno.writeTextFile(config, `collector: 127.0.0.1:${sink.port}\nmetrics_listen: off\nnice: 0\ncpu_limit_percent: 100\n`);

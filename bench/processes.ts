@@ -1,6 +1,6 @@
 /** Peers and programs under a bench: what they cost, and how they are started and stopped. */
 
-import { UdpReceiver } from "../ffi/libc_udp_socket.ts";
+import { UdpReceiver } from "../ffi/libc_udp_receiver.ts";
 import { parseHostPort } from "../lib/ip_address.ts";
 
 const USER_HZ = 100; // sysconf(_SC_CLK_TCK) on every Linux of today
@@ -30,7 +30,7 @@ export async function droppedDatagrams(port: number): Promise<number> {
 /** A UDP port of 127.0.0.1 that is free now. */
 export function freeUdpPort(): number {
   const text = "127.0.0.1:0";
-  using socket = new UdpReceiver(parseHostPort(text).address, 0, true, text);
+  using socket = UdpReceiver.bind(parseHostPort(text).address, 0, true, text);
   return socket.port;
 }
 

@@ -15,6 +15,7 @@ const ARTICLE = { events: 12e6, messages: 1.4e6, reduction: 0.7 };
 const table = new FlowTable(1 << 20, 60), identities = new IdentityTable(), event = new FlowEventBuffer();
 let rows = 0, bytes = 0;
 const flusher = new FlowFlusher(table, identities, 60, 8, {
+  format: "arrow",
   isBlocked: () => false,
   onMessages: (messages) => {
     for (const message of messages) {

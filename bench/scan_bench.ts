@@ -19,6 +19,7 @@ const EVENT_BYTES = 1_500;
 const table = new FlowTable(ROWS, 60), identities = new IdentityTable(), event = new FlowEventBuffer();
 const published = { rows: 0, events: 0, bytes: 0n, encodedBytes: 0 };
 const flusher = new FlowFlusher(table, identities, 60, 8, {
+  format: "arrow",
   isBlocked: () => false,
   onMessages: (messages) => {
     for (const { rows, events, value } of messages) {

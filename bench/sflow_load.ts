@@ -1,10 +1,11 @@
 /** Datagrams as an agent sends them, and a sender that keeps to a rate. */
 
-import { DatagramEncoder } from "../agent/encode.ts";
 import type { Flow } from "../agent/flow.ts";
+import { LanedEncoder } from "../agent/lanes.ts";
 import type { ProcessDescription } from "../agent/processes.ts";
 import { DatagramSender } from "../ffi/libc.ts";
 import { parseHostPort } from "../lib/ip_address.ts";
+import { LANES_DEFAULT } from "../lib/lanes.ts";
 import { ADDRESS_TYPE_IPV4, DEFAULT_ENTERPRISE, FLOW_SAMPLE, SAMPLED_IPV4, SFLOW_VERSION } from "../lib/sflow/datagram.ts";
 import { randomNumbers } from "../lib/testdata/flow_batch.ts";
 import { traceMinute } from "./article_trace.ts";
@@ -25,7 +26,9 @@ export interface Load {
 
 const FLOWS_PER_SEND = 200;
 const START_UNIX_US = 1_767_323_045_000_000;
-const FLOWS_PER_DATAGRAM = 6;
+/** Enough to fill the datagrams of all lanes. */
+const FLOWS_PER_FLUSH = 6 * LANES_DEFAULT;
+const NO_DROPS = { otherDrops: 0, unsentOf: () => 0 };
 const SAMPLES_PER_DATAGRAM = 16;
 /** Of a flow_sample with one sampled_ipv4: tag and length, eight of its own, tag and length, eight of the record. */
 const STANDARD_SAMPLE_WORDS = 20;
@@ -44,14 +47,14 @@ export function makeDatagrams({ flows, conversations, processes, interop, everyC
       const conversation = everyConversation && i < conversations ? i * SCATTER % conversations : random(conversations);
       encoder.add(makeFlow(i, conversation, owners, random));
     }
-    for (const { bytes } of encoder.flush(first, 0)) datagrams.push(bytes.slice());
+    for (const { bytes } of encoder.flush(first, NO_DROPS, true)) datagrams.push(bytes.slice());
   }
   return datagrams;
 }
 
-function encoderFor(agentAddress: Uint8Array, interop: boolean): DatagramEncoder {
+function encoderFor(agentAddress: Uint8Array, interop: boolean): LanedEncoder {
   const host = { host_id: new Uint8Array(16).fill(1), boot_id: new Uint8Array(16).fill(2), host_name: "bench-host" };
-  return new DatagramEncoder({ agentAddress, host, enterprise: DEFAULT_ENTERPRISE, interop });
+  return new LanedEncoder({ agentAddress, host, enterprise: DEFAULT_ENTERPRISE, interop, key: null }, LANES_DEFAULT);
 }
 
 function describeProcess(i: number): ProcessDescription {
@@ -138,9 +141,9 @@ export function makeTraceDatagrams(
 ): { readonly flows: number; readonly datagrams: Uint8Array<ArrayBuffer>[] } {
   const events = [...traceMinute(seed, minuteUnixUs)].sort((a, b) => a.startUnixUs - b.startUnixUs);
   const random = randomNumbers(seed), datagrams: Uint8Array<ArrayBuffer>[] = [];
-  const hosts = new Map<number, { readonly encoder: DatagramEncoder; readonly process: ProcessDescription; pending: number }>();
-  const flush = (host: { readonly encoder: DatagramEncoder; pending: number }, i: number) => {
-    for (const { bytes } of host.encoder.flush(i, 0)) datagrams.push(bytes.slice());
+  const hosts = new Map<number, { readonly encoder: LanedEncoder; readonly process: ProcessDescription; pending: number }>();
+  const flush = (host: { readonly encoder: LanedEncoder; pending: number }, i: number) => {
+    for (const { bytes } of host.encoder.flush(i, NO_DROPS, true)) datagrams.push(bytes.slice());
     host.pending = 0;
   };
   for (const [i, event] of events.entries()) {
@@ -151,7 +154,7 @@ export function makeTraceDatagrams(
       hosts.set(address, host);
     }
     host.encoder.add(flowOf(i, host.process, random, event));
-    if (++host.pending === FLOWS_PER_DATAGRAM) flush(host, i);
+    if (++host.pending === FLOWS_PER_FLUSH) flush(host, i);
   }
   for (const host of hosts.values()) if (host.pending > 0) flush(host, events.length);
   return { flows: events.length, datagrams };

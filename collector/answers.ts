@@ -7,7 +7,7 @@ import type { FlowFlusher } from "./flush.ts";
 import type { IdentityTable } from "./identities.ts";
 import type { AgentStream, ExplainedRow, Question } from "./question.ts";
 import { ROLES, TRANSPORT_UDP } from "./rows.ts";
-import type { StreamTable } from "./streams.ts";
+import type { StreamSnapshot, StreamTable } from "./streams.ts";
 
 /** Agents of one worker that an answer holds: those that sent most. */
 const AGENTS_MAX = 500;
@@ -34,7 +34,8 @@ export interface WorkerState {
 }
 
 export function answer(question: Question, state: WorkerState, nowMs: number): Answer {
-  const streams = [...state.streams.snapshots()];
+  if (question.kind === "admit") return { streams: [], rows: [], lastLeftMs: null };
+  const streams = [...state.streams.snapshots()].map(agentStream);
   if (question.kind === "agents") {
     return {
       streams: streams.sort((a, b) => b.datagrams_received - a.datagrams_received).slice(0, AGENTS_MAX),
@@ -48,6 +49,22 @@ export function answer(question: Question, state: WorkerState, nowMs: number): A
     streams: streams.filter(({ agent_address }) => reporters.has(agent_address)),
     rows,
     lastLeftMs: lastLeftMs(question, state.flusher),
+  };
+}
+
+function agentStream({ agentAddress, subAgentId, counts, lastSeenMs, skewMs }: StreamSnapshot): AgentStream {
+  return {
+    agent_address: agentAddress,
+    sub_agent_id: subAgentId,
+    datagrams_received: counts.received,
+    datagrams_lost: counts.lost,
+    datagrams_duplicated: counts.duplicated,
+    datagrams_reordered: counts.reordered,
+    restarts: counts.restarted,
+    flow_records_missing: counts.missingRecords,
+    agent_dropped_events: counts.agentDrops,
+    last_seen: new Date(lastSeenMs).toISOString(),
+    clock_skew_ms: skewMs,
   };
 }
 

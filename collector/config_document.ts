@@ -43,7 +43,7 @@ If the port is taken, the collector logs that and collects without.
 | \`/status\` | JSON of what \`collector top\` shows |
 | \`/explain?client=A&server=B&port=P\` | JSON of what \`collector explain\` shows |
 
-The ledger, which tells every flow record: received = refused + in tables + given up + waiting + published. \`balance\` is what is left,
+The ledger, which tells every flow record: received (and recovered from the spool) = refused + in tables + given up + waiting in memory + on disk + published. \`balance\` is what is left,
 and 0 at every scrape.
 
 | Metric | Kind | Meaning |

@@ -4,6 +4,7 @@
  */
 
 import { type FlowTable, SLOTS_A_SECOND, VALUE } from "./aggregate.ts";
+import type { MessageFormat } from "./config.ts";
 import type { IdentityTable } from "./identities.ts";
 import { LastFlushes } from "./last_flushes.ts";
 import { NO_PAIRS, type PairCounts, pairEnds } from "./pair_ends.ts";
@@ -17,6 +18,7 @@ const AHEAD_PAUSE_MS = 1_000 / SLOTS_A_SECOND / 4;
 export interface FlushTarget {
   /** Whether the topic is behind by more than may wait. */
   readonly isBlocked: () => boolean;
+  readonly format: MessageFormat;
   readonly onMessages: (messages: readonly RowMessage[]) => void;
 }
 
@@ -114,6 +116,6 @@ export class FlowFlusher {
     const nowMs = Date.now();
     for (const row of rows) this.lastFlushes.note(this.#table.conversationHash(row), nowMs);
     const paired = pairEnds(this.#table, this.#identities, rows, this.pairs);
-    this.#target.onMessages(takeRows(this.#table, this.#identities, paired, this.#partitionCount));
+    this.#target.onMessages(takeRows(this.#table, this.#identities, paired, this.#partitionCount, this.#target.format));
   }
 }

@@ -16,7 +16,11 @@ const MINUTE = Math.floor(Date.now() / 60_000) + 10;
 function rehearse(windowS: number) {
   const { table, identities, receive } = testReceiver(4_096, windowS);
   const messages: RowMessage[] = [];
-  const flusher = new FlowFlusher(table, identities, windowS, 1, { isBlocked: () => false, onMessages: (some) => messages.push(...some) });
+  const flusher = new FlowFlusher(table, identities, windowS, 1, {
+    isBlocked: () => false,
+    format: "arrow",
+    onMessages: (some) => messages.push(...some),
+  });
   let sequence = 0;
   const add = (fromS: number, toS: number, port = 443) => {
     const flow = skyfallRecord("skyfall_flow", {
@@ -81,7 +85,11 @@ Deno.test("FlowFlusher with windows under a minute lets every row go in its seco
 Deno.test("FlowFlusher.forgetIdentities() keeps what rows need, and rows, hosts and processes stay who they were", () => {
   const { table, identities, receive } = testReceiver(1_024);
   const messages: RowMessage[] = [];
-  const flusher = new FlowFlusher(table, identities, 60, 1, { isBlocked: () => false, onMessages: (some) => messages.push(...some) });
+  const flusher = new FlowFlusher(table, identities, 60, 1, {
+    isBlocked: () => false,
+    format: "arrow",
+    onMessages: (some) => messages.push(...some),
+  });
   let sequence = 0;
   const process = (pid: number) =>
     skyfallRecord("skyfall_process", { index: 1, pid, service_name: `service-${pid}`, executable_name: "x" });
@@ -106,7 +114,7 @@ Deno.test("FlowFlusher.forgetIdentities() keeps what rows need, and rows, hosts 
 
 Deno.test("FlowFlusher pairs the ends of a conversation, and counts those that disagree", () => {
   const { table, identities, receive } = testReceiver(1_024);
-  const flusher = new FlowFlusher(table, identities, 60, 1, { isBlocked: () => false, onMessages: () => {} });
+  const flusher = new FlowFlusher(table, identities, 60, 1, { isBlocked: () => false, format: "arrow", onMessages: () => {} });
   const ends = [{ port: 443, client: 1_000, server: 1_000 }, { port: 444, client: 9_000_000, server: 1_000 }, {
     port: 445,
     client: 5,
@@ -141,7 +149,11 @@ Deno.test("FlowFlusher pairs the ends of a conversation, and counts those that d
 Deno.test("a message says of each row who reported the conversation, what the other end saw, how it was folded and what came late", () => {
   const { table, identities, receive } = testReceiver(1_024);
   const messages: RowMessage[] = [];
-  const flusher = new FlowFlusher(table, identities, 60, 1, { isBlocked: () => false, onMessages: (some) => messages.push(...some) });
+  const flusher = new FlowFlusher(table, identities, 60, 1, {
+    isBlocked: () => false,
+    format: "arrow",
+    onMessages: (some) => messages.push(...some),
+  });
   const { local_address, remote_address, local_port, remote_port } = FLOW;
   const server = {
     role: 2,

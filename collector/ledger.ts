@@ -1,17 +1,23 @@
 /** What became of every datagram and every flow record, of all workers together. */
 
-import type { PublishCounts } from "./publish.ts";
-import { combine, NO_LOSSES } from "./streams.ts";
+import type { Publisher } from "./publish.ts";
+import type { Spool } from "./spool.ts";
+import { combine, NO_LOSSES } from "./stream_counts.ts";
 import type { WorkerReport } from "./worker_protocol.ts";
 
 /** Each entry of the ledger; a gauge may fall. */
 export const LEDGER = {
   datagrams_received: { kind: "counter", help: "Datagrams received" },
+  datagrams_refused_source: { kind: "counter", help: "Datagrams of senders that are not allowed" },
+  datagrams_refused_rate: { kind: "counter", help: "Datagrams beyond what one sender may send" },
+  datagrams_refused_unauthenticated: { kind: "counter", help: "Datagrams without a signature of a known key" },
+  datagrams_refused_replayed: { kind: "counter", help: "Signed datagrams that came before, or were sent too long ago" },
   datagrams_lost: { kind: "gauge", help: "Datagrams that never came, by their sequence numbers; one that comes late is taken off" },
   datagrams_duplicated: { kind: "counter", help: "Datagrams that came again, or too late to be told from that; left out" },
   datagrams_reordered: { kind: "counter", help: "Datagrams that came after a later one" },
   datagrams_malformed: { kind: "counter", help: "Datagrams with something in them that cannot be read" },
-  datagrams_untracked: { kind: "counter", help: "Datagrams of agents beyond those that are accounted for" },
+  datagrams_stale: { kind: "counter", help: "Of the duplicated ones, those too old to be told from a duplicate" },
+  streams_evicted: { kind: "counter", help: "Streams of long silent agents that are no longer accounted for, in favour of new ones" },
   socket_dropped_datagrams: { kind: "counter", help: "Datagrams that the kernel dropped because a receive buffer was full" },
   agents_restarted: { kind: "counter", help: "Restarts of agents" },
   agent_dropped_events: { kind: "counter", help: "Events that the agents say they lost" },
@@ -56,7 +62,16 @@ export const LEDGER = {
   messages_published: { kind: "counter", help: "Messages that the topic has" },
   bytes_published: { kind: "counter", help: "Bytes of those messages" },
   publish_failures: { kind: "counter", help: "Attempts to write to the topic that failed; each is tried again" },
-  events_unpublished: { kind: "gauge", help: "Flow records in rows that wait for the topic; at the end, those that it never took" },
+  events_recovered: { kind: "counter", help: "Flow records in the spool at the start: what the collector before left" },
+  events_found_published: { kind: "counter", help: "Of them, those that the topic had already" },
+  events_spooled: { kind: "gauge", help: "Flow records in rows that wait for the topic on disk" },
+  spool_bytes: { kind: "gauge", help: "Bytes of the spool" },
+  spool_cut_bytes: { kind: "counter", help: "Bytes at the spool's end that a crash left torn" },
+  spool_failures: { kind: "counter", help: "Writes to the spool that failed; what they held waits in memory" },
+  events_unpublished: {
+    kind: "gauge",
+    help: "Flow records in rows that wait for the topic in memory; at the end, those that it never took",
+  },
   balance: { kind: "gauge", help: "Flow records and standard samples received that are in no other entry; always 0" },
 } as const satisfies Readonly<Record<string, { readonly kind: "counter" | "gauge"; readonly help: string }>>;
 
@@ -71,7 +86,9 @@ export interface WorkerAccount {
   readonly eventsHandedOverThen: number;
 }
 
-export function ledgerOf(workers: readonly WorkerAccount[], published: PublishCounts, eventsUnpublished: number): CollectorLedger {
+export function ledgerOf(workers: readonly WorkerAccount[], publisher: Publisher, spool: Spool | null): CollectorLedger {
+  const published = publisher.counts, unpublished = publisher.waiting().events, spooled = publisher.spooledEvents;
+  const fromBefore = published.events_recovered - published.events_found_published;
   const reports = workers.map(({ report }) => report);
   const sum = (of: (report: WorkerReport) => number) => reports.reduce((total, report) => total + of(report), 0);
   const received = sum((r) => r.counts.flow_records_received), refused = sum((r) => r.counts.flow_records_refused);
@@ -81,11 +98,16 @@ export function ledgerOf(workers: readonly WorkerAccount[], published: PublishCo
   const handedOverThen = workers.reduce((total, { eventsHandedOverThen }) => total + eventsHandedOverThen, 0);
   return {
     datagrams_received: sum((r) => r.counts.datagrams_received),
+    datagrams_refused_source: sum((r) => r.refusals.datagrams_refused_source),
+    datagrams_refused_rate: sum((r) => r.refusals.datagrams_refused_rate),
+    datagrams_refused_unauthenticated: sum((r) => r.refusals.datagrams_refused_unauthenticated),
+    datagrams_refused_replayed: sum((r) => r.refusals.datagrams_refused_replayed),
     datagrams_lost: sum((r) => r.streams.lost),
     datagrams_duplicated: sum((r) => r.counts.datagrams_duplicated),
     datagrams_reordered: sum((r) => r.streams.reordered),
     datagrams_malformed: sum((r) => r.counts.datagrams_malformed),
-    datagrams_untracked: sum((r) => r.untrackedDatagrams),
+    datagrams_stale: sum((r) => r.streams.stale),
+    streams_evicted: sum((r) => r.evictedStreams),
     socket_dropped_datagrams: sum((r) => r.socketDroppedDatagrams),
     agents_restarted: sum((r) => r.streams.restarted),
     agent_dropped_events: sum((r) => r.streams.agentDrops),
@@ -97,7 +119,7 @@ export function ledgerOf(workers: readonly WorkerAccount[], published: PublishCo
     descriptors_refused: sum((r) => r.counts.descriptors_refused),
     flow_records_received: received,
     listener_records_received: sum((r) => r.counts.listener_records_received),
-    flow_records_missing: sum((r) => r.streams.missingRecords),
+    flow_records_missing: Math.max(0, sum((r) => r.streams.missingRecords)), // told by the agent before the next sample
     flow_records_refused: refused,
     standard_samples_received: standard,
     standard_samples_refused: standardRefused,
@@ -121,10 +143,16 @@ export function ledgerOf(workers: readonly WorkerAccount[], published: PublishCo
     messages_published: published.messages_published,
     bytes_published: published.bytes_published,
     publish_failures: published.publish_failures,
-    events_unpublished: eventsUnpublished,
+    events_recovered: published.events_recovered,
+    events_found_published: published.events_found_published,
+    events_spooled: spooled,
+    spool_bytes: spool?.bytes ?? 0,
+    spool_cut_bytes: spool?.cutBytes ?? 0,
+    spool_failures: spool?.failures ?? 0,
+    events_unpublished: unpublished,
     // Two cuts: between socket and messages as of each worker's report, between messages and topic as of now.
     balance: (received + standard - refused - standardRefused - givenUp - inTables - handedOverThen) +
-      (handedOver - published.events_published - eventsUnpublished),
+      (handedOver + fromBefore - published.events_published - spooled - unpublished),
   };
 }
 

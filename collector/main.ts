@@ -2,13 +2,13 @@
 
 import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { readFlag } from "../lib/command_flag.ts";
-import { formatAddress, type HostPort, parseAddress, parseHostPort } from "../lib/ip_address.ts";
-import { describeError, log } from "../lib/log.ts";
+import { type AddressRange, formatAddress, type HostPort, parseAddress, parseHostPort } from "../lib/ip_address.ts";
+import { describeError, log, setLogLevel } from "../lib/log.ts";
 import { TOPIC_URL_FORMS } from "../lib/topic/open.ts";
 import { CONFIG_KEYS, type ConfigFile, DEFAULT_CONFIG } from "./config.ts";
 import { describeFile } from "./describe_file.ts";
 import { printExplanation } from "./explain.ts";
-import { applyConfig, readConfig, reloadConfig } from "./reload.ts";
+import { readConfig, reloadConfig } from "./reload.ts";
 import { collect } from "./run.ts";
 import { loadTest } from "./self_load.ts";
 import { top } from "./top.ts";
@@ -33,20 +33,53 @@ program.command("run")
   )
   .option("--enterprise <number>", "private enterprise number of our records", (text) => readFlag(CONFIG_KEYS.enterprise, Number(text)))
   .option(
+    "--format <format>",
+    "arrow, batches of rows for our jobs, or flowmessage, goflow2's protobuf",
+    (text) => readFlag(CONFIG_KEYS.format, text),
+  )
+  .option(
+    "--spool-directory <path>",
+    "where messages wait on disk that the topic cannot take; without it they wait in memory",
+    (text) => readFlag(CONFIG_KEYS.spool_directory, text),
+  )
+  .option("--spool-bytes-max <bytes>", "room for them", (text) => readFlag(CONFIG_KEYS.spool_bytes_max, Number(text)))
+  .option(
     "--metrics-listen <host:port>",
     "where metrics are served, on loopback, or off",
     (text) => readFlag(CONFIG_KEYS.metrics_listen, text),
   )
+  .option(
+    "--allow <cidr>",
+    "senders that are listened to, in place of private and local addresses; repeatable",
+    (text, before: readonly AddressRange[] | undefined) => [...before ?? [], ...readFlag(CONFIG_KEYS.allow, [text])],
+  )
+  .option(
+    "--source-limit <datagrams/s>",
+    "what one sender may send to one worker",
+    (text) => readFlag(CONFIG_KEYS.source_limit, Number(text)),
+  )
+  .option(
+    "--key-file <file>",
+    "keys, one a line, that agents must sign with; without it anyone may send",
+    (text) => readFlag(CONFIG_KEYS.key_file, text),
+  )
+  .option("--take-over", "follow a collector that listens there, which is then to be stopped; no datagram is lost", false)
   .option("--log-level <level>", "the least level of what is logged", (text) => readFlag(CONFIG_KEYS.log_level, text))
-  .action(async ({ config, listen, topic, workers, windowS, enterprise, metricsListen, logLevel }) => {
-    await run(config ?? null, {
-      ...(listen === undefined ? {} : { listen }),
-      ...(topic === undefined ? {} : { topic }),
-      ...(workers === undefined ? {} : { workers }),
-      ...(windowS === undefined ? {} : { window_s: windowS }),
-      ...(enterprise === undefined ? {} : { enterprise }),
-      ...(metricsListen === undefined ? {} : { metrics_listen: metricsListen }),
-      ...(logLevel === undefined ? {} : { log_level: logLevel }),
+  .action(async ({ config, takeOver, ...flags }) => {
+    await run(config ?? null, takeOver, {
+      ...(flags.listen === undefined ? {} : { listen: flags.listen }),
+      ...(flags.topic === undefined ? {} : { topic: flags.topic }),
+      ...(flags.workers === undefined ? {} : { workers: flags.workers }),
+      ...(flags.windowS === undefined ? {} : { window_s: flags.windowS }),
+      ...(flags.enterprise === undefined ? {} : { enterprise: flags.enterprise }),
+      ...(flags.format === undefined ? {} : { format: flags.format }),
+      ...(flags.spoolDirectory === undefined ? {} : { spool_directory: flags.spoolDirectory }),
+      ...(flags.spoolBytesMax === undefined ? {} : { spool_bytes_max: flags.spoolBytesMax }),
+      ...(flags.allow === undefined ? {} : { allow: [...flags.allow] }),
+      ...(flags.sourceLimit === undefined ? {} : { source_limit: flags.sourceLimit }),
+      ...(flags.keyFile === undefined ? {} : { key_file: flags.keyFile }),
+      ...(flags.metricsListen === undefined ? {} : { metrics_listen: flags.metricsListen }),
+      ...(flags.logLevel === undefined ? {} : { log_level: flags.logLevel }),
     });
   });
 
@@ -74,14 +107,15 @@ program.command("load-test")
   .description("measure what one core of this machine takes: receiving, decoding and aggregating, encoding")
   .action(loadTest);
 
-async function run(path: string | null, flags: ConfigFile): Promise<void> {
+async function run(path: string | null, takeOver: boolean, flags: ConfigFile): Promise<void> {
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop.abort());
-  const config = readConfig(path, flags);
-  applyConfig(config);
-  // Without a file there is nothing to reload, and the end of a terminal ends the collector.
-  if (path !== null) Deno.addSignalListener("SIGHUP", () => reloadConfig(path, flags, config));
-  const ledger = await collect(config, stop.signal);
+  const config = readConfig(path, flags, takeOver);
+  setLogLevel(config.logLevel);
+  const ledger = await collect(config, stop.signal, (admit) => {
+    // Without a file there is nothing to reload, and the end of a terminal ends the collector.
+    if (path !== null) Deno.addSignalListener("SIGHUP", () => reloadConfig(path, flags, config, admit));
+  });
   log("info", "collector", "stopped", { ledger });
   if (ledger.events_unpublished > 0) throw new Error(`Cannot store ${ledger.events_unpublished} events in topic "${config.topicUrl}"`);
 }

@@ -1,4 +1,4 @@
-/** What a running collector can be asked about itself: its agents, and the life of a conversation's rows. */
+/** What a running collector can be asked about itself: its agents, and the life of a conversation's rows; and what its workers are told. */
 
 import { z } from "zod";
 
@@ -6,6 +6,8 @@ const Question = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("agents") }),
   /** Addresses as 32 hexadecimal digits, IPv4 mapped. */
   z.object({ kind: z.literal("explain"), client: z.string(), server: z.string(), serverPort: z.int() }),
+  /** Puts other rules of admission into force; ranges as text. */
+  z.object({ kind: z.literal("admit"), allowed: z.array(z.string()), sourceLimit: z.number(), keysText: z.string().nullable() }),
 ]);
 export type Question = z.infer<typeof Question>;
 
@@ -13,7 +15,7 @@ export function readQuestion(text: string): Question {
   return Question.parse(JSON.parse(text));
 }
 
-/** The stream of an agent: what arrived since its last restart, and what is known to be missing. */
+/** The stream of an agent: what arrived, and what is known to be missing. */
 export const AgentStream = z.object({
   agent_address: z.string(),
   sub_agent_id: z.number(),
@@ -24,6 +26,9 @@ export const AgentStream = z.object({
   restarts: z.number(),
   flow_records_missing: z.number(),
   agent_dropped_events: z.number(),
+  last_seen: z.string(),
+  /** Collector's clock less the agent's; null where it is not known. */
+  clock_skew_ms: z.number().nullable(),
 });
 export type AgentStream = z.infer<typeof AgentStream>;
 

@@ -12,6 +12,7 @@ import {
 import {
   SKYFALL_AGENT_COUNTERS,
   SKYFALL_AGENT_LOSSES,
+  SKYFALL_AUTHENTICATION,
   SKYFALL_FLOW,
   SKYFALL_HOST,
   SKYFALL_LISTENER,
@@ -23,7 +24,8 @@ import {
 import type { FlowTable } from "./aggregate.ts";
 import type { IdentityTable } from "./identities.ts";
 import { StandardSample } from "./standard_sample.ts";
-import { type Stream, StreamTable } from "./streams.ts";
+import type { Stream } from "./stream.ts";
+import { StreamTable } from "./streams.ts";
 import { type DatagramSink, type MalformedReason, walkDatagram } from "./walk.ts";
 import { readXdrStruct } from "./xdr_read.ts";
 
@@ -97,10 +99,13 @@ export class FlowReceiver implements DatagramSink {
   readonly #agentLossesTag: number;
   readonly #udpCountersTag: number;
   readonly #reconciliationTag: number;
+  readonly #authenticationTag: number;
   readonly #processes = new Int32Array(PROCESS_INDEX_MAX + 1);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #malformed = false;
   #stream: Stream | null = null;
+  /** End of the datagram's latest period: what its sender's clock said just before it sent. */
+  #latestEndUs = 0;
   #addressAt = 0;
   #addressBytes = 0;
   #host = -1;
@@ -128,6 +133,7 @@ export class FlowReceiver implements DatagramSink {
     this.#agentLossesTag = dataFormat(enterprise, SKYFALL_AGENT_LOSSES.format);
     this.#udpCountersTag = dataFormat(enterprise, SKYFALL_UDP_COUNTERS.format);
     this.#reconciliationTag = dataFormat(enterprise, SKYFALL_RECONCILIATION.format);
+    this.#authenticationTag = dataFormat(enterprise, SKYFALL_AUTHENTICATION.format);
   }
 
   /** Takes in one datagram. */
@@ -148,8 +154,9 @@ export class FlowReceiver implements DatagramSink {
     this.#addressBytes = addressBytes;
     this.#host = -1;
     this.#processes.fill(-1);
-    this.#stream = this.streams.find(this.#streamKey(addressAt, addressBytes, subAgentId));
-    const arrival = this.#stream?.arrive(sequenceNumber, uptimeMs);
+    this.#latestEndUs = 0;
+    this.#stream = this.streams.find(this.#view, addressAt, addressBytes, subAgentId);
+    const arrival = this.#stream.arrive(sequenceNumber, uptimeMs, this.streams.nowMs);
     if (arrival !== "duplicate" && arrival !== "stale") return true;
     this.counts.datagrams_duplicated++;
     return false;
@@ -188,6 +195,7 @@ export class FlowReceiver implements DatagramSink {
   }
 
   #onCounters(tag: number, at: number, bytes: number): void {
+    if (tag === this.#authenticationTag) return; // looked at before, where a key is set
     const isKnown = tag === this.#agentCountersTag || tag === this.#udpCountersTag ||
       tag === this.#agentLossesTag && this.#onLosses(at, bytes) || tag === this.#reconciliationTag && this.#onReconciliation(at, bytes);
     this.counts[isKnown ? "agent_counters_received" : "records_ignored"]++;
@@ -217,6 +225,7 @@ export class FlowReceiver implements DatagramSink {
     else if (!this.#isOwn) this.#onStandardSample();
     if (source !== DATA_SOURCE_SKYFALL) return;
     this.#stream?.arriveSample(this.#view.getUint32(at + 12), this.#sampleFlows, this.#view.getUint32(at + 16));
+    if (this.#latestEndUs > 0) this.#stream?.arriveClock(this.#latestEndUs / 1_000, this.streams.nowMs);
   }
 
   #onStandardSample(): void {
@@ -273,15 +282,8 @@ export class FlowReceiver implements DatagramSink {
       if (index !== 0) this.counts.flow_records_unknown_process++;
       identity = this.#knownHost();
     }
+    this.#latestEndUs = Math.max(this.#latestEndUs, periodEndUs(this.#view, at));
     this.#table.add(this.#view, at, this.#identities.get(identity).group, identity);
-  }
-
-  #streamKey(at: number, bytes: number, subAgentId: number): string {
-    const view = this.#view;
-    const v4 = view.getUint32(at);
-    return bytes === 4
-      ? `${v4}/${subAgentId}`
-      : `${v4}:${view.getUint32(at + 4)}:${view.getUint32(at + 8)}:${view.getUint32(at + 12)}/${subAgentId}`;
   }
 }
 
@@ -309,6 +311,11 @@ function findWrongField(view: DataView, at: number): string | null {
   if (view.getUint32(at + F.rx_bytes.offset) > UPPER_WORD_MAX) return "rx_bytes";
   if (view.getUint32(at + F.retrans_bytes.offset) > UPPER_WORD_MAX) return "retrans_bytes";
   return null;
+}
+
+function periodEndUs(view: DataView, at: number): number {
+  const endAt = at + F.period_end_unix_us.offset;
+  return view.getUint32(endAt) * 4_294_967_296 + view.getUint32(endAt + 4);
 }
 
 /** Of a flow of unknown role one port may be unknown too, and then is 0. */

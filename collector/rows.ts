@@ -8,9 +8,11 @@ import {
   type ListColumn,
   type TextColumn,
 } from "../lib/flow_batch.ts";
+import { encodeFlowMessages } from "../lib/flowmessage.ts";
 import { FLOW_SCHEMA_VERSION } from "../lib/records.ts";
 import { MESSAGE_BYTES_MAX } from "../lib/topic/topic.ts";
 import { type FlowTable, ROLE_CLIENT, ROLE_SERVER, VALUE } from "./aggregate.ts";
+import type { MessageFormat } from "./config.ts";
 import type { IdentityTable, ProcessIdentity } from "./identities.ts";
 import type { PairedRows } from "./pair_ends.ts";
 
@@ -68,14 +70,20 @@ const MESSAGE_ROWS = 2_048;
 const INT32_MAX = 0x7fff_ffff;
 
 /** Encodes the rows by partition and takes them out of the table. Both ends of a conversation get the same partition. */
-export function takeRows(table: FlowTable, identities: IdentityTable, paired: PairedRows, partitionCount: number): RowMessage[] {
+export function takeRows(
+  table: FlowTable,
+  identities: IdentityTable,
+  paired: PairedRows,
+  partitionCount: number,
+  format: MessageFormat,
+): RowMessage[] {
   const { rows } = paired;
   const byPartition: number[][] = Array.from({ length: partitionCount }, () => []);
   for (let i = 0; i < rows.length; i++) byPartition[table.conversationHash(rows[i]!) % partitionCount]!.push(i);
   const messages: RowMessage[] = [];
   for (const [partition, all] of byPartition.entries()) {
     for (let start = 0; start < all.length; start += MESSAGE_ROWS) {
-      messages.push(...encodeRows(table, identities, paired, all.slice(start, start + MESSAGE_ROWS), partition));
+      messages.push(...encodeRows(table, identities, paired, all.slice(start, start + MESSAGE_ROWS), partition, format));
     }
   }
   for (const row of rows) table.remove(row);
@@ -89,12 +97,14 @@ function encodeRows(
   paired: PairedRows,
   indexes: readonly number[],
   partition: number,
+  format: MessageFormat,
 ): RowMessage[] {
   const batch = new RowBatch(table, identities, paired, indexes);
+  if (format === "flowmessage") return encodeFlowMessages(batch.columns(), Date.now()).map((message) => ({ partition, ...message }));
   const value = encodeFlowBatch(batch.columns()) as Uint8Array<ArrayBuffer>;
   if (value.length > MESSAGE_BYTES_MAX && indexes.length > 1) {
     const half = indexes.length >> 1;
-    return [indexes.slice(0, half), indexes.slice(half)].flatMap((some) => encodeRows(table, identities, paired, some, partition));
+    return [indexes.slice(0, half), indexes.slice(half)].flatMap((some) => encodeRows(table, identities, paired, some, partition, format));
   }
   return [{ partition, value, rows: batch.rowCount, events: batch.events() }];
 }

@@ -24,7 +24,7 @@ Deno.test("takeRows() makes more messages where long lists of ports would make o
     }
   }
   const rows = [...table.rows()], expected = servers * ports;
-  const messages = takeRows(table, identities, pairEnds(table, identities, rows, { ...NO_PAIRS }), 1);
+  const messages = takeRows(table, identities, pairEnds(table, identities, rows, { ...NO_PAIRS }), 1, "arrow");
   assert.ok(messages.every(({ value }) => value.length <= MESSAGE_BYTES_MAX), "a message is too large");
   const decoded = messages.map(({ value }) => decodeFlowBatch(value));
   assert.equal(decoded.reduce((sum, { rowCount, columns }) => sum + columns.client_ports.offsets[rowCount]!, 0), expected);

@@ -2,7 +2,7 @@
 
 import process from "node:process";
 import { DatagramSender } from "../ffi/libc.ts";
-import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_socket.ts";
+import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_receiver.ts";
 import { parseHostPort } from "../lib/ip_address.ts";
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import { makeLoadDatagrams } from "../lib/sflow/load_datagrams.ts";
@@ -59,7 +59,7 @@ export function loadTest(): void {
 /** Empties a socket whose buffer was filled before: the kernel's work for the reader is in it, the sender's is not. */
 function measureReceive(datagrams: readonly Uint8Array<ArrayBuffer>[]): StageFigure {
   const { address } = parseHostPort(LOOPBACK);
-  using socket = new UdpReceiver(address, 0, true, LOOPBACK);
+  using socket = UdpReceiver.bind(address, 0, true, LOOPBACK);
   using sender = new DatagramSender(address, socket.port, true);
   let received = 0, bytes = 0, spentMs = 0;
   for (let next = 0; spentMs < STAGE_MS / 2;) {
@@ -87,6 +87,7 @@ function measureTable(datagrams: readonly Uint8Array<ArrayBuffer>[]): StageFigur
   let addMs = 0, encodeMs = 0, events = 0, rows = 0, bytes = 0;
   const flusher = new FlowFlusher(table, identities, DEFAULT_CONFIG.windowS, PARTITIONS, {
     isBlocked: () => false,
+    format: DEFAULT_CONFIG.format,
     onMessages: (messages) => bytes += messages.reduce((sum, { value }) => sum + value.length, 0),
   });
   while (addMs < STAGE_MS || encodeMs < STAGE_MS / 2) {

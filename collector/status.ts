@@ -6,6 +6,7 @@ import type { Publisher } from "./publish.ts";
 import type { Question } from "./question.ts";
 import { QuestionWriter } from "./question_board.ts";
 import type { RowMessage } from "./rows.ts";
+import type { Spool } from "./spool.ts";
 import type { WorkerReport } from "./worker_protocol.ts";
 
 /** A worker that has not reported for so long is stuck. */
@@ -36,6 +37,7 @@ interface Asked {
 export class CollectorStatus {
   readonly #workers: KnownWorker[];
   readonly #publisher: Publisher;
+  readonly #spool: Spool | null;
   readonly #board: QuestionWriter;
   #topicMovedMs: number;
   #eventsPublished = 0;
@@ -44,10 +46,11 @@ export class CollectorStatus {
   #lastAsked: Promise<unknown> = Promise.resolve();
 
   /** Times are of `performance.now()`. */
-  constructor(workers: number, publisher: Publisher, shared: SharedArrayBuffer, nowMs: number) {
+  constructor(workers: number, publisher: Publisher, spool: Spool | null, shared: SharedArrayBuffer, nowMs: number) {
     this.#workers = Array.from({ length: workers }, () => ({ account: null, eventsHandedOver: 0, heardMs: nowMs }));
     this.#topicMovedMs = nowMs;
     this.#publisher = publisher;
+    this.#spool = spool;
     this.#board = new QuestionWriter(shared);
   }
 
@@ -60,7 +63,7 @@ export class CollectorStatus {
     known.heardMs = nowMs;
     known.account = { report, eventsHandedOver: known.eventsHandedOver, eventsHandedOverThen: known.eventsHandedOver };
     const { events_published } = this.#publisher.counts;
-    if (events_published !== this.#eventsPublished || this.#publisher.waiting().events === 0) this.#topicMovedMs = nowMs;
+    if (events_published !== this.#eventsPublished || this.#waitingEvents() === 0) this.#topicMovedMs = nowMs;
     this.#eventsPublished = events_published;
   }
 
@@ -72,7 +75,7 @@ export class CollectorStatus {
 
   ledger(): CollectorLedger {
     const accounts = this.#workers.flatMap(({ account, eventsHandedOver }) => account === null ? [] : [{ ...account, eventsHandedOver }]);
-    return ledgerOf(accounts, this.#publisher.counts, this.#publisher.waiting().events);
+    return ledgerOf(accounts, this.#publisher, this.#spool);
   }
 
   /** By worker; null where one has told nothing yet. */
@@ -90,12 +93,17 @@ export class CollectorStatus {
     for (const [worker, { heardMs }] of this.#workers.entries()) {
       if (nowMs - heardMs > SILENT_MS_MAX) faults.push(`worker ${worker} has been silent for ${seconds(nowMs - heardMs)}`);
     }
-    const { events, bytes } = this.#publisher.waiting();
+    const events = this.#waitingEvents(), { bytes } = this.#publisher.waiting();
     if (events > 0 && nowMs - this.#topicMovedMs > STALLED_MS_MAX) {
-      faults.push(`the topic has taken nothing for ${seconds(nowMs - this.#topicMovedMs)}, while ${events} events (${bytes} bytes) wait`);
+      faults.push(`the topic has taken nothing for ${seconds(nowMs - this.#topicMovedMs)}, while ${events} events wait`);
     }
     if (this.#publisher.isBlocked) faults.push(`the topic is so far behind that the workers keep their rows: ${bytes} bytes wait`);
     return faults;
+  }
+
+  /** In memory and on disk. */
+  #waitingEvents(): number {
+    return this.#publisher.waiting().events + this.#publisher.spooledEvents;
   }
 
   get workerCount(): number {

@@ -1,12 +1,12 @@
 /** Health and ledger of a running collector, as its main thread sees them. */
 
 import assert from "node:assert/strict";
-import type { TopicProducer } from "../lib/topic/topic.ts";
+import { Admission } from "./admission.ts";
 import { NO_PAIRS } from "./pair_ends.ts";
-import { Publisher } from "./publish.ts";
+import { Publisher, type TopicAccess } from "./publish.ts";
 import { QuestionReader } from "./question_board.ts";
 import { CollectorStatus } from "./status.ts";
-import { emptyCounts } from "./streams.ts";
+import { emptyCounts } from "./stream_counts.ts";
 import { testReceiver } from "./testdata/receiver.ts";
 import { SHARED_BYTES, type WorkerReport } from "./worker_protocol.ts";
 
@@ -14,9 +14,10 @@ import { SHARED_BYTES, type WorkerReport } from "./worker_protocol.ts";
 function report(received: number, tableEvents: number): WorkerReport {
   return {
     counts: { ...testReceiver().receiver.counts, flow_records_received: received },
+    refusals: new Admission({ allowed: [], sourceLimit: 1, keys: [], enterprise: 1 }).counts,
     streams: emptyCounts(),
     socketDroppedDatagrams: 0,
-    untrackedDatagrams: 0,
+    evictedStreams: 0,
     table: testReceiver().table.counts,
     pairs: NO_PAIRS,
     earlyRows: 0,
@@ -28,15 +29,15 @@ function report(received: number, tableEvents: number): WorkerReport {
 }
 
 /** A topic that acknowledges nothing. */
-const SILENT_TOPIC: TopicProducer = {
+const SILENT_TOPIC: TopicAccess = {
   partitionCount: 1,
-  publish: () => new Promise(() => {}),
-  [Symbol.asyncDispose]: () => Promise.resolve(),
+  producer: () => new Promise(() => {}),
+  consumer: () => new Promise(() => {}),
 };
 
 function newStatus() {
-  const publisher = new Publisher(SILENT_TOPIC, () => {}), shared = new SharedArrayBuffer(SHARED_BYTES);
-  return { publisher, shared, status: new CollectorStatus(2, publisher, shared, 0) };
+  const publisher = new Publisher(SILENT_TOPIC, null, () => {}), shared = new SharedArrayBuffer(SHARED_BYTES);
+  return { publisher, shared, status: new CollectorStatus(2, publisher, null, shared, 0) };
 }
 
 const message = (events: number) => ({ partition: 0, value: new Uint8Array(10), rows: 1, events });
@@ -57,7 +58,7 @@ Deno.test("faults() names a topic that takes nothing for more than 30 s while so
   both(31_000);
   assert.deepEqual(status.faults(31_000), []);
   both(32_000);
-  assert.deepEqual(status.faults(32_000), ["the topic has taken nothing for 31 s, while 7 events (10 bytes) wait"]);
+  assert.deepEqual(status.faults(32_000), ["the topic has taken nothing for 31 s, while 7 events wait"]);
 });
 
 Deno.test("ledger() balances between a worker's report and the next, and not if a record is missing", () => {

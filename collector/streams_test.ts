@@ -1,101 +1,82 @@
-/** Sequence numbers: what is lost, doubled and reordered is told apart exactly. */
+/** Streams are told apart by the whole of address and sub-agent, and bounded without losing a count. */
 
 import assert from "node:assert/strict";
-import { type Arrival, emptyCounts, NO_LOSSES, Stream, type StreamCounts } from "./streams.ts";
+import { parseAddress } from "../lib/ip_address.ts";
+import { randomNumbers } from "../lib/testdata/flow_batch.ts";
+import type { Stream } from "./stream.ts";
+import { StreamTable } from "./streams.ts";
 
-function countsOf(stream: Stream): StreamCounts {
-  const counts = emptyCounts();
-  stream.addTo(counts);
-  return counts;
+function find(table: StreamTable, address: string, subAgentId = 0): Stream {
+  const bytes = parseAddress(address);
+  const isIpv4 = !address.includes(":");
+  return table.find(new DataView(bytes.buffer), isIpv4 ? 12 : 0, isIpv4 ? 4 : 16, subAgentId);
 }
 
-function arriveAll(numbers: readonly number[], uptimeMs = 1_000): { readonly counts: StreamCounts; readonly arrivals: Arrival[] } {
-  const stream = new Stream();
-  const arrivals = numbers.map((number, i) => stream.arrive(number >>> 0, uptimeMs + i));
-  return { counts: countsOf(stream), arrivals };
-}
-
-Deno.test("Stream counts 1 lost, 2 duplicated and 3 reordered of 10, 11, 16, 12, 15, 14, 14, 14", () => {
-  const { counts } = arriveAll([10, 11, 16, 12, 15, 14, 14, 14]);
-  assert.deepEqual([counts.lost, counts.duplicated, counts.reordered], [1, 2, 3]);
+Deno.test("StreamTable finds a stream again, and tells every address, family and sub-agent apart", () => {
+  const table = new StreamTable(64);
+  const agents: readonly [string, number][] = [
+    ["10.0.0.1", 0],
+    ["10.0.0.1", 1],
+    ["10.0.0.2", 0],
+    ["a00:1::", 0], // begins with the bytes of 10.0.0.1
+    ["2001:db8::1", 0],
+    ["2001:db8::1:0:0:1", 0],
+  ];
+  const streams = agents.map(([address, subAgent]) => find(table, address, subAgent));
+  assert.equal(new Set(streams).size, agents.length);
+  assert.deepEqual(agents.map(([address, subAgent]) => find(table, address, subAgent)), streams);
+  assert.deepEqual([...table.snapshots()].map(({ agentAddress, subAgentId }) => [agentAddress, subAgentId]).reverse(), agents);
 });
 
-Deno.test("Stream counts across the wrap of 2^32", () => {
-  const { counts } = arriveAll([0xffff_fffe, 0xffff_ffff, 1, 0, 3]);
-  assert.deepEqual([counts.lost, counts.duplicated, counts.reordered], [1, 0, 1]);
-});
-
-Deno.test("Stream counts a gap longer than its window", () => {
-  assert.equal(arriveAll([1, 5_001]).counts.lost, 4_999);
-});
-
-Deno.test("Stream takes an early datagram that comes late as reordered, not as lost before it", () => {
-  const { counts } = arriveAll([5, 6, 4]);
-  assert.deepEqual([counts.lost, counts.reordered], [0, 1]);
-});
-
-Deno.test("Stream calls what lies behind its window stale", () => {
-  assert.deepEqual(arriveAll([1, 2_000, 1]).arrivals, ["new", "new", "stale"]);
-});
-
-Deno.test("Stream begins anew when the agent restarts, and keeps what was lost before", () => {
-  const stream = new Stream();
-  for (const number of [1, 2, 4]) stream.arrive(number, 100_000);
-  assert.equal(stream.arrive(1, 10), "restart");
-  stream.arrive(2, 20);
-  const { lost, restarted, duplicated } = countsOf(stream);
-  assert.deepEqual([lost, restarted, duplicated], [1, 1, 0]);
-});
-
-Deno.test("Stream is exact against a simulation of loss, duplication and reordering", () => {
-  const seed = Date.now() >>> 0;
-  let state = seed;
-  const random = () => ((state = Math.imul(state ^ state >>> 15, 0x2c1b_3c6d) + 0x9e37_79b9 | 0) >>> 0) / 2 ** 32;
-  let lost = 0, duplicated = 0;
-  const sent: { readonly number: number; readonly at: number }[] = [];
-  for (let number = 0; number < 100_000; number++) {
-    const isEnd = number === 0 || number === 99_999; // what is lost before the first or behind the last nobody can know
-    if (!isEnd && random() < 0.01) {
-      lost++;
-      continue;
-    }
-    const copies = !isEnd && random() < 0.01 ? 2 : 1;
-    duplicated += copies - 1;
-    for (let copy = 0; copy < copies; copy++) sent.push({ number, at: number + (isEnd ? 0 : random() * 50) });
+Deno.test("StreamTable gives a new agent the place of the one silent for longest, and keeps its counts", () => {
+  const table = new StreamTable(4);
+  for (let i = 1; i <= 4; i++) {
+    table.nowMs = i * 10_000;
+    for (const number of [1, 3, 3]) find(table, `10.0.0.${i}`).arrive(number, 1_000, table.nowMs);
   }
-  sent.sort((a, b) => a.at - b.at);
-  const stream = new Stream();
-  for (const { number } of sent) stream.arrive((number + 0xffff_0000) >>> 0, 1_000);
-  const counts = countsOf(stream);
-  assert.deepEqual([counts.lost, counts.duplicated], [lost, duplicated], `seed ${seed}`);
+  table.nowMs = 50_000;
+  find(table, "10.0.0.1").arrive(5, 1_000, table.nowMs);
+  find(table, "10.0.0.9").arrive(1, 1_000, table.nowMs); // in place of 10.0.0.2
+  assert.deepEqual([...table.snapshots()].map(({ agentAddress }) => agentAddress).sort(), ["10.0.0.1", "10.0.0.3", "10.0.0.4", "10.0.0.9"]);
+  const { received, lost, duplicated } = table.counts();
+  assert.deepEqual([received, lost, duplicated, table.evictedStreams, table.streamCount], [10, 5, 4, 1, 4]);
+  find(table, "10.0.0.2").arrive(1, 1_000, table.nowMs);
+  assert.deepEqual([table.counts().restarted, table.counts().received], [0, 11]);
 });
 
-Deno.test("Stream tells by sample_pool how many records a missing datagram held", () => {
-  const stream = new Stream();
-  stream.arriveSample(3, 3, 0);
-  stream.arriveSample(12, 5, 2); // 4 records in between never came
-  assert.deepEqual([countsOf(stream).missingRecords, countsOf(stream).agentDrops], [4, 2]);
-  stream.arriveSample(7, 4, 0); // and now they did
-  assert.equal(countsOf(stream).missingRecords, 0);
+Deno.test("StreamTable finds the right stream after any number of evictions", () => {
+  const random = randomNumbers(Date.now());
+  const table = new StreamTable(64);
+  const newest: string[] = [];
+  for (let i = 0; i < 20_000; i++) {
+    table.nowMs += 1_000;
+    const address = `10.0.${random(2)}.${random(100)}`;
+    const at = newest.indexOf(address), isKnown = at >= 0;
+    if (isKnown) newest.splice(at, 1);
+    else if (newest.length === 64) newest.shift();
+    newest.push(address);
+    const before = table.evictedStreams + table.streamCount;
+    find(table, address).arrive(i, i, table.nowMs);
+    assert.equal(table.evictedStreams + table.streamCount - before, isKnown ? 0 : 1, address);
+  }
+  assert.deepEqual([...table.snapshots()].map(({ agentAddress }) => agentAddress).reverse(), newest);
+  assert.equal(table.counts().received, 20_000);
 });
 
-Deno.test("Stream adds up: what arrived, what the agent lost and what the network lost is all that there was", () => {
-  const stream = new Stream();
-  const sendLost = (records: number) => stream.arriveLosses({ ...NO_LOSSES, ring_lost_events: 2, send_lost_records: records });
-  stream.arrive(9, 9_000);
-  stream.arriveSample(53, 3, 52); // 50 records could not be sent before this one came
-  sendLost(50);
-  stream.arriveSample(60, 2, 55); // 5 in between: 3 that could not be sent, 2 that the network lost
-  assert.equal(countsOf(stream).missingRecords, 5);
-  sendLost(53);
-  sendLost(50); // overtaken on the way
-  const { missingRecords, agentDrops, agentLosses } = countsOf(stream);
-  assert.deepEqual([missingRecords, agentDrops, agentLosses], [2, 55, { ...NO_LOSSES, ring_lost_events: 2, send_lost_records: 53 }]);
-  stream.arriveReconciliation(7);
-  stream.arrive(1, 10); // the agent restarts
-  stream.arriveReconciliation(1);
-  assert.equal(countsOf(stream).agentUnreconciled, 8);
-  stream.arriveLosses({ ...NO_LOSSES, send_lost_records: 1 });
-  assert.deepEqual(countsOf(stream).agentLosses.send_lost_records, 54);
-  assert.equal(countsOf(stream).missingRecords, 2);
+Deno.test("StreamTable shows each stream with its counts, uptime and share lost", () => {
+  const table = new StreamTable(4);
+  table.nowMs = 1_700_000_000_000;
+  const stream = find(table, "192.0.2.7", 3);
+  for (const number of [1, 2, 4]) stream.arrive(number, 5_000 + number, table.nowMs);
+  stream.arriveClock(1_699_999_999_000, table.nowMs);
+  const { counts, ...shown } = [...table.snapshots()][0]!;
+  assert.deepEqual(shown, {
+    agentAddress: "192.0.2.7",
+    subAgentId: 3,
+    lastSeenMs: 1_700_000_000_000,
+    uptimeMs: 5_004,
+    skewMs: 1_000,
+    lossFraction: 0.25,
+  });
+  assert.equal(counts.lost, 1);
 });

@@ -43,20 +43,19 @@ export async function top(at: HostPort): Promise<void> {
 /** The view of the time between two answers, with as many agents at most: those that send most first. */
 export function topLines(before: StatusDocument, now: StatusDocument, agentsMax: number): string[] {
   const seconds = Math.max(0.001, (Date.parse(now.time) - Date.parse(before.time)) / 1_000);
-  const rate = (later: number | undefined, earlier: number | undefined) => number(Math.max(0, (later ?? 0) - (earlier ?? 0)) / seconds);
+  const rate = (later: number | undefined, earlier: number | undefined) => rateOf(later, earlier, seconds);
   const entry = (name: string) => number(now.ledger[name] ?? 0);
   const entryRate = (name: string) => rate(now.ledger[name], before.ledger[name]);
   const workersBefore = new Map(before.workers.map((worker) => [worker.worker, worker]));
-  const streamsBefore = new Map(before.streams.map((stream) => [streamKey(stream), stream]));
   return [
     `Skyfall collector   ${now.time}   ${now.faults.length === 0 ? "ok" : now.faults.join("; ")}`,
     "",
     `events     ${entryRate("flow_records_received")}/s in, ${entryRate("events_published")}/s published; ${
       entry("events_in_tables")
     } in tables, ` +
-    `${entry("events_unpublished")} wait; ${entry("flow_records_refused")} refused, ${entry("events_given_up")} given up; balance ${
-      entry("balance")
-    }`,
+    `${entry("events_unpublished")} wait, ${entry("events_spooled")} on disk; ${entry("flow_records_refused")} refused, ${
+      entry("events_given_up")
+    } given up; balance ${entry("balance")}`,
     `datagrams  ${entryRate("datagrams_received")}/s in; ${entry("datagrams_lost")} lost, ${entry("datagrams_duplicated")} duplicated, ` +
     `${entry("datagrams_reordered")} reordered, ${entry("datagrams_malformed")} malformed, ${
       entry("socket_dropped_datagrams")
@@ -79,35 +78,48 @@ export function topLines(before: StatusDocument, now: StatusDocument, agentsMax:
       ]),
     ),
     "",
-    ...formatColumns(
-      [
-        "agent",
-        "sub-agent",
-        "datagrams/s",
-        "received",
-        "lost",
-        "lost %",
-        "duplicated",
-        "reordered",
-        "restarts",
-        "records missing",
-        "lost by agent",
-      ],
-      now.streams.slice(0, agentsMax).map((stream) => [
-        stream.agent_address,
-        String(stream.sub_agent_id),
-        rate(stream.datagrams_received, streamsBefore.get(streamKey(stream))?.datagrams_received),
-        number(stream.datagrams_received),
-        number(stream.datagrams_lost),
-        percent(stream.datagrams_lost, stream.datagrams_received + stream.datagrams_lost),
-        number(stream.datagrams_duplicated),
-        number(stream.datagrams_reordered),
-        number(stream.restarts),
-        number(stream.flow_records_missing),
-        number(stream.agent_dropped_events),
-      ]),
-    ),
+    ...streamLines(before, now, seconds, agentsMax),
   ];
+}
+
+function streamLines(before: StatusDocument, now: StatusDocument, seconds: number, agentsMax: number): string[] {
+  const streamsBefore = new Map(before.streams.map((stream) => [streamKey(stream), stream]));
+  return formatColumns(
+    [
+      "agent",
+      "sub-agent",
+      "datagrams/s",
+      "received",
+      "lost",
+      "lost %",
+      "duplicated",
+      "reordered",
+      "restarts",
+      "records missing",
+      "lost by agent",
+      "clock skew ms",
+      "silent s",
+    ],
+    now.streams.slice(0, agentsMax).map((stream) => [
+      stream.agent_address,
+      String(stream.sub_agent_id),
+      rateOf(stream.datagrams_received, streamsBefore.get(streamKey(stream))?.datagrams_received, seconds),
+      number(stream.datagrams_received),
+      number(stream.datagrams_lost),
+      percent(stream.datagrams_lost, stream.datagrams_received + stream.datagrams_lost),
+      number(stream.datagrams_duplicated),
+      number(stream.datagrams_reordered),
+      number(stream.restarts),
+      number(stream.flow_records_missing),
+      number(stream.agent_dropped_events),
+      stream.clock_skew_ms === null ? "" : number(stream.clock_skew_ms),
+      number(Math.max(0, Date.parse(now.time) - Date.parse(stream.last_seen)) / 1_000),
+    ]),
+  );
+}
+
+function rateOf(later: number | undefined, earlier: number | undefined, seconds: number): string {
+  return number(Math.max(0, (later ?? 0) - (earlier ?? 0)) / seconds);
 }
 
 function streamKey({ agent_address, sub_agent_id }: StatusDocument["streams"][number]): string {

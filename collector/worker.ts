@@ -1,13 +1,17 @@
 /** One worker: a socket, its table, and the messages that leave it. Runs as a Deno Worker; see main.ts for the other side. */
 
-import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_socket.ts";
-import { isMappedIpv4 } from "../lib/ip_address.ts";
+import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_receiver.ts";
+import { UdpSocket } from "../ffi/libc_udp_socket.ts";
+import { parseAddressRange } from "../lib/ip_address.ts";
 import { describeError } from "../lib/log.ts";
+import { parseKeys, type SharedKey } from "../lib/sflow/authentication.ts";
+import { Admission, type AdmissionRules } from "./admission.ts";
 import { FlowTable } from "./aggregate.ts";
 import { answer } from "./answers.ts";
 import { TABLE_ROWS } from "./config.ts";
 import { FlowFlusher } from "./flush.ts";
 import { IdentityTable } from "./identities.ts";
+import type { Question } from "./question.ts";
 import { QuestionReader } from "./question_board.ts";
 import { FlowReceiver } from "./receive.ts";
 import { type FromWorker, REPORT_INTERVAL_MS, SHARED, type ToWorker, type WorkerReport } from "./worker_protocol.ts";
@@ -29,47 +33,70 @@ function post(message: FromWorker, transfer: Transferable[] = []): void {
   scope.postMessage(message, transfer);
 }
 
-function run({ config, partitionCount, shared }: ToWorker): void {
+function run({ config, fd, partitionCount, shared }: ToWorker): void {
   const flags = new Int32Array(shared);
-  using socket = new UdpReceiver(config.listen.address, config.listen.port, isMappedIpv4(config.listen.address), config.listenText);
+  const socket = new UdpReceiver(UdpSocket.of(fd)), data = new Uint8Array(socket.view.buffer), source = new Uint32Array(4);
+  const admission = new Admission({ ...config, keys: keysOf(config.keysText) });
   const table = new FlowTable(TABLE_ROWS, config.windowS);
   const identities = new IdentityTable();
   const flusher = new FlowFlusher(table, identities, config.windowS, partitionCount, {
     isBlocked: () => Atomics.load(flags, SHARED.blocked) === 1,
-    onMessages: (messages) => post({ kind: "messages", messages }, messages.map(({ value }) => value.buffer)),
+    format: config.format,
+    onMessages: (messages) => post({ kind: "messages", messages }, [...new Set(messages.map(({ value }) => value.buffer))]),
   });
   const receiver = new FlowReceiver(table, identities, config.enterprise, () => flusher.forgetIdentities());
   const questions = new QuestionReader(shared);
   const state = { table, identities, streams: receiver.streams, flusher };
-  post({ kind: "bound", port: socket.port, receiveBufferBytes: socket.receiveBufferBytes });
+  post({ kind: "receiving" });
 
   let deadlineMs = Infinity, reportMs = 0;
   for (let quiet = 0; quiet < QUIET_ROUNDS && Date.now() < deadlineMs;) {
     const count = socket.receive();
     table.nowUs = Date.now() * 1_000;
-    for (let i = 0; i < count; i++) receiver.receive(socket.view, i * SLOT_BYTES, socket.bytes(i), socket.isTruncated(i));
+    receiver.streams.nowMs = Date.now();
+    for (let i = 0; i < count; i++) {
+      socket.copySource(i, source);
+      if (!admission.admits(source, data, i * SLOT_BYTES, socket.bytes(i), socket.receivedUnixMs(i))) continue;
+      receiver.receive(socket.view, i * SLOT_BYTES, socket.bytes(i), socket.isTruncated(i));
+    }
     const nowMs = Date.now();
     flusher.flushDue(nowMs);
     if (nowMs >= reportMs) {
-      post({ kind: "report", report: reportOf(receiver, table, flusher, socket) });
+      post({ kind: "report", report: reportOf(receiver, admission, table, flusher, socket) });
       reportMs = nowMs + REPORT_INTERVAL_MS;
     }
     const asked = questions.next();
+    if (asked?.question.kind === "admit") admission.setRules(rulesOf(asked.question, config.enterprise));
     if (asked !== null) post({ kind: "answer", questionNumber: asked.questionNumber, answer: answer(asked.question, state, nowMs) });
     const stopping = Atomics.load(flags, SHARED.stop) === 1;
     if (stopping && deadlineMs === Infinity) deadlineMs = Date.now() + DRAIN_MS_MAX;
     quiet = stopping && count === 0 ? quiet + 1 : 0;
   }
   flusher.flushAll();
-  post({ kind: "stopped", report: reportOf(receiver, table, flusher, socket) });
+  post({ kind: "stopped", report: reportOf(receiver, admission, table, flusher, socket) });
 }
 
-function reportOf(receiver: FlowReceiver, table: FlowTable, flusher: FlowFlusher, socket: UdpReceiver): WorkerReport {
+function rulesOf({ allowed, sourceLimit, keysText }: Extract<Question, { kind: "admit" }>, enterprise: number): AdmissionRules {
+  return { allowed: allowed.map(parseAddressRange), sourceLimit, keys: keysOf(keysText), enterprise };
+}
+
+function keysOf(keysText: string | null): SharedKey[] {
+  return keysText === null ? [] : parseKeys(keysText);
+}
+
+function reportOf(
+  receiver: FlowReceiver,
+  admission: Admission,
+  table: FlowTable,
+  flusher: FlowFlusher,
+  socket: UdpReceiver,
+): WorkerReport {
   return {
     counts: receiver.counts,
+    refusals: admission.counts,
     streams: receiver.streams.counts(),
     socketDroppedDatagrams: socket.droppedDatagrams,
-    untrackedDatagrams: receiver.streams.untrackedDatagrams,
+    evictedStreams: receiver.streams.evictedStreams,
     table: table.counts,
     pairs: flusher.pairs,
     earlyRows: flusher.earlyRows,

@@ -1,12 +1,13 @@
 /** What the main thread and its workers tell each other. */
 
+import type { RefusalCounts } from "./admission.ts";
 import type { TableCounts } from "./aggregate.ts";
 import type { Answer } from "./answers.ts";
 import type { CollectorConfig } from "./config.ts";
 import type { PairCounts } from "./pair_ends.ts";
 import type { ReceiveCounts } from "./receive.ts";
 import type { RowMessage } from "./rows.ts";
-import type { StreamCounts } from "./streams.ts";
+import type { StreamCounts } from "./stream_counts.ts";
 
 /**
  * Words of the shared memory; the question's text follows them. A worker that waits in the kernel gets no messages, so that it
@@ -14,7 +15,7 @@ import type { StreamCounts } from "./streams.ts";
  */
 export const SHARED = { stop: 0, blocked: 1, questionNumber: 2, questionBytes: 3 } as const;
 export const SHARED_WORDS_BYTES = 16;
-export const QUESTION_BYTES_MAX = 1_024;
+export const QUESTION_BYTES_MAX = 128 * 1_024;
 export const SHARED_BYTES = SHARED_WORDS_BYTES + QUESTION_BYTES_MAX;
 
 /** How often a worker reports. */
@@ -22,6 +23,8 @@ export const REPORT_INTERVAL_MS = 1_000;
 
 export interface ToWorker {
   readonly config: CollectorConfig;
+  /** File descriptor of the worker's socket, which the main thread closes. */
+  readonly fd: number;
   readonly partitionCount: number;
   readonly shared: SharedArrayBuffer;
 }
@@ -29,9 +32,10 @@ export interface ToWorker {
 /** A worker's counts since its start, and its table now. */
 export interface WorkerReport {
   readonly counts: ReceiveCounts;
+  readonly refusals: RefusalCounts;
   readonly streams: StreamCounts;
   readonly socketDroppedDatagrams: number;
-  readonly untrackedDatagrams: number;
+  readonly evictedStreams: number;
   readonly table: TableCounts;
   readonly pairs: PairCounts;
   readonly earlyRows: number;
@@ -43,7 +47,7 @@ export interface WorkerReport {
 }
 
 export type FromWorker =
-  | { readonly kind: "bound"; readonly port: number; readonly receiveBufferBytes: number }
+  | { readonly kind: "receiving" }
   | { readonly kind: "messages"; readonly messages: readonly RowMessage[] }
   | { readonly kind: "report"; readonly report: WorkerReport }
   | { readonly kind: "answer"; readonly questionNumber: number; readonly answer: Answer }

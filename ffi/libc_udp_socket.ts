@@ -1,4 +1,4 @@
-/** A UDP socket that receives datagrams many at a time, with the kernel's count of those it dropped (recvmmsg(2), socket(7)). */
+/** Bound UDP sockets, several on one port, and which of them gets a datagram (socket(7), SO_REUSEPORT). */
 
 import { lastErrno, LibcError } from "./libc.ts";
 import { openSystemLibrary } from "./system_library.ts";
@@ -14,31 +14,22 @@ const SYMBOLS = {
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   // int getsockname(int sockfd, struct sockaddr *addr, socklen_t *addrlen)
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
-  // int recvmmsg(int sockfd, struct mmsghdr *msgvec, unsigned int vlen, int flags, struct timespec *timeout)
-  recvmmsg: { parameters: ["i32", "buffer", "u32", "i32", "pointer"], result: "i32" },
   // int close(int fd)
   close: { parameters: ["i32"], result: "i32" },
 } as const;
 
 const AF_INET = 2, AF_INET6 = 10, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1, SO_RCVBUF = 8, SO_REUSEPORT = 15, SO_RCVTIMEO = 20, SO_RCVBUFFORCE = 33, SO_RXQ_OVFL = 40;
-const MSG_WAITFORONE = 0x10000, MSG_TRUNC = 0x20;
-const EAGAIN = 11, EINTR = 4, EADDRINUSE = 98, EADDRNOTAVAIL = 99, EACCES = 13;
+const SOL_SOCKET = 1, SO_RCVBUF = 8, SO_REUSEPORT = 15, SO_RCVTIMEO = 20, SO_RCVBUFFORCE = 33, SO_TIMESTAMPNS = 35, SO_MEMINFO = 55;
+const SO_ATTACH_REUSEPORT_CBPF = 51, IPPROTO_IPV6 = 41, IPV6_V6ONLY = 26;
+const EADDRINUSE = 98, EADDRNOTAVAIL = 99, EACCES = 13;
 
-/** Datagrams that one call receives at most. */
-export const BATCH_DATAGRAMS = 64;
-/** Room for one datagram: the largest that UDP over IPv4 carries. */
-export const SLOT_BYTES = 65_536;
-/** How long `receive()` waits for a first datagram. */
+/** How long a receiver waits for a first datagram. */
 const RECEIVE_TIMEOUT_US = 100_000n;
 const RECEIVE_BUFFER_BYTES = 64 * 1024 * 1024;
-
-/** `struct mmsghdr`: a msghdr of 56 bytes, then the length of what was received. */
-const MMSGHDR_BYTES = 64, MSG_IOV = 16, MSG_IOVLEN = 24, MSG_CONTROL = 32, MSG_CONTROLLEN = 40, MSG_FLAGS = 48, MSG_LEN = 56;
-/** `struct iovec`. */
-const IOVEC_BYTES = 16;
-/** `struct cmsghdr` of 16 bytes, then the u32 of SO_RXQ_OVFL, padded. */
-const CONTROL_BYTES = 24, CMSG_TYPE = 12, CMSG_DATA = 16;
+/** Words that SO_MEMINFO tells (linux/sock_diag.h), and which of them is the number of drops. */
+const MEMINFO_WORDS = 9, MEMINFO_DROPS = 8;
+/** `struct sock_filter`, and as many of them as the kernel takes (BPF_MAXINSNS). */
+const FILTER_BYTES = 8, FILTERS_MAX = 4_096;
 
 let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
 
@@ -58,122 +49,86 @@ export class BindError extends Error {
   override readonly name = "BindError";
 }
 
-/** One of several sockets on one port; the kernel spreads the senders over them. */
-export class UdpReceiver implements Disposable {
-  readonly #fd: number;
-  readonly #headers = new Uint8Array(BATCH_DATAGRAMS * MMSGHDR_BYTES);
-  readonly #headersView = new DataView(this.#headers.buffer);
-  readonly #iovecs = new BigUint64Array(BATCH_DATAGRAMS * 2);
-  readonly #control = new Uint8Array(BATCH_DATAGRAMS * CONTROL_BYTES);
-  readonly #controlView = new DataView(this.#control.buffer);
-  readonly #data = new Uint8Array(BATCH_DATAGRAMS * SLOT_BYTES);
-  /** Datagram i starts at `i * SLOT_BYTES`. */
-  readonly view = new DataView(this.#data.buffer);
+/** An instruction of classic BPF, as in `struct sock_filter`. */
+export interface FilterInstruction {
+  readonly code: number;
+  readonly jt: number;
+  readonly jf: number;
+  readonly k: number;
+}
+
+/** One of several sockets on one port. */
+export class UdpSocket implements Disposable {
+  readonly fd: number;
   readonly port: number;
   /** What the kernel granted; with less than asked for, bursts may be lost. */
   readonly receiveBufferBytes: number;
-  #droppedDatagrams = 0;
-  /** Headers that the kernel wrote at the last call. */
-  #lastCount = 0;
+
+  private constructor(fd: number) {
+    this.fd = fd;
+    const granted = new Int32Array(1);
+    must("read the receive buffer's size", libc().getsockopt(fd, SOL_SOCKET, SO_RCVBUF, granted, new Uint32Array([4])));
+    this.receiveBufferBytes = granted[0]! / 2; // socket(7): the kernel doubles the value for its own needs
+    const local = new Uint8Array(28);
+    must("name a UDP socket", libc().getsockname(fd, local, new Uint32Array([local.length])));
+    this.port = new DataView(local.buffer).getUint16(2);
+  }
 
   /**
-   * Binds to an address of 16 bytes, IPv4 mapped; port 0 takes any.
+   * Binds to an address of 16 bytes, IPv4 mapped; port 0 takes any. `::` takes IPv4 as well.
    *
    * @throws {BindError} If the address or port cannot be had.
    */
-  constructor(address: Uint8Array, port: number, isIpv4: boolean, text: string) {
-    this.#fd = must("open a UDP socket", libc().socket(isIpv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    try {
-      this.#bind(address, port, isIpv4, text);
-      this.receiveBufferBytes = this.#growReceiveBuffer();
-      this.#setOption(SO_RXQ_OVFL, new Int32Array([1]));
-      this.#setOption(SO_RCVTIMEO, new BigInt64Array([0n, RECEIVE_TIMEOUT_US]));
-      const local = new Uint8Array(28);
-      must("name a UDP socket", libc().getsockname(this.#fd, local, new Uint32Array([local.length])));
-      this.port = new DataView(local.buffer).getUint16(2);
-    } catch (error) {
-      libc().close(this.#fd);
-      throw error;
-    }
-    this.#prepareHeaders();
+  static bind(address: Uint8Array, port: number, isIpv4: boolean, text: string): UdpSocket {
+    return closeOnError(openSocket(isIpv4), (fd) => {
+      setOption(fd, SO_REUSEPORT, new Int32Array([1]));
+      if (!isIpv4) setOption(fd, IPV6_V6ONLY, new Int32Array([0]), IPPROTO_IPV6);
+      bindTo(fd, address, port, isIpv4, text);
+      growReceiveBuffer(fd);
+      setOption(fd, SO_TIMESTAMPNS, new Int32Array([1]));
+      setOption(fd, SO_RCVTIMEO, new BigInt64Array([0n, RECEIVE_TIMEOUT_US]));
+      return new UdpSocket(fd);
+    });
   }
 
-  /** Datagrams that the kernel dropped because the receive buffer was full, as of the last one received. */
+  /**
+   * Datagrams that the kernel dropped because the receive buffer was full, modulo 2^32. The count that SO_RXQ_OVFL would put
+   * beside each datagram is older: it does not know of drops behind the last one that was queued.
+   */
   get droppedDatagrams(): number {
-    return this.#droppedDatagrams;
+    const words = new Uint32Array(MEMINFO_WORDS);
+    must("read a socket's drops", libc().getsockopt(this.fd, SOL_SOCKET, SO_MEMINFO, words, new Uint32Array([words.byteLength])));
+    return words[MEMINFO_DROPS]!;
   }
 
-  /** Receives up to `BATCH_DATAGRAMS`; returns how many, 0 if none came in time. */
-  receive(): number {
-    for (let i = 0; i < this.#lastCount; i++) this.#resetControlLength(i);
-    const count = libc().recvmmsg(this.#fd, this.#headers, BATCH_DATAGRAMS, MSG_WAITFORONE, null);
-    if (count < 0) {
-      this.#lastCount = 0;
-      const errno = lastErrno();
-      if (errno === EAGAIN || errno === EINTR) return 0;
-      throw new LibcError("receive datagrams", errno);
+  /** The socket behind a file descriptor that another thread of this process has bound; that thread closes it. */
+  static of(fd: number): UdpSocket {
+    return new UdpSocket(fd);
+  }
+
+  /**
+   * Has the kernel choose among all sockets of the port by a program, in place of its hash of addresses and ports. The
+   * program sees a datagram's payload and returns a socket's place in the order of binding; when a socket is closed, the last
+   * one takes its place. Beyond the last place the hash chooses.
+   *
+   * @throws {LibcError} If the kernel does not allow it.
+   */
+  steer(program: readonly FilterInstruction[]): void {
+    if (program.length > FILTERS_MAX) throw new RangeError(`Cannot steer: ${program.length} instructions, needed at most ${FILTERS_MAX}`);
+    const code = new Uint8Array(new ArrayBuffer(program.length * FILTER_BYTES)), view = new DataView(code.buffer);
+    for (const [i, { code, jt, jf, k }] of program.entries()) {
+      const at = i * FILTER_BYTES;
+      view.setUint16(at, code, true);
+      view.setUint8(at + 2, jt);
+      view.setUint8(at + 3, jf);
+      view.setUint32(at + 4, k, true);
     }
-    if (count > 0) this.#noteDrops(count - 1);
-    this.#lastCount = count;
-    return count;
-  }
-
-  /** Bytes of the last batch's datagram `index`. */
-  bytes(index: number): number {
-    return this.#headersView.getUint32(index * MMSGHDR_BYTES + MSG_LEN, true);
-  }
-
-  /** Whether it was longer than the slot. */
-  isTruncated(index: number): boolean {
-    return (this.#headersView.getUint32(index * MMSGHDR_BYTES + MSG_FLAGS, true) & MSG_TRUNC) !== 0;
+    const fprog = new BigUint64Array([BigInt(program.length), Deno.UnsafePointer.value(Deno.UnsafePointer.of(code))]); // struct sock_fprog
+    setOption(this.fd, SO_ATTACH_REUSEPORT_CBPF, fprog);
   }
 
   [Symbol.dispose](): void {
-    libc().close(this.#fd);
-  }
-
-  /** The kernel tells the drops so far with each datagram, once there were any. */
-  #noteDrops(index: number): void {
-    const at = index * CONTROL_BYTES;
-    const hasControl = this.#headersView.getUint32(index * MMSGHDR_BYTES + MSG_CONTROLLEN, true) >= CMSG_DATA + 4;
-    if (hasControl && this.#controlView.getInt32(at + CMSG_TYPE, true) === SO_RXQ_OVFL) {
-      this.#droppedDatagrams = this.#controlView.getUint32(at + CMSG_DATA, true);
-    }
-  }
-
-  #bind(address: Uint8Array, port: number, isIpv4: boolean, text: string): void {
-    this.#setOption(SO_REUSEPORT, new Int32Array([1]));
-    bindTo(this.#fd, address, port, isIpv4, text);
-  }
-
-  #growReceiveBuffer(): number {
-    const wanted = new Int32Array([RECEIVE_BUFFER_BYTES]);
-    // Beyond net.core.rmem_max only with CAP_NET_ADMIN; without it, as far as that.
-    if (libc().setsockopt(this.#fd, SOL_SOCKET, SO_RCVBUFFORCE, wanted, 4) !== 0) this.#setOption(SO_RCVBUF, wanted);
-    const granted = new Int32Array(1);
-    must("read the receive buffer's size", libc().getsockopt(this.#fd, SOL_SOCKET, SO_RCVBUF, granted, new Uint32Array([4])));
-    return granted[0]! / 2; // socket(7): the kernel doubles the value for its own needs
-  }
-
-  #setOption(option: number, value: Int32Array<ArrayBuffer> | BigInt64Array<ArrayBuffer>): void {
-    must(`set socket option ${option}`, libc().setsockopt(this.#fd, SOL_SOCKET, option, value, value.byteLength));
-  }
-
-  #resetControlLength(index: number): void {
-    this.#headersView.setUint32(index * MMSGHDR_BYTES + MSG_CONTROLLEN, CONTROL_BYTES, true); // the upper half of the size_t stays 0
-  }
-
-  #prepareHeaders(): void {
-    const data = addressOf(this.#data), iovecs = addressOf(this.#iovecs), control = addressOf(this.#control);
-    for (let i = 0; i < BATCH_DATAGRAMS; i++) {
-      this.#iovecs[2 * i] = data + BigInt(i * SLOT_BYTES);
-      this.#iovecs[2 * i + 1] = BigInt(SLOT_BYTES);
-      const at = i * MMSGHDR_BYTES;
-      this.#headersView.setBigUint64(at + MSG_IOV, iovecs + BigInt(i * IOVEC_BYTES), true);
-      this.#headersView.setBigUint64(at + MSG_IOVLEN, 1n, true);
-      this.#headersView.setBigUint64(at + MSG_CONTROL, control + BigInt(i * CONTROL_BYTES), true);
-      this.#resetControlLength(i);
-    }
+    libc().close(this.fd);
   }
 }
 
@@ -183,12 +138,37 @@ export class UdpReceiver implements Disposable {
  * @throws {BindError} If somebody has, or the address cannot be had.
  */
 export function assertPortFree(address: Uint8Array, port: number, isIpv4: boolean, text: string): void {
-  const fd = must("open a UDP socket", libc().socket(isIpv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const fd = openSocket(isIpv4);
   try {
     bindTo(fd, address, port, isIpv4, text);
   } finally {
     libc().close(fd);
   }
+}
+
+function openSocket(isIpv4: boolean): number {
+  return must("open a UDP socket", libc().socket(isIpv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+}
+
+function closeOnError<T>(fd: number, use: (fd: number) => T): T {
+  try {
+    return use(fd);
+  } catch (error) {
+    libc().close(fd);
+    throw error;
+  }
+}
+
+function growReceiveBuffer(fd: number): void {
+  const wanted = new Int32Array([RECEIVE_BUFFER_BYTES]);
+  // Beyond net.core.rmem_max only with CAP_NET_ADMIN; without it, as far as that.
+  if (libc().setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, wanted, 4) !== 0) setOption(fd, SO_RCVBUF, wanted);
+}
+
+type OptionValue = Int32Array<ArrayBuffer> | BigInt64Array<ArrayBuffer> | BigUint64Array<ArrayBuffer>;
+
+function setOption(fd: number, option: number, value: OptionValue, level = SOL_SOCKET): void {
+  must(`set socket option ${option}`, libc().setsockopt(fd, level, option, value, value.byteLength));
 }
 
 function bindTo(fd: number, address: Uint8Array, port: number, isIpv4: boolean, text: string): void {
@@ -200,10 +180,6 @@ function bindTo(fd: number, address: Uint8Array, port: number, isIpv4: boolean, 
   if (libc().bind(fd, socketAddress, socketAddress.length) === 0) return;
   const errno = lastErrno();
   throw new BindError(`Cannot listen on UDP ${text}: ${BIND_REMEDIES[errno] ?? `errno ${errno}`}`);
-}
-
-function addressOf(buffer: Uint8Array<ArrayBuffer> | BigUint64Array<ArrayBuffer>): bigint {
-  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));
 }
 
 function must(action: string, result: number): number {

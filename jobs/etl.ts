@@ -6,22 +6,12 @@
  * sees; after it, everything is there. The next run reads its offsets back from the log, never from anywhere else.
  */
 
+import { describeDisk, syncDirectory, writeDurably } from "../lib/durable_file.ts";
 import { log } from "../lib/log.ts";
 import { openConsumer } from "../lib/topic/open.ts";
 import type { TopicConsumer } from "../lib/topic/topic.ts";
 import { Database, type Row } from "./duckdb.ts";
-import {
-  type AddFile,
-  commitVersion,
-  describeDisk,
-  LakeError,
-  logDirectory,
-  READER_VERSION,
-  type Snapshot,
-  syncDirectory,
-  writeDurably,
-  WRITER_VERSION,
-} from "./lake/delta_log.ts";
+import { type AddFile, commitVersion, LakeError, logDirectory, READER_VERSION, type Snapshot, WRITER_VERSION } from "./lake/delta_log.ts";
 import { flowDirectory, neededMetaData, PARTITION_COLUMNS, readFlowTable, sqlText } from "./lake/flow_table.ts";
 import { removeOrphans } from "./lake/orphans.ts";
 import { statsOf } from "./lake/stats.ts";

@@ -19,6 +19,34 @@ export function isIpAddress(text: string): boolean {
   return ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text);
 }
 
+/** Of a mapped address, before those of IPv4. */
+const MAPPED_BITS = 96;
+
+/** Addresses that begin with the same bits. */
+export interface AddressRange {
+  /** 16 bytes, IPv4 mapped. */
+  readonly address: Uint8Array;
+  /** Of 128. */
+  readonly prefixBits: number;
+}
+
+/**
+ * Parses a range such as `10.0.0.0/8` or `fc00::/7`, or an address, which is a range of one.
+ *
+ * @throws {SyntaxError} If the text is neither.
+ */
+export function parseAddressRange(text: string): AddressRange {
+  if (!text.includes("/")) return { address: parseAddress(text), prefixBits: 128 };
+  if (!ipaddr.isValidCIDR(text)) throw new SyntaxError(`Cannot parse address range: "${text}", needed "ADDRESS/BITS"`);
+  const [address, bits] = ipaddr.parseCIDR(text);
+  return { address: parseAddress(address.toString()), prefixBits: address instanceof ipaddr.IPv4 ? MAPPED_BITS + bits : bits };
+}
+
+/** The range as `parseAddressRange()` reads it. */
+export function formatAddressRange({ address, prefixBits }: AddressRange): string {
+  return `${formatAddress(address)}/${isMappedIpv4(address) && prefixBits >= MAPPED_BITS ? prefixBits - MAPPED_BITS : prefixBits}`;
+}
+
 /** Canonical text of 16 bytes; a mapped address is written as IPv4. */
 export function formatAddress(bytes: Uint8Array): string {
   if (isMappedIpv4(bytes)) return `${bytes[12]}.${bytes[13]}.${bytes[14]}.${bytes[15]}`;

@@ -8,6 +8,11 @@ export function getUint64Le(view: DataView, offset: number): number {
   return view.getUint32(offset + 4, true) * 4_294_967_296 + view.getUint32(offset, true);
 }
 
+/** As `getUint64Le()`, of a value big-endian, as XDR has it. */
+export function getUint64Be(view: DataView, offset: number): number {
+  return view.getUint32(offset) * 4_294_967_296 + view.getUint32(offset + 4);
+}
+
 /**
  * Writes `value` big-endian, as XDR has it.
  *

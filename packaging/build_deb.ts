@@ -41,7 +41,7 @@ const PACKAGES = {
   collector: {
     entries: ["collector/main.ts", "collector/worker.ts"],
     files: [],
-    documents: ["collector_config.md", "columns.md", "sizing.md"],
+    documents: ["collector_config.md", "admission.md", "spool.md", "flowmessage.md", "columns.md", "sizing.md"],
     cache: "skyfall-collector",
     library: "/usr/lib/skyfall-collector",
     sysctl: "packaging/skyfall-collector.sysctl",

@@ -33,6 +33,7 @@ const ONE_FILE: Readonly<Record<string, string>> = {
   "cytoscape": "jobs/report_page/page.ts",
   "cli-table3": "jobs/print.ts",
   "ipaddr.js": "lib/ip_address.ts",
+  "protobufjs/minimal": "lib/flowmessage.ts",
   "prom-client": "lib/prometheus.ts",
   "yaml": "lib/config_file.ts",
 };

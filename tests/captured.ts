@@ -1,7 +1,7 @@
 /** The datagrams of a real agent that observes real traffic. */
 
 import { DatagramSender } from "../ffi/libc.ts";
-import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_socket.ts";
+import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_receiver.ts";
 import { parseHostPort } from "../lib/ip_address.ts";
 import { type Ended, type Prefix, RunningTask } from "./command.ts";
 
@@ -17,7 +17,7 @@ export async function captureAgent(
   agentArguments: readonly string[],
   prefix: Prefix = [],
 ): Promise<Uint8Array<ArrayBuffer>[]> {
-  using socket = new UdpReceiver(parseHostPort(LOOPBACK).address, 0, true, LOOPBACK);
+  using socket = UdpReceiver.bind(parseHostPort(LOOPBACK).address, 0, true, LOOPBACK);
   const agent = await RunningTask.start("agent", ["run", "--collector", `127.0.0.1:${socket.port}`, ...RUNG, ...agentArguments], prefix);
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
   let quiet = false;

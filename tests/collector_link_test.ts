@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describeFile } from "../collector/describe_file.ts";
 import { pcapFile } from "../collector/testdata/pcap.ts";
+import { parseKeys, verify } from "../lib/sflow/authentication.ts";
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import { afterHiding } from "./command.ts";
 import { firstMissing, missingCommand, missingKernel, testWith } from "./require.ts";
@@ -10,17 +11,42 @@ import { NO_METRICS, openCollector, parseLine, receiveSoon, receivesSoon, talk, 
 
 const missing = await missingKernel();
 
-interface FlowSample {
+interface Line {
+  readonly kind: string;
+  readonly sub_agent_id?: number;
   readonly source_id?: string;
-  readonly sample_pool: number;
-  readonly drops: number;
-  readonly records: readonly { readonly record: string }[];
+  readonly sample_pool?: number;
+  readonly drops?: number;
+  readonly records?: readonly { readonly record: string; readonly send_lost_records?: number }[];
 }
 
-/** The first sample of flows. */
-function sampleOf(datagrams: readonly Uint8Array[]): FlowSample | undefined {
-  const lines = [...describeFile(pcapFile(datagrams), DEFAULT_ENTERPRISE)] as unknown as FlowSample[];
-  return lines.find(({ source_id, records }) => source_id === "3:1" && records.some(({ record }) => record === "skyfall_flow"));
+/** What a lane told. */
+interface LaneTold {
+  /** Of its first sample of flows: how many it had made before, and lost by then. */
+  before?: number;
+  drops?: number;
+  /** By its last counters. */
+  unsent: number;
+}
+
+function laneStories(datagrams: readonly Uint8Array[]): LaneTold[] {
+  const lanes = new Map<number, LaneTold>();
+  let subAgent = 0;
+  for (const line of [...describeFile(pcapFile(datagrams), DEFAULT_ENTERPRISE)] as unknown as Line[]) {
+    if (line.kind === "datagram") subAgent = line.sub_agent_id!;
+    const told: LaneTold = lanes.get(subAgent) ?? { unsent: 0 };
+    lanes.set(subAgent, told);
+    const flows = line.records?.filter(({ record }) => record === "skyfall_flow").length ?? 0;
+    if (line.source_id === "3:1" && flows > 0 && told.before === undefined) {
+      [told.before, told.drops] = [line.sample_pool! - flows, line.drops!];
+    }
+    for (const { record, send_lost_records } of line.records ?? []) if (record === "skyfall_agent_losses") told.unsent = send_lost_records!;
+  }
+  return [...lanes.values()];
+}
+
+function hasFlows(datagrams: readonly Uint8Array[]): boolean {
+  return laneStories(datagrams).some(({ before }) => before !== undefined);
 }
 
 testWith(missing, "on SIGHUP the agent takes in another collector, and refuses a file that is wrong", async () => {
@@ -58,16 +84,19 @@ testWith(
       await Deno.writeTextFile(hosts, `127.0.0.1 ${name}\n`);
       await agent.line("collector found");
       await talk();
-      while (sampleOf(datagrams) === undefined) datagrams.push(...await receiveSoon(collector));
+      while (!hasFlows(datagrams)) datagrams.push(...await receiveSoon(collector));
     }, afterHiding(`mount --bind ${hosts} /etc/hosts`));
+    datagrams.push(...await receiveSoon(collector));
     const ledger = lines.at(-1)!["ledger"] as Readonly<Record<string, number>>;
     assert.ok(
       ledger["resolve_failures"]! >= 1 && ledger["send_lost_records"]! >= 2 && ledger["sent_datagrams"]! >= 1,
       JSON.stringify(ledger),
     );
-    const { sample_pool, drops, records } = sampleOf(datagrams)!;
-    const flows = records.filter(({ record }) => record === "skyfall_flow").length;
-    assert.deepEqual([sample_pool - flows, drops], Array(2).fill(ledger["dropped_events"]), "made and lost before the first that came");
+    const lanes = laneStories(datagrams);
+    for (const { before, drops, unsent } of lanes) {
+      if (before !== undefined) assert.deepEqual([drops, unsent], [before, before], "made and lost before the first that came");
+    }
+    assert.equal(lanes.reduce((sum, { unsent }) => sum + unsent, 0), ledger["send_lost_records"]);
     assert.equal(ledger["dropped_events"], ledger["send_lost_records"]);
     assert.equal(lines.filter(({ message }) => message === "no collector").length, 1);
   },
@@ -111,3 +140,18 @@ testWith(
     assert.ok(sent_datagrams! >= 1 && lost_datagrams! >= 1, `sent ${sent_datagrams}, lost ${lost_datagrams}`);
   },
 );
+
+testWith(missing, "agent run signs its datagrams with the key of its file", async () => {
+  using collector = openCollector();
+  const keyFile = await Deno.makeTempFile(), datagrams: Uint8Array<ArrayBuffer>[] = [];
+  await Deno.writeTextFile(keyFile, "correct horse battery staple\n");
+  await withAgent(["--collector", `127.0.0.1:${collector.port}`, "--key-file", keyFile, ...NO_METRICS], async () => {
+    await talk();
+    while (!hasFlows(datagrams)) datagrams.push(...await receiveSoon(collector) as Uint8Array<ArrayBuffer>[]);
+  });
+  const keys = parseKeys(await Deno.readTextFile(keyFile)), others = parseKeys("another horse, another staple");
+  for (const datagram of datagrams) {
+    assert.ok(verify(datagram, keys, DEFAULT_ENTERPRISE) !== null);
+    assert.equal(verify(datagram, others, DEFAULT_ENTERPRISE), null);
+  }
+});

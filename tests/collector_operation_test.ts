@@ -36,6 +36,7 @@ async function start(args: readonly string[] = []) {
   await until(async () => (await metrics(at))["skyfall_collector_flow_records_received_total"] === FLOWS);
   return {
     at,
+    port: Number(port),
     collector,
     async [Symbol.asyncDispose]() {
       collector.kill("SIGTERM");
@@ -88,7 +89,7 @@ Deno.test("collector top shows workers, and agents with their losses", async () 
   const { code, stdout, stderr } = await runTask("collector", ["top", "--at", running.at]);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^Skyfall collector .* ok$/m);
-  assert.match(stdout, new RegExp(`events .* ${FLOWS} in tables, 0 wait; .* balance 0$`, "m"));
+  assert.match(stdout, new RegExp(`events .* ${FLOWS} in tables, 0 wait, 0 on disk; .* balance 0$`, "m"));
   const agent = stdout.split("\n").find((line) => line.startsWith("10.0.0.1"))!.split(/ +/);
   assert.deepEqual([agent[3], agent[4], agent[5]], [String(DATAGRAMS), "1", "2.4"], stdout); // received, lost, lost %
 });
@@ -141,4 +142,15 @@ Deno.test("collector run --config reads its file again on SIGHUP, names what nee
   await Deno.writeTextFile(path, "window_s: 0\n");
   collector.kill("SIGHUP");
   assert.match(await collector.line("configuration refused"), /line 1: window_s: 0, needed 1 to 3600/);
+});
+
+Deno.test("on SIGHUP every worker goes by the new list of who may send", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".yaml" });
+  await Deno.writeTextFile(path, "# nothing\n");
+  await using running = await start(["--config", path]);
+  await Deno.writeTextFile(path, "allow:\n  - 192.0.2.0/24\n");
+  running.collector.kill("SIGHUP");
+  assert.deepEqual(JSON.parse(await running.collector.line("configuration reloaded")).needs_restart, []);
+  await replay(agentDatagrams(), running.port);
+  await until(async () => (await metrics(running.at))["skyfall_collector_datagrams_refused_source_total"] === DATAGRAMS);
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { datagram, FLOW, flowSample, GOLDEN, HOST, PROCESS, skyfallRecord } from "../collector/testdata/datagram.ts";
 import { pcapFile } from "../collector/testdata/pcap.ts";
-import { UdpReceiver } from "../ffi/libc_udp_socket.ts";
+import { UdpReceiver } from "../ffi/libc_udp_receiver.ts";
 import { parseHostPort } from "../lib/ip_address.ts";
 import { decodeFlowBatch } from "../lib/flow_batch.ts";
 import { openConsumer } from "../lib/topic/open.ts";
@@ -107,7 +107,7 @@ for (const spaceIsFreed of [true, false]) {
 
 Deno.test("collector run says that its port is taken, and what to do", async () => {
   const text = "127.0.0.1:0";
-  using taken = new UdpReceiver(parseHostPort(text).address, 0, true, text);
+  using taken = UdpReceiver.bind(parseHostPort(text).address, 0, true, text);
   const topic = `sqlite:${await Deno.makeTempDir()}/topic.db`;
   const { code, stderr } = await runTask("collector", ["run", "--listen", `127.0.0.1:${taken.port}`, "--topic", topic]);
   assert.equal(code, 1);

@@ -80,6 +80,7 @@ testWith(
         identities,
         pairEnds(table, identities, rows.filter((row) => table.serverPort(row) === port), { ...NO_PAIRS }),
         1,
+        "arrow",
       )
     ) {
       const { rowCount, columns } = decodeFlowBatch(value);

@@ -1,7 +1,7 @@
 /** An agent that runs for a test, a collector that only listens, and a conversation to report. */
 
 import assert from "node:assert/strict";
-import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_socket.ts";
+import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_receiver.ts";
 import { parseAddress } from "../lib/ip_address.ts";
 import { type Prefix, RunningTask } from "./command.ts";
 
@@ -18,7 +18,7 @@ export function parseLine(text: string): LogLine {
 }
 
 export function openCollector(port = 0): UdpReceiver {
-  return new UdpReceiver(parseAddress("127.0.0.1"), port, true, LOOPBACK);
+  return UdpReceiver.bind(parseAddress("127.0.0.1"), port, true, LOOPBACK);
 }
 
 /** A TCP port of 127.0.0.1 that is free now. */

@@ -73,7 +73,7 @@ testWith(missing, "UDP: on a kernel without the tracepoints peers, roles and pro
   using rung = BpfObject.load(Deno.readFileSync(new URL("../bpf/tp_btf.bpf.o", import.meta.url)));
   using udp = new UdpPrograms(rung, cgroupRoot()!, "seeing");
   const flows: Flow[] = [];
-  const conversations = new UdpConversations(new ProcessTable([]), () => 0, (flow) => flows.push(flow), new OwnTraffic(() => null));
+  const conversations = new UdpConversations(new ProcessTable([]), () => 0, (flow) => flows.push(flow), new OwnTraffic(() => []));
   conversations.seed(udp.sockets());
   const counted = await runActor("dns"), pids = new Set(counted.map(({ pid }) => pid));
   const records = udp.take().filter(({ pid }) => pids.has(pid));

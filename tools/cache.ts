@@ -18,6 +18,13 @@ export async function goflow2(): Promise<string> {
   return path;
 }
 
+/** Path of a program that reads FlowMessages with goflow2's own schema (tests/goflow2_reader). */
+export async function goflow2Reader(): Promise<string> {
+  const path = `${CACHE}/bin/goflow2_reader`;
+  if (!await exists(path)) await must("go", ["-C", new URL("../tests/goflow2_reader", import.meta.url).pathname, "build", "-o", path, "."]);
+  return path;
+}
+
 /** Path of a Python that has delta-rs, PyArrow, Spark and librdkafka. */
 export async function python(): Promise<string> {
   const path = `${CACHE}/python/bin/python3`;
@@ -83,6 +90,7 @@ async function must(command: string, args: readonly string[], env: Readonly<Reco
 
 if (import.meta.main) {
   console.log(await goflow2());
+  console.log(await goflow2Reader());
   console.log(await python());
   console.log(await sparkJars());
   console.log(await kafkaJars());

@@ -5,6 +5,7 @@ import { configDocument as collectorConfigDocument } from "../collector/config_d
 import { sizingDocument } from "../collector/sizing_document.ts";
 import { columnsDocument } from "../lib/columns_document.ts";
 import { generateSkyfallLayouts } from "../lib/sflow/generate.ts";
+import protobuf from "protobufjs";
 
 const PROJECT = new URL("../", import.meta.url);
 
@@ -14,6 +15,7 @@ export const GENERATED: readonly { readonly path: string; readonly make: () => P
     path: "lib/sflow/skyfall.gen.ts",
     make: async () => generateSkyfallLayouts(await Deno.readTextFile(new URL("lib/sflow/skyfall.x", PROJECT))),
   },
+  { path: "lib/flowmessage.gen.ts", make: generateFlowMessage },
   // deno-lint-ignore require-await -- one shape for all
   { path: "docs/reference/columns.md", make: async () => columnsDocument() },
   // deno-lint-ignore require-await -- one shape for all
@@ -24,6 +26,14 @@ export const GENERATED: readonly { readonly path: string; readonly make: () => P
   { path: "docs/reference/sizing.md", make: async () => sizingDocument() },
   { path: "jobs/report_page/page.gen.js", make: bundleReportPage },
 ];
+
+/** The schema as an object, so that the collector parses no text. */
+async function generateFlowMessage(): Promise<string> {
+  const { root } = protobuf.parse(await Deno.readTextFile(new URL("lib/flowmessage.proto", PROJECT)), { keepCase: true });
+  return `// Do not edit; made by \`deno task gen\` from lib/flowmessage.proto.\n\nexport const FLOWMESSAGE = ${
+    JSON.stringify(root.toJSON(), null, 2)
+  };\n`;
+}
 
 async function bundleReportPage(): Promise<string> {
   const args = ["bundle", "--quiet", "--platform", "browser", "--minify", "jobs/report_page/page.ts"];

@@ -1,4 +1,4 @@
-/** `deno task bench NAME...`: installs what the benches need, then runs those named, or all but the longest. */
+/** `deno task bench NAME... [--OPTION VALUE...]`: installs what the benches need, then runs those named, or all but the longest. */
 
 import { PURPOSES, setUp } from "./setup.ts";
 
@@ -14,15 +14,17 @@ if (remedy !== null) {
 }
 const known = (await Array.fromAsync(Deno.readDir(FOLDER), ({ name }) => name)).filter((name) => name.endsWith(SUFFIX))
   .map((name) => name.slice(0, -SUFFIX.length)).sort();
-const unknown = Deno.args.filter((name) => !known.includes(name));
+const firstOption = Deno.args.findIndex((argument) => argument.startsWith("--"));
+const names = firstOption < 0 ? Deno.args : Deno.args.slice(0, firstOption), options = Deno.args.slice(names.length);
+const unknown = names.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
   console.error(`Cannot run bench "${unknown[0]}": needed one of ${known.join(", ")}`);
   Deno.exit(2);
 }
-for (const name of Deno.args.length > 0 ? Deno.args : known.filter((name) => !LONG.includes(name))) {
+for (const name of names.length > 0 ? names : known.filter((name) => !LONG.includes(name))) {
   console.log(`\n# ${name}\n`);
   const { success } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-check", "-A", new URL(`${name}${SUFFIX}`, FOLDER).pathname],
+    args: ["run", "--no-check", "-A", new URL(`${name}${SUFFIX}`, FOLDER).pathname, ...options],
     stdin: "null",
     stdout: "inherit",
     stderr: "inherit",

@@ -1,6 +1,7 @@
 /** The log of a Delta Lake table: which files are the table, and how far the topic is in it (github.com/delta-io/delta, PROTOCOL.md). */
 
 import { z } from "zod";
+import { describeDisk, syncDirectory, writeDurably } from "../../lib/durable_file.ts";
 
 /** A lake that cannot be read or written; the message names the file and what to do. */
 export class LakeError extends Error {
@@ -119,25 +120,6 @@ export async function commitVersion(directory: string, version: bigint, actions:
   } finally {
     await removeIfPresent(temporary);
   }
-}
-
-/** Writes a file and waits until it is on stable storage. */
-export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  using file = await Deno.open(path, { write: true, createNew: true });
-  for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
-  await file.sync();
-}
-
-/** Waits until the names in a folder are on stable storage. */
-export async function syncDirectory(path: string): Promise<void> {
-  using directory = await Deno.open(path);
-  await directory.sync();
-}
-
-/** What to do about a failed write. */
-export function describeDisk(cause: unknown): string {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  return /No space left|os error 28/.test(text) ? "the disk is full; free some space, nothing that was stored is lost" : text;
 }
 
 export function logDirectory(directory: string): string {

@@ -23,11 +23,12 @@ export const EXTENDED_TCP_INFO = dataFormat(0, 2209);
 
 /**
  * Data source class 3 is a logical entity; index 1 carries Skyfall's own flows, index 2 their restatement for other readers,
- * index 3 what listens on the host.
+ * index 3 what listens on the host, index 4 what authenticates a datagram.
  */
 export const DATA_SOURCE_SKYFALL = (3 << 24) | 1;
 export const DATA_SOURCE_MIRROR = (3 << 24) | 2;
 export const DATA_SOURCE_LISTENERS = (3 << 24) | 3;
+export const DATA_SOURCE_AUTHENTICATION = (3 << 24) | 4;
 
 /** Default enterprise number, reserved for documentation by RFC 5612. */
 export const DEFAULT_ENTERPRISE = 32_473;

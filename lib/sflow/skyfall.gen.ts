@@ -169,3 +169,16 @@ export const SKYFALL_RECONCILIATION = {
     estab_resets_persistent_difference: { type: "u64", offset: 80, size: 8 },
   },
 } as const;
+
+export const SKYFALL_AUTHENTICATION = {
+  container: "counter_data",
+  enterprise: 32473,
+  format: 5,
+  fixedSize: 36,
+  fields: {
+    session_unix_us: { type: "u64", offset: 0, size: 8 },
+    sent_unix_us: { type: "u64", offset: 8, size: 8 },
+    key_id: { type: "u32", offset: 16, size: 4 },
+    mac: { type: "opaque16", offset: 20, size: 16 },
+  },
+} as const;

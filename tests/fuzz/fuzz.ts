@@ -69,6 +69,7 @@ class Target {
 
   constructor() {
     this.flusher = new FlowFlusher(this.table, this.identities, WINDOW_S, PARTITIONS, {
+      format: "arrow",
       isBlocked: () => false,
       onMessages: (messages) => {
         for (const { rows, events } of messages) {

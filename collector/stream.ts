@@ -1,0 +1,167 @@
+/** Accounts for the datagrams of one agent: lost, duplicated, reordered, restarted (serial numbers: RFC 1982). */
+
+import { Incarnation } from "./incarnation.ts";
+import { addCounts, type AgentLosses, emptyCounts, type StreamCounts } from "./stream_counts.ts";
+
+/** How much later than others a datagram may come, by its sender's clock, and be told from one of a restarted sender. */
+const DELAY_MAX_MS = 2_000;
+/** A sender whose uptime lies this far back is younger, whatever its sequence numbers say. */
+const STRAGGLER_MAX_MS = 60_000;
+/** The collector's clock is read once a batch; a sender's may run ahead of it by so much and not be another sender's. */
+const AHEAD_MAX_MS = 60_000;
+/** So many datagrams in a row that fit no incarnation are a new one. */
+const MISPLACED_MAX = 16;
+
+/** What a datagram turned out to be. */
+export type Arrival = "new" | "reordered" | "duplicate" | "restart" | "stale";
+
+/**
+ * One (agent address, sub-agent): the unit of sFlow's datagram sequence. It knows the sender's current incarnation and the one
+ * before, whose last datagrams may come after the first of the new. Nothing is allocated for a datagram.
+ */
+export class Stream {
+  #current = new Incarnation();
+  #previous: Incarnation | null = null;
+  /** Whose datagram came last. */
+  #sender = this.#current;
+  #misplacedRun = 0;
+  #restarted = 0;
+  #stale = 0;
+  /** What the incarnations before the previous one amount to. */
+  #past = emptyCounts();
+  #clock = { minuteStartMs: 0, skewMs: Infinity, lastSkewMs: Infinity };
+
+  /** Uptime that the newest datagram told. */
+  get uptimeMs(): number {
+    return this.#current.uptimeMs;
+  }
+
+  /**
+   * Collector's clock less the agent's, the least of the last minute or two: their skew and the shortest way. Null where no
+   * flow told the agent's time.
+   */
+  get skewMs(): number | null {
+    const least = Math.min(this.#clock.skewMs, this.#clock.lastSkewMs);
+    return least === Infinity ? null : least;
+  }
+
+  /** Forgets everything, for another agent. */
+  clear(): void {
+    this.#current.clear();
+    this.#previous = null;
+    this.#sender = this.#current;
+    this.#misplacedRun = this.#restarted = this.#stale = 0;
+    this.#past = emptyCounts();
+    this.#clock = { minuteStartMs: 0, skewMs: Infinity, lastSkewMs: Infinity };
+  }
+
+  /** Takes in the sequence number of a datagram that arrived. */
+  arrive(sequenceNumber: number, uptimeMs: number, nowMs: number): Arrival {
+    const current = this.#current;
+    this.#sender = current;
+    if (!current.isBegun) {
+      current.begin(sequenceNumber, uptimeMs, nowMs, false);
+      return "new";
+    }
+    const laterMs = (uptimeMs - current.uptimeMs) | 0;
+    if (laterMs < -DELAY_MAX_MS) {
+      if (laterMs < -STRAGGLER_MAX_MS || uptimeMs <= -laterMs && current.isReset(sequenceNumber)) {
+        return this.#restart(sequenceNumber, uptimeMs, nowMs);
+      }
+      if (++this.#misplacedRun >= MISPLACED_MAX) return this.#restart(sequenceNumber, uptimeMs, nowMs);
+      return this.#take(current, sequenceNumber, uptimeMs, nowMs);
+    }
+    const elapsedMs = Math.max(0, nowMs - current.seenMs);
+    if (laterMs > elapsedMs + DELAY_MAX_MS) {
+      if (this.#isOfPrevious(uptimeMs, nowMs)) return this.#arriveInPrevious(this.#previous!, sequenceNumber, uptimeMs, nowMs);
+      if (laterMs > elapsedMs + AHEAD_MAX_MS) {
+        // An uptime beyond 2^31 ms that falls to 0 is ahead too.
+        if (!current.isAhead(sequenceNumber) && current.isReset(sequenceNumber)) return this.#restart(sequenceNumber, uptimeMs, nowMs);
+        return this.#misplace(sequenceNumber, uptimeMs, nowMs);
+      }
+    }
+    const arrival = current.take(sequenceNumber, uptimeMs, nowMs);
+    if (arrival === "stale") return this.#misplace(sequenceNumber, uptimeMs, nowMs);
+    this.#misplacedRun = 0;
+    return arrival;
+  }
+
+  /** Takes in a sample of our own records: how many flow records the agent has made by then, and how many are in it. */
+  arriveSample(samplePool: number, records: number, drops: number): void {
+    this.#sender.takeSample(samplePool, records, drops);
+  }
+
+  /** Takes in what the agent lost since it started. */
+  arriveLosses(losses: AgentLosses): void {
+    this.#sender.takeLosses(losses);
+  }
+
+  arriveReconciliation(unreconciled: number): void {
+    this.#sender.unreconciled = unreconciled;
+  }
+
+  /** Takes in a time of the agent's wall clock, of just before it sent. */
+  arriveClock(unixMs: number, nowMs: number): void {
+    const clock = this.#clock;
+    if (nowMs - clock.minuteStartMs >= 60_000) {
+      clock.lastSkewMs = clock.skewMs;
+      clock.skewMs = Infinity;
+      clock.minuteStartMs = nowMs;
+    }
+    clock.skewMs = Math.min(clock.skewMs, nowMs - unixMs);
+  }
+
+  addTo(total: StreamCounts): void {
+    addCounts(total, this.#past);
+    this.#previous?.addTo(total);
+    this.#current.addTo(total);
+    total.restarted += this.#restarted;
+    total.stale += this.#stale;
+  }
+
+  #isOfPrevious(uptimeMs: number, nowMs: number): boolean {
+    if (this.#previous === null) return false;
+    const laterMs = (uptimeMs - this.#previous.uptimeMs) | 0;
+    return laterMs >= -STRAGGLER_MAX_MS && laterMs <= DELAY_MAX_MS + Math.max(0, nowMs - this.#previous.seenMs);
+  }
+
+  /** A datagram that the newer incarnation has overtaken, or proof that there is no newer one. */
+  #arriveInPrevious(previous: Incarnation, sequenceNumber: number, uptimeMs: number, nowMs: number): Arrival {
+    this.#sender = previous;
+    const arrival = this.#take(previous, sequenceNumber, uptimeMs, nowMs);
+    if (arrival !== "new" || (uptimeMs - previous.uptimeAtEndMs | 0) <= DELAY_MAX_MS) return arrival;
+    // It is alive: what looked like a restart was a datagram that came far too late.
+    this.#restarted--;
+    this.#stale += this.#current.received;
+    this.#current.clear();
+    this.#current = previous;
+    this.#previous = null;
+    this.#misplacedRun = 0;
+    return arrival;
+  }
+
+  #take(incarnation: Incarnation, sequenceNumber: number, uptimeMs: number, nowMs: number): Arrival {
+    const arrival = incarnation.take(sequenceNumber, uptimeMs, nowMs);
+    if (arrival === "stale") this.#stale++;
+    return arrival;
+  }
+
+  /** A datagram that fits no incarnation; too many in a row are a new one. */
+  #misplace(sequenceNumber: number, uptimeMs: number, nowMs: number): Arrival {
+    if (++this.#misplacedRun >= MISPLACED_MAX) return this.#restart(sequenceNumber, uptimeMs, nowMs);
+    this.#stale++;
+    return "stale";
+  }
+
+  #restart(sequenceNumber: number, uptimeMs: number, nowMs: number): Arrival {
+    const next = this.#previous ?? new Incarnation();
+    next.addTo(this.#past);
+    this.#previous = this.#current;
+    this.#previous.uptimeAtEndMs = this.#previous.uptimeMs + Math.max(0, nowMs - this.#previous.seenMs);
+    this.#current = this.#sender = next;
+    this.#restarted++;
+    this.#misplacedRun = 0;
+    next.begin(sequenceNumber, uptimeMs, nowMs, true);
+    return "restart";
+  }
+}
