@@ -50,7 +50,8 @@ and 0 at every scrape.
 | --- | --- | --- |
 ${ledger.join("\n")}
 
-Beside it \`skyfall_collector_malformed_total\` by \`reason\`, \`skyfall_collector_refused_total\` by \`field\`; by \`worker\`
+Beside it \`skyfall_collector_malformed_total\` by \`reason\`, \`skyfall_collector_refused_total\` by \`field\`,
+\`skyfall_collector_standard_refused_total\` by \`reason\` ([other agents](other_agents.md)); by \`worker\`
 \`skyfall_collector_table_rows\`, \`_table_rows_max\` and \`_report_age_seconds\`; \`skyfall_collector_topic_waiting_bytes\` and
 \`skyfall_collector_resident_bytes\`.
 

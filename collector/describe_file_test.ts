@@ -60,6 +60,28 @@ Deno.test("describeFile() shows the packet in a raw header, and why there is non
   ]);
 });
 
+Deno.test("describeFile() shows what pmacctd 1.7.7 tells of a SYN in a VLAN and of a datagram over IPv6", async () => {
+  // Its plugin sfprobe, sampling_rate 1, from a capture of the two frames.
+  const golden = await Deno.readFile(new URL("testdata/pmacctd_vlan_tcp_ipv6_udp.sflow", import.meta.url));
+  const sample = (sequence: number, bytes: number, packet: object) => ({
+    ...{ datagram: 0, kind: "sample", sample: "flow_sample", bytes, sequence_number: sequence, source_id: "0:1", sampling_rate: 1 },
+    ...{ sample_pool: sequence, drops: 0, records: [{ record: "0:1001", bytes: 16 }, packet] },
+  });
+  assert.deepEqual([...describeFile(golden, DEFAULT_ENTERPRISE)], [
+    { datagram: 0, kind: "datagram", agent_address: "10.9.9.9", sub_agent_id: 0, sequence_number: 1, uptime_ms: 0 },
+    sample(1, 152, {
+      ...{ record: "sampled_header", bytes: 88, protocol: 1, frame_length: 74, stripped: 4, header_length: 70 },
+      ...{ source_address: "10.0.0.1", source_port: 40_000, destination_address: "10.0.1.2", destination_port: 443 },
+      ...{ transport_protocol: 6, tcp_flags: 2, application_bytes: 0 },
+    }),
+    sample(2, 208, {
+      ...{ record: "sampled_header", bytes: 144, protocol: 1, frame_length: 366, stripped: 4, header_length: 128 },
+      ...{ source_address: "2001:db8::1", source_port: 40_000, destination_address: "2001:db8::2", destination_port: 53 },
+      ...{ transport_protocol: 17, tcp_flags: 0, application_bytes: 300 },
+    }),
+  ]);
+});
+
 Deno.test("describeFile() refuses a pcap file that is cut", () => {
   assert.throws(() => [...describeFile(pcapFile([GOLDEN]).slice(0, 60), DEFAULT_ENTERPRISE)], {
     name: "SyntaxError",

@@ -31,6 +31,11 @@ function metricsOf(status: CollectorStatus): { readonly set: MetricSet; readonly
   });
   const setMalformed = set.labelledCounter("skyfall_collector_malformed_total", "Faults of malformed datagrams", ["reason"]);
   const setRefused = set.labelledCounter("skyfall_collector_refused_total", "Flow records refused, by the impossible field", ["field"]);
+  const setStandardRefused = set.labelledCounter(
+    "skyfall_collector_standard_refused_total",
+    "Flow samples of other sFlow agents refused",
+    ["reason"],
+  );
   const gauges = keysOf(WORKER_GAUGES).map((name) =>
     [WORKER_GAUGES[name].of, set.labelledGauge(`skyfall_collector_${name}`, WORKER_GAUGES[name].help, ["worker"])] as const
   );
@@ -41,6 +46,7 @@ function metricsOf(status: CollectorStatus): { readonly set: MetricSet; readonly
     for (const [name, setEntry] of ledger) setEntry(now[name]);
     setMalformed(byName(workers, "malformed").map(([reason, value]) => ({ labels: { reason }, value })));
     setRefused(byName(workers, "refused").map(([field, value]) => ({ labels: { field }, value })));
+    setStandardRefused(byName(workers, "standard_refused").map(([reason, value]) => ({ labels: { reason }, value })));
     for (const [of, setGauge] of gauges) setGauge(workers.map(([worker, told]) => ({ labels: { worker }, value: of(told) })));
     setWaiting(status.waiting().bytes);
     setResident(Deno.memoryUsage().rss);
@@ -53,7 +59,10 @@ function known(status: CollectorStatus): (readonly [worker: number, WorkerStatus
 }
 
 /** Sums of all workers. */
-function byName(workers: readonly (readonly [number, WorkerStatus])[], counts: "malformed" | "refused"): [string, number][] {
+function byName(
+  workers: readonly (readonly [number, WorkerStatus])[],
+  counts: "malformed" | "refused" | "standard_refused",
+): [string, number][] {
   const sums = new Map<string, number>();
   for (const [, { report }] of workers) {
     for (const [name, count] of Object.entries(report.counts[counts])) sums.set(name, (sums.get(name) ?? 0) + count);

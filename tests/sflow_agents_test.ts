@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { concat } from "../collector/testdata/datagram.ts";
-import { ethernet, ETHERTYPE, FLAGS, ipv4, ipv6, TCP, tcp, UDP, udp, vlanTag } from "../collector/testdata/packet.ts";
+import { ethernet, ETHERTYPE, FLAGS, ICMP, ipv4, ipv6, TCP, tcp, UDP, udp, vlanTag } from "../collector/testdata/packet.ts";
 import { pcapFileOfFrames } from "../collector/testdata/pcap.ts";
 import { decodeFlowBatch } from "../lib/flow_batch.ts";
 import { formatAddress } from "../lib/ip_address.ts";
@@ -10,7 +10,8 @@ import { openConsumer } from "../lib/topic/open.ts";
 import { RunningTask } from "./command.ts";
 import { missingCommand, testWith } from "./require.ts";
 
-const CONVERSATIONS = 8, PACKETS = 400;
+const CONVERSATIONS = 8, PACKETS = 400, PINGS = 3;
+const REFUSED = `skyfall_collector_standard_refused_total{reason="not_tcp_or_udp"} ${PINGS}`;
 
 /** What a capture holds: its frames, and by conversation the bytes of its client and its server. */
 interface Traffic {
@@ -18,7 +19,7 @@ interface Traffic {
   readonly bytes: Record<string, [number, number]>;
 }
 
-/** Packets of conversations over IPv4 and IPv6, TCP and UDP, in a VLAN and not; each begins with a SYN where it is TCP. */
+/** Packets of conversations over IPv4 and IPv6, TCP and UDP, in a VLAN and not, each with a SYN first where it is TCP; then ICMP. */
 function makeTraffic(): Traffic {
   const frames: Uint8Array[] = [], bytes: Traffic["bytes"] = {};
   for (let i = 0; i < PACKETS; i++) {
@@ -38,6 +39,9 @@ function makeTraffic(): Traffic {
     const sums = bytes[`${isTcp ? "tcp" : "udp"} ${client} > ${server} ${port}`] ??= [0, 0];
     sums[isAnswer ? 1 : 0] += payload.length;
   }
+  const ends = [Uint8Array.of(10, 0, 0, 1), Uint8Array.of(10, 0, 1, 2)] as const;
+  const ping = ethernet(ETHERTYPE.ipv4, ipv4(ends, ICMP, Uint8Array.of(8, ...new Uint8Array(63))));
+  frames.push(...Array<Uint8Array>(PINGS).fill(ping));
   return { frames, bytes };
 }
 
@@ -79,14 +83,25 @@ async function readTopic(topic: string): Promise<Record<string, [number, number]
   return sums;
 }
 
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 50; i++) {
+    if (await isSo()) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error("Cannot go on: 5 s have passed");
+}
+
 testWith(
   await missingCommand("pmacctd", "-V"),
   "collector run takes pmacctd's samples of every packet for the flows that they are, and its ledger balances",
   async () => {
     const { frames, bytes } = makeTraffic(), topic = `sqlite:${await Deno.makeTempDir()}/topic.db`;
-    const collector = await RunningTask.start("collector", ["run", "--listen", "127.0.0.1:0", "--workers", "2", "--topic", topic]);
+    const args = ["run", "--listen", "127.0.0.1:0", "--workers", "2", "--metrics-listen", "127.0.0.1:0", "--topic", topic];
+    const collector = await RunningTask.start("collector", args);
     const { port } = JSON.parse(await collector.line("listening"));
+    const metricsPort = JSON.parse(await collector.line("serving metrics")).port;
     await runPmacctd(pcapFileOfFrames(frames), port);
+    await until(async () => (await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()).includes(REFUSED));
     collector.kill("SIGTERM");
     const { code, stderr } = await collector.ended;
     assert.equal(code, 0, stderr);
@@ -99,7 +114,7 @@ testWith(
         ledger.datagrams_malformed,
         ledger.balance,
       ],
-      [PACKETS, 0, PACKETS, 0, 0],
+      [PACKETS + PINGS, PINGS, PACKETS, 0, 0],
     );
     assert.deepEqual(await readTopic(topic), bytes);
   },

@@ -31,7 +31,7 @@ const TEST: readonly Need[] = [
   command("bpftool", "bpftool", "tells the compiler the structures of kernels that do not tell them"),
   header("libbpf-dev", "/usr/include/bpf/bpf_helpers.h", "headers of the kernel programs"),
   command("tshark", "tshark", "dissects our datagrams"),
-  command("pmacct", "sfacctd", "reads our datagrams"),
+  command("pmacct", "sfacctd", "reads our datagrams; its pmacctd sends us some"),
   command("golang-go", "go", "builds goflow2, which reads our datagrams"),
   command("python3-venv", "python3", "runs delta-rs and Spark, which read the lake"),
   command("openjdk-17-jre-headless", "java", "runs Spark and a Kafka broker"),
