@@ -47,7 +47,7 @@ export const CONFIG_KEYS = {
   topic: key((needed) => z.string({ error: needed }).min(1, { error: needed }), "the URL of a topic", {
     byDefault: "none: it is needed, here or as `--topic`",
     reloads: false,
-    meaning: "Where the aggregated flows go: `sqlite:PATH`.",
+    meaning: "Where the aggregated flows go: `sqlite:PATH` or `kafka://HOST:PORT/TOPIC` (topic.md).",
   }),
   workers: integerKey(1, WORKERS_MAX, {
     byDefault: "one for each core",
