@@ -1,4 +1,4 @@
-/** A real Kafka broker for tests and benches: one node on free ports of the loopback interface, gone with its owner. */
+/** Real Kafka brokers for tests and benches, on free ports of the loopback interface, gone with their owner. */
 
 import { TextLineStream } from "../chain/text_line_stream.ts";
 import { kafkaJars } from "./cache.ts";
@@ -37,27 +37,45 @@ export class Broker implements AsyncDisposable {
    * @throws {Error} If it cannot be fetched, or does not start; the message holds its last words.
    */
   static async start(security: Security = "PLAINTEXT", advertisedPort: number | null = null): Promise<Broker> {
+    const [broker] = await Broker.#startNodes(1, security, advertisedPort);
+    return broker!;
+  }
+
+  /**
+   * Starts a cluster of empty brokers that each keep a copy of everything, and acknowledge what two have.
+   *
+   * @throws {Error} As `start()`.
+   */
+  static startCluster(size: number): Promise<Broker[]> {
+    return Broker.#startNodes(size, "PLAINTEXT", null);
+  }
+
+  static async #startNodes(size: number, security: Security, advertisedPort: number | null): Promise<Broker[]> {
     const jars = await kafkaJars();
-    const folder = await Deno.makeTempDir();
-    const [port, internalPort, controllerPort] = freePorts(3);
-    await Deno.writeTextFile(`${folder}/log4j2.properties`, LOG_TO_STDOUT);
-    if (security.endsWith("SSL")) await makeCertificates(folder);
-    const broker = new Broker(folder, jars, port!, security);
-    const properties = {
-      ...SINGLE_NODE,
-      "controller.quorum.voters": `1@127.0.0.1:${controllerPort}`,
-      "listeners": `CLIENT://127.0.0.1:${port},INTERNAL://127.0.0.1:${internalPort},CONTROLLER://127.0.0.1:${controllerPort}`,
-      "advertised.listeners": `CLIENT://${broker.host}:${advertisedPort ?? port},INTERNAL://127.0.0.1:${internalPort}`,
-      "listener.security.protocol.map": `CLIENT:${security},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,
-      "log.dirs": `${folder}/data`,
-      ...(security.startsWith("SASL") ? LOGINS : {}),
-      ...(security.endsWith("SSL") ? tlsSettings(folder, security === "SSL") : {}),
-    };
-    const lines = Object.entries(properties).map(([name, value]) => `${name}=${value}\n`);
-    await Deno.writeTextFile(`${folder}/server.properties`, lines.join(""));
-    await broker.#format();
-    await broker.restart();
-    return broker;
+    const clusterId = crypto.getRandomValues(new Uint8Array(16)).toBase64({ alphabet: "base64url", omitPadding: true });
+    const controllerPorts = freePorts(size);
+    const voters = controllerPorts.map((port, i) => `${i + 1}@127.0.0.1:${port}`).join(",");
+    const brokers = await Promise.all(controllerPorts.map(async (controllerPort, i) => {
+      const folder = await Deno.makeTempDir();
+      const [port, internalPort] = freePorts(2);
+      if (security.endsWith("SSL")) await makeCertificates(folder);
+      const broker = new Broker(folder, jars, port!, security);
+      await broker.#format(clusterId, {
+        ...NODE,
+        "node.id": i + 1,
+        "default.replication.factor": size,
+        "min.insync.replicas": Math.min(2, size),
+        "controller.quorum.voters": voters,
+        "listeners": `CLIENT://127.0.0.1:${port},INTERNAL://127.0.0.1:${internalPort},CONTROLLER://127.0.0.1:${controllerPort}`,
+        "advertised.listeners": `CLIENT://${broker.host}:${advertisedPort ?? port},INTERNAL://127.0.0.1:${internalPort}`,
+        "listener.security.protocol.map": `CLIENT:${security},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,
+        ...(security.startsWith("SASL") ? LOGINS : {}),
+        ...(security.endsWith("SSL") ? tlsSettings(folder, security === "SSL") : {}),
+      });
+      return broker;
+    }));
+    await Promise.all(brokers.map((broker) => broker.restart()));
+    return brokers;
   }
 
   /** HOST:PORT of its clients. */
@@ -141,18 +159,19 @@ export class Broker implements AsyncDisposable {
     return ["-cp", `${this.#jars}/*`, `-Dlog4j2.configurationFile=${this.#folder}/log4j2.properties`, "-Djava.awt.headless=true", main];
   }
 
-  async #format(): Promise<void> {
-    const id = crypto.getRandomValues(new Uint8Array(16)).toBase64({ alphabet: "base64url", omitPadding: true });
+  async #format(clusterId: string, settings: Readonly<Record<string, string | number>>): Promise<void> {
+    const path = `${this.#folder}/server.properties`;
+    await Deno.writeTextFile(`${this.#folder}/log4j2.properties`, LOG_TO_STDOUT);
+    const lines = Object.entries({ ...settings, "log.dirs": `${this.#folder}/data` }).map(([name, value]) => `${name}=${value}\n`);
+    await Deno.writeTextFile(path, lines.join(""));
     const logins = ["SCRAM-SHA-256", "SCRAM-SHA-512"].flatMap((name) => ["--add-scram", `${name}=[name=${USER},password=${PASSWORD}]`]);
-    const format = ["format", `--cluster-id=${id}`, "-c", `${this.#folder}/server.properties`, ...logins];
-    await must("java", [...this.#arguments("kafka.tools.StorageTool"), ...format]);
+    await must("java", [...this.#arguments("kafka.tools.StorageTool"), "format", `--cluster-id=${clusterId}`, "-c", path, ...logins]);
   }
 }
 
-/** One node, quick to be ready, whose failure is noticed within seconds, and which makes no topic by itself. */
-const SINGLE_NODE = {
+/** A node that is quick to be ready, whose failure is noticed within seconds, and which makes no topic by itself. */
+const NODE = {
   "process.roles": "broker,controller",
-  "node.id": 1,
   "controller.listener.names": "CONTROLLER",
   "inter.broker.listener.name": "INTERNAL",
   "auto.create.topics.enable": "false",
