@@ -12,9 +12,10 @@ const MINUTE_US = 60_000_000;
 /** What the article says: events a second in, messages a second out, and how many fewer those are than by 5-tuple. */
 const ARTICLE = { events: 12e6, messages: 1.4e6, reduction: 0.7 };
 
-const table = new FlowTable(1 << 20, 60), identities = new IdentityTable(), event = new FlowEventBuffer();
+const PARTITIONS = 8;
+const table = new FlowTable(1 << 20, 60, PARTITIONS), identities = new IdentityTable(), event = new FlowEventBuffer();
 let rows = 0, bytes = 0;
-const flusher = new FlowFlusher(table, identities, 60, 8, {
+const flusher = new FlowFlusher(table, identities, 60, PARTITIONS, {
   format: "arrow",
   isBlocked: () => false,
   onMessages: (messages) => {

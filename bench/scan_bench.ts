@@ -16,9 +16,10 @@ const ROWS = 1_000_000;
 const BATCH_EVENTS = 640;
 const EVENT_BYTES = 1_500;
 
-const table = new FlowTable(ROWS, 60), identities = new IdentityTable(), event = new FlowEventBuffer();
+const PARTITIONS = 8;
+const table = new FlowTable(ROWS, 60, PARTITIONS), identities = new IdentityTable(), event = new FlowEventBuffer();
 const published = { rows: 0, events: 0, bytes: 0n, encodedBytes: 0 };
-const flusher = new FlowFlusher(table, identities, 60, 8, {
+const flusher = new FlowFlusher(table, identities, 60, PARTITIONS, {
   format: "arrow",
   isBlocked: () => false,
   onMessages: (messages) => {

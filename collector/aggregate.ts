@@ -37,6 +37,9 @@ export const SLOTS_A_SECOND = 4;
 /** Agents send what a minute ended with within so many seconds: 5 to spread a fleet's, 1 to send, and 2 to get here. */
 const SETTLE_S = 8;
 
+/** Slots over which partitions may take turns. */
+const STAGGERS = [16, 8, 4, 2];
+
 export const ROLE_CLIENT = 1, ROLE_SERVER = 2;
 
 /** How a row was folded; `fold_level` of the rows. */
@@ -89,13 +92,19 @@ export class FlowTable {
   readonly #scans = new ScanDetector();
   readonly #lateAfterUs: number;
   readonly #settleSlots: number;
+  readonly #partitionCount: number;
+  /** Slots after which it is a partition's turn again. */
+  readonly #stagger: number;
   readonly #event: FlowEvent = { view: new DataView(new ArrayBuffer(0)), at: 0, isClient: false, identity: 0, isLate: false, minute: 0 };
   readonly #simplified = new DataView(new ArrayBuffer(SKYFALL_FLOW.fixedSize));
   #events = 0;
   #bytes = 0;
 
-  /** @param rowsMax Rows of each address family. */
-  constructor(rowsMax: number, windowS: number) {
+  /**
+   * @param rowsMax Rows of each address family.
+   * @param partitionCount Partitions of the topic that rows leave for: they take turns, so that messages are few and large.
+   */
+  constructor(rowsMax: number, windowS: number, partitionCount: number) {
     this.rowsMax = rowsMax;
     this.#v4 = new FlowRows(rowsMax, 1);
     this.#v6 = new FlowRows(rowsMax, 4);
@@ -103,6 +112,8 @@ export class FlowTable {
     this.#keyV6 = new Uint32Array(this.#v6.keyWords);
     this.wheelSlots = windowS * SLOTS_A_SECOND;
     this.#settleSlots = windowS < MINUTE_US / 1e6 ? 0 : SETTLE_S * SLOTS_A_SECOND;
+    this.#partitionCount = partitionCount;
+    this.#stagger = STAGGERS.find((slots) => slots <= partitionCount && (this.wheelSlots - this.#settleSlots) % slots === 0) ?? 1;
     this.#lateAfterUs = LATE_WINDOWS * windowS * 1e6;
   }
 
@@ -229,6 +240,11 @@ export class FlowTable {
     return readValue(rows.memory, rows.lanesAt(index), place, rows.key(index, KEY.minute));
   }
 
+  /** Writes one value of each of the rows to `out`. */
+  copyValues(numbers: Int32Array, place: number, out: Float64Array): void {
+    for (let i = 0; i < numbers.length; i++) out[i] = this.value(numbers[i]!, place);
+  }
+
   /** Rewrites the identity that a row refers to. */
   setIdentity(row: number, identity: number): void {
     const rows = this.#rowsOf(row);
@@ -353,7 +369,8 @@ export class FlowTable {
   /** The same for both ends of a conversation, at every collector. */
   #dueSlot(key: Uint32Array, addressWords: number): number {
     const hash = hashConversation(key[KEY.kind]!, (word) => key[KEY.client + word]!, addressWords);
-    return this.#settleSlots + hash % (this.wheelSlots - this.#settleSlots);
+    const turns = (this.wheelSlots - this.#settleSlots) / this.#stagger, turn = Math.floor(hash / this.#partitionCount) % turns;
+    return this.#settleSlots + turn * this.#stagger + hash % this.#partitionCount % this.#stagger;
   }
 
   #copyAddress(row: number, word: number, out: DataView, at: number): void {

@@ -12,7 +12,7 @@ const START_UNIX_US = 1_767_323_045_000_000;
 
 /** Flows straight into a table, each of one client, server and port of IPv4. */
 function fill(isBlocked: boolean) {
-  const table = new FlowTable(ROWS, 60);
+  const table = new FlowTable(ROWS, 60, 1);
   table.isBlocked = isBlocked;
   const view = new DataView(new ArrayBuffer(SKYFALL_FLOW.fixedSize));
   const u64 = (offset: number, value: number) => view.setBigUint64(offset, BigInt(value));

@@ -120,6 +120,8 @@ class RowBatch {
   /** Index of the row's process in `#processes`. */
   readonly #processOf: Int32Array;
   readonly #roles: Uint8Array;
+  /** A number of each row, for the next column. */
+  readonly #scratch: Float64Array;
 
   constructor(table: FlowTable, identities: IdentityTable, paired: PairedRows, indexes: readonly number[]) {
     this.#table = table;
@@ -127,6 +129,7 @@ class RowBatch {
     this.#indexes = indexes;
     this.#rows = Int32Array.from(indexes, (i) => paired.rows[i]!);
     this.#roles = Uint8Array.from(this.#rows, (row) => table.role(row));
+    this.#scratch = new Float64Array(indexes.length);
     const known = new Map<number, number>();
     this.#processOf = this.#rows.map((row) => {
       const id = table.value(row, VALUE.identity);
@@ -176,7 +179,7 @@ class RowBatch {
         process_command_line: this.#texts((p) => p.commandLine),
         process_user_id: this.#integersOf((p) => p.userId),
         process_cgroup: this.#texts((p) => p.cgroupPath),
-        process_network_namespace: this.#bigints((_, i) => this.#processes[this.#processOf[i]!]!.networkNamespace),
+        process_network_namespace: this.#bigintsOf((p) => p.networkNamespace),
         ...Object.fromEntries(AMOUNTS.map((name) => [name, this.#amounts(VALUE[name])])) as AmountColumns,
         srtt_us_min: this.#gauges(VALUE.srtt_us_min),
         srtt_us_max: this.#gauges(VALUE.srtt_us_max),
@@ -199,13 +202,19 @@ class RowBatch {
   }
 
   #amounts(place: number): { readonly values: BigInt64Array } {
-    return { values: bigintsOf(this.rowCount, (i) => this.#table.value(this.#rows[i]!, place)) };
+    this.#table.copyValues(this.#rows, place, this.#scratch);
+    return { values: bigintsOf(this.#scratch) };
   }
 
   /** 0 is no measurement. Values above 2^31 - 1 microseconds (36 minutes) are written as that. */
   #gauges(place: number): IntegerColumn {
-    const values = this.#rows.map((row) => Math.min(this.#table.value(row, place), INT32_MAX));
-    return { values, valid: Uint8Array.from(values, (value) => value === 0 ? 0 : 1) };
+    this.#table.copyValues(this.#rows, place, this.#scratch);
+    const values = new Int32Array(this.rowCount), valid = new Uint8Array(this.rowCount);
+    for (let i = 0; i < values.length; i++) {
+      values[i] = Math.min(this.#scratch[i]!, INT32_MAX);
+      if (values[i] !== 0) valid[i] = 1;
+    }
+    return { values, valid };
   }
 
   #integers(of: (row: number, i: number) => number): { readonly values: Int32Array } {
@@ -220,15 +229,15 @@ class RowBatch {
     };
   }
 
-  #bigints(of: (row: number, i: number) => number | null): BigintColumn {
-    return {
-      values: bigintsOf(this.rowCount, (i) => of(this.#rows[i]!, i) ?? 0),
-      valid: Uint8Array.from(this.#rows, (row, i) => of(row, i) === null ? 0 : 1),
-    };
+  #bigintsOf(of: (process: ProcessIdentity) => number | null): BigintColumn {
+    const numbers = Float64Array.from(this.#processes, (process) => of(process) ?? -1);
+    for (let i = 0; i < this.#scratch.length; i++) this.#scratch[i] = numbers[this.#processOf[i]!]!;
+    return bigintsOrNull(this.#scratch);
   }
 
   #peerBytes(bytes: Float64Array): BigintColumn {
-    return this.#bigints((_, i) => bytes[this.#indexes[i]!]! < 0 ? null : bytes[this.#indexes[i]!]!);
+    for (let i = 0; i < this.#scratch.length; i++) this.#scratch[i] = bytes[this.#indexes[i]!]!;
+    return bigintsOrNull(this.#scratch);
   }
 
   /** A code for each row, of names that all messages have. */
@@ -266,13 +275,22 @@ class RowBatch {
   }
 }
 
+/** As `bigintsOf()`; -1 is null, and leaves 0. */
+function bigintsOrNull(numbers: Float64Array): BigintColumn {
+  const valid = new Uint8Array(numbers.length);
+  for (let i = 0; i < numbers.length; i++) {
+    if (numbers[i]! < 0) numbers[i] = 0;
+    else valid[i] = 1;
+  }
+  return { values: bigintsOf(numbers), valid };
+}
+
 /** Whole numbers from 0 to 2^53 as 64 bits, without a bigint for each. */
-function bigintsOf(count: number, of: (i: number) => number): BigInt64Array {
-  const values = new BigInt64Array(count), words = new Uint32Array(values.buffer);
-  for (let i = 0; i < count; i++) {
-    const value = of(i);
-    words[2 * i] = value; // modulo 2^32
-    words[2 * i + 1] = value / 4_294_967_296;
+function bigintsOf(numbers: Float64Array): BigInt64Array {
+  const values = new BigInt64Array(numbers.length), words = new Uint32Array(values.buffer);
+  for (let i = 0; i < numbers.length; i++) {
+    words[2 * i] = numbers[i]!; // modulo 2^32
+    words[2 * i + 1] = numbers[i]! / 4_294_967_296;
   }
   return values;
 }

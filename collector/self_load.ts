@@ -83,7 +83,7 @@ function measureReceive(datagrams: readonly Uint8Array<ArrayBuffer>[]): StageFig
 /** Decodes and adds up all datagrams in a table, encodes its rows, and begins anew. */
 function measureTable(datagrams: readonly Uint8Array<ArrayBuffer>[]): StageFigure[] {
   const views = datagrams.map(({ buffer }) => new DataView(buffer));
-  const table = new FlowTable(TABLE_ROWS, DEFAULT_CONFIG.windowS), identities = new IdentityTable();
+  const table = new FlowTable(TABLE_ROWS, DEFAULT_CONFIG.windowS, PARTITIONS), identities = new IdentityTable();
   let addMs = 0, encodeMs = 0, events = 0, rows = 0, bytes = 0;
   const flusher = new FlowFlusher(table, identities, DEFAULT_CONFIG.windowS, PARTITIONS, {
     isBlocked: () => false,

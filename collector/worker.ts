@@ -37,7 +37,7 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
   const flags = new Int32Array(shared);
   const socket = new UdpReceiver(UdpSocket.of(fd)), data = new Uint8Array(socket.view.buffer), source = new Uint32Array(4);
   const admission = new Admission({ ...config, keys: keysOf(config.keysText) });
-  const table = new FlowTable(TABLE_ROWS, config.windowS);
+  const table = new FlowTable(TABLE_ROWS, config.windowS, partitionCount);
   const identities = new IdentityTable();
   const flusher = new FlowFlusher(table, identities, config.windowS, partitionCount, {
     isBlocked: () => Atomics.load(flags, SHARED.blocked) === 1,

@@ -16,7 +16,7 @@ export interface TestReceiver {
 }
 
 export function testReceiver(rowsMax = 1_024, windowS = 60): TestReceiver {
-  const table = new FlowTable(rowsMax, windowS), identities = new IdentityTable();
+  const table = new FlowTable(rowsMax, windowS, 1), identities = new IdentityTable();
   let flushes = 0;
   const receiver = new FlowReceiver(table, identities, DEFAULT_ENTERPRISE, () => {
     flushes++;

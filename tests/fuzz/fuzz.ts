@@ -59,7 +59,7 @@ class WatchedReceiver extends FlowReceiver {
 
 /** The decoder with its tables; `events` is what has left them. */
 class Target {
-  readonly table = new FlowTable(TABLE_ROWS, WINDOW_S);
+  readonly table = new FlowTable(TABLE_ROWS, WINDOW_S, 1);
   readonly identities = new IdentityTable(IDENTITIES);
   readonly flusher: FlowFlusher;
   readonly receiver: WatchedReceiver;
