@@ -2,6 +2,7 @@
 
 import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_receiver.ts";
 import { UdpSocket } from "../ffi/libc_udp_socket.ts";
+import { openHmacSha256 } from "../ffi/libcrypto.ts";
 import { parseAddressRange } from "../lib/ip_address.ts";
 import { describeError } from "../lib/log.ts";
 import { parseKeys, type SharedKey } from "../lib/sflow/authentication.ts";
@@ -81,7 +82,7 @@ function rulesOf({ allowed, sourceLimit, keysText }: Extract<Question, { kind: "
 }
 
 function keysOf(keysText: string | null): SharedKey[] {
-  return keysText === null ? [] : parseKeys(keysText);
+  return keysText === null ? [] : parseKeys(keysText, openHmacSha256() ?? undefined);
 }
 
 function reportOf(

@@ -18,22 +18,38 @@ export function readLoopback(text: string): { readonly listen: HostPort | null }
   return /^(127\.0\.0\.1|\[::1\]):\d{1,5}$/.test(text) && Number(text.split(":").at(-1)) <= 65_535 ? { listen: parseHostPort(text) } : null;
 }
 
+const RETRY_MS = 1_000;
+
 /**
- * Serves until disposed of. Where the port cannot be had, that is logged and the program goes on without: its work matters more.
+ * Serves until disposed of. Where the port cannot be had, that is logged once and tried again, as the program before may be about to
+ * end; meanwhile the program goes on without: its work matters more.
  */
 export class LoopbackServer implements AsyncDisposable {
-  readonly #server: Deno.HttpServer<Deno.NetAddr> | null;
+  #server: Deno.HttpServer<Deno.NetAddr> | null = null;
+  #retrying: ReturnType<typeof setInterval> | undefined;
 
   constructor(program: string, listen: HostPort | null, routes: Routes) {
-    this.#server = listen === null ? null : serve(program, listen, routes);
+    if (listen === null) return;
+    const attempt = (onTaken: (error: unknown) => void) => this.#server = serve(program, listen, routes, onTaken);
+    attempt((error) => log("warn", program, "metrics are not served", { error: describeError(error), port: listen.port }));
+    if (this.#server !== null) return;
+    this.#retrying = setInterval(() => {
+      if (attempt(() => {}) !== null) clearInterval(this.#retrying);
+    }, RETRY_MS);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#retrying);
     await this.#server?.shutdown();
   }
 }
 
-function serve(program: string, { address, port }: HostPort, routes: Routes): Deno.HttpServer<Deno.NetAddr> | null {
+function serve(
+  program: string,
+  { address, port }: HostPort,
+  routes: Routes,
+  onTaken: (error: unknown) => void,
+): Deno.HttpServer<Deno.NetAddr> | null {
   const hostname = formatAddress(address);
   try {
     return Deno.serve({
@@ -43,7 +59,7 @@ function serve(program: string, { address, port }: HostPort, routes: Routes): De
     }, (request) => answer(new URL(request.url), routes));
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse || error instanceof Deno.errors.AddrNotAvailable)) throw error;
-    log("warn", program, "metrics are not served", { error: describeError(error), address: hostname, port });
+    onTaken(error);
     return null;
   }
 }

@@ -6,6 +6,7 @@ import { DatagramSender } from "../ffi/libc.ts";
 import { parseAddress } from "../lib/ip_address.ts";
 import { laneSubAgent } from "../lib/lanes.ts";
 import { RunningTask } from "./command.ts";
+import { freeTcpPort } from "./running_agent.ts";
 
 const AGENTS = 20, LANES = 4, DATAGRAMS_PER_MS = 5, PAUSE_MS = 2;
 
@@ -56,10 +57,13 @@ async function ledgerOf(collector: RunningTask): Promise<Readonly<Record<string,
 }
 
 for (const [workers, workersAfter] of [[1, 2], [2, 2], [3, 1]] as const) {
-  Deno.test(`a collector of ${workersAfter} workers takes over from one of ${workers}, and no datagram is lost`, async () => {
-    const topic = `sqlite:${await Deno.makeTempDir()}/topic.db`;
+  Deno.test(`a collector of ${workersAfter} workers takes over from one of ${workers}, also its metrics, and no datagram is lost`, async () => {
+    const metricsPort = freeTcpPort(), topic = `sqlite:${await Deno.makeTempDir()}/topic.db`;
     const start = (port: number, count: number, ...args: string[]) =>
-      RunningTask.start("collector", ["run", "--listen", `127.0.0.1:${port}`, "--workers", String(count), "--topic", topic, ...args]);
+      RunningTask.start("collector", [
+        ...["run", "--listen", `127.0.0.1:${port}`, "--workers", String(count), "--topic", topic],
+        ...["--metrics-listen", `127.0.0.1:${metricsPort}`, ...args],
+      ]);
     const old = await start(0, workers);
     const { port } = JSON.parse(await old.line("listening"));
     using sender = new SteadySender(port);
@@ -69,6 +73,7 @@ for (const [workers, workersAfter] of [[1, 2], [2, 2], [3, 1]] as const) {
     await pause(300);
     const before = await ledgerOf(old);
     await next.line("took over");
+    await next.line("serving metrics");
     await pause(300);
     const last = await start(port, workersAfter, "--take-over"); // and from one that has taken over
     await last.line("listening");

@@ -1,6 +1,6 @@
 /** Signs datagrams, and knows those that were signed: `skyfall_authentication` of skyfall.x, by HMAC-SHA-256 (RFC 2104). */
 
-import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, createSecretKey, timingSafeEqual } from "node:crypto";
 import { getUint64Be, setUint64Be } from "../u64.ts";
 import { COUNTERS_SAMPLE, DATA_SOURCE_AUTHENTICATION, dataFormat } from "./datagram.ts";
 import { SKYFALL_AUTHENTICATION } from "./skyfall.gen.ts";
@@ -15,22 +15,32 @@ const MAC_BYTES = F.mac.size;
 /** Fewer could be guessed by trying. */
 const KEY_BYTES_MIN = 16, KEY_BYTES_MAX = 4_096;
 
+/** Makes HMAC-SHA-256 of a key: 32 bytes, which hold until the next is made. */
+export type HmacSha256 = (key: Uint8Array<ArrayBuffer>) => (bytes: Uint8Array<ArrayBuffer>) => Uint8Array;
+
+/** The runtime's own. */
+const runtimeHmac: HmacSha256 = (key) => {
+  const secret = createSecretKey(key);
+  return (bytes) => createHmac("sha256", secret).update(bytes).digest();
+};
+
 /** A key that agents and collectors share. */
 export class SharedKey {
   readonly id: number;
-  readonly #key: KeyObject;
+  readonly #hmac: ReturnType<HmacSha256>;
 
   /** @throws {SyntaxError} If it is too short to be secret, or too long to be a key. */
-  constructor(key: Uint8Array) {
+  constructor(key: Uint8Array<ArrayBuffer>, hmac = runtimeHmac) {
     if (key.length < KEY_BYTES_MIN || key.length > KEY_BYTES_MAX) {
       throw new SyntaxError(`Cannot use key: ${key.length} bytes, needed ${KEY_BYTES_MIN} to ${KEY_BYTES_MAX}`);
     }
     this.id = createHash("sha256").update(key).digest().readUInt32BE(0);
-    this.#key = createSecretKey(key);
+    this.#hmac = hmac(key);
   }
 
-  mac(bytes: Uint8Array): Uint8Array {
-    return createHmac("sha256", this.#key).update(bytes).digest().subarray(0, MAC_BYTES);
+  /** Valid until the next is made. */
+  mac(bytes: Uint8Array<ArrayBuffer>): Uint8Array {
+    return this.#hmac(bytes).subarray(0, MAC_BYTES);
   }
 }
 
@@ -39,10 +49,10 @@ export class SharedKey {
  *
  * @throws {SyntaxError} If there is none, or one is no key.
  */
-export function parseKeys(text: string): SharedKey[] {
+export function parseKeys(text: string, hmac = runtimeHmac): SharedKey[] {
   const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
   if (lines.length === 0) throw new SyntaxError("Cannot use key file: it is empty, needed a key a line");
-  return lines.map((line) => new SharedKey(new TextEncoder().encode(line)));
+  return lines.map((line) => new SharedKey(new TextEncoder().encode(line), hmac));
 }
 
 /** Signs the datagrams of one stream. */
