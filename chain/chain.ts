@@ -52,7 +52,7 @@ export class Chain {
     const windowArguments = config.windowS === null ? [] : ["--window-s", String(config.windowS)];
     const collector = await Program.start(
       "collector",
-      ["run", "--listen", "127.0.0.1:0", "--topic", topicUrl(config), ...windowArguments],
+      ["run", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--topic", topicUrl(config), ...windowArguments],
       config.onProblem,
     );
     const { port } = await collector.message("listening");
