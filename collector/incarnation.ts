@@ -96,6 +96,12 @@ export class Incarnation {
     return "reordered";
   }
 
+  /** Whether a number is one of those that are due. */
+  isNext(sequenceNumber: number): boolean {
+    const ahead = (sequenceNumber - this.#highest) | 0;
+    return ahead > 0 && ahead <= WINDOW_DATAGRAMS;
+  }
+
   isAhead(sequenceNumber: number): boolean {
     return ((sequenceNumber - this.#highest) | 0) > 0;
   }

@@ -74,7 +74,7 @@ export class Stream {
     const elapsedMs = Math.max(0, nowMs - current.seenMs);
     if (laterMs > elapsedMs + DELAY_MAX_MS) {
       if (this.#isOfPrevious(uptimeMs, nowMs)) return this.#arriveInPrevious(this.#previous!, sequenceNumber, uptimeMs, nowMs);
-      if (laterMs > elapsedMs + AHEAD_MAX_MS) {
+      if (laterMs > elapsedMs + AHEAD_MAX_MS && !current.isNext(sequenceNumber)) {
         // An uptime beyond 2^31 ms that falls to 0 is ahead too.
         if (!current.isAhead(sequenceNumber) && current.isReset(sequenceNumber)) return this.#restart(sequenceNumber, uptimeMs, nowMs);
         return this.#misplace(sequenceNumber, uptimeMs, nowMs);

@@ -4,8 +4,8 @@ import { PURPOSES, setUp } from "./setup.ts";
 
 const FOLDER = new URL("../bench/", import.meta.url);
 const SUFFIX = "_bench.ts";
-/** Run by name alone: half an hour. */
-const LONG = ["growth"];
+/** Run by name alone: minutes to half an hour. */
+const LONG = ["growth", "outage"];
 
 const remedy = await setUp(PURPOSES["bench"]!);
 if (remedy !== null) {
