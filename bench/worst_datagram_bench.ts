@@ -1,6 +1,6 @@
 /** What the dearest datagrams of 64 KiB cost the collector's decoder: each of their kind as full as can be, and each with what is new. */
 
-import { TABLE_ROWS } from "../collector/config.ts";
+import { DEFAULT_CONFIG } from "../collector/config.ts";
 import { concat, datagram, FLOW, flowSample, HOST, mapped, PROCESS, skyfallRecord, tagged, words } from "../collector/testdata/datagram.ts";
 import {
   ethernet,
@@ -100,7 +100,8 @@ function measure(datagrams: readonly Uint8Array<ArrayBuffer>[], table: FlowTable
 
 function rowOf(name: string, part: Part, head: (parts: readonly Uint8Array[], sequence: number) => Uint8Array<ArrayBuffer>): string[] {
   const datagrams = Array.from({ length: DATAGRAMS }, (_, i) => fill(part, i * 8_192, (parts) => head(parts, i + 1)));
-  const decode = measure(datagrams, new NoTable(TABLE_ROWS, WINDOW_S, 1)), all = measure(datagrams, new FlowTable(TABLE_ROWS, WINDOW_S, 1));
+  const decode = measure(datagrams, new NoTable(DEFAULT_CONFIG.tableRows, WINDOW_S, 1)),
+    all = measure(datagrams, new FlowTable(DEFAULT_CONFIG.tableRows, WINDOW_S, 1));
   const at = (times: readonly number[], share: number) => times[Math.floor(times.length * share)]!.toFixed(0);
   return [name, at(decode, 0.1), at(decode, 0.5), at(all, 0.1), at(all, 0.5)];
 }

@@ -15,6 +15,7 @@ import { LOG_LEVELS, type LogLevel } from "../lib/log.ts";
 import { LOOPBACK_NEEDED, readLoopback } from "../lib/loopback_server.ts";
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import { DEFAULT_ALLOWED } from "./admission.ts";
+import { ROWS_MAX } from "./flow_rows.ts";
 
 /** Arrow batches of many rows, for our jobs and any Arrow reader; or goflow2's protobuf, a message for each direction of a row. */
 export const MESSAGE_FORMATS = ["arrow", "flowmessage"] as const;
@@ -26,6 +27,8 @@ export interface CollectorConfig {
   readonly listenText: string;
   readonly topicUrl: string;
   readonly workers: number;
+  /** Rows of each worker's table, of each address family. */
+  readonly tableRows: number;
   readonly windowS: number;
   readonly enterprise: number;
   /** Null where nothing is told over HTTP. */
@@ -47,6 +50,7 @@ export interface CollectorConfig {
 
 export const DEFAULT_CONFIG = {
   workers: navigator.hardwareConcurrency,
+  tableRows: 1 << 20,
   windowS: 60,
   enterprise: DEFAULT_ENTERPRISE,
   metricsListen: { address: Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1]), port: 9_644 },
@@ -59,13 +63,11 @@ export const DEFAULT_CONFIG = {
   spoolBytesMax: 16 * 1024 ** 3,
 } as const satisfies Omit<CollectorConfig, "listen" | "listenText" | "topicUrl" | "takeOver">;
 
-/** Rows of each worker's table: a power of 2. */
-export const TABLE_ROWS = 1 << 18;
-
 /** Encoded rows that may wait for the topic; then the workers keep their rows, and as a last resort give some up. */
 export const BACKLOG_BYTES_MAX = 256 * 1024 * 1024;
 
 const WORKERS_MAX = 256;
+const TABLE_ROWS_MIN = 1_024;
 const WINDOW_S_MAX = 3_600;
 const SOURCE_LIMIT_MAX = 1_000_000_000;
 /** As many ranges are looked through for a sender that is not allowed. */
@@ -90,6 +92,12 @@ export const CONFIG_KEYS = {
     byDefault: "one for each core",
     reloads: false,
     meaning: "Sockets and tables side by side, each with a thread of its own.",
+  }),
+  table_rows: integerKey(TABLE_ROWS_MIN, ROWS_MAX, {
+    byDefault: String(DEFAULT_CONFIG.tableRows),
+    reloads: false,
+    meaning:
+      "Conversations, minutes and ends that each worker holds, of IPv4 and again of IPv6; when they get short, rows are folded ([collector_memory.md](collector_memory.md)).",
   }),
   window_s: integerKey(1, WINDOW_S_MAX, {
     byDefault: String(DEFAULT_CONFIG.windowS),
@@ -162,6 +170,7 @@ export const CONFIG_FILE = z.strictObject(
     listen: CONFIG_KEYS.listen.schema.optional(),
     topic: CONFIG_KEYS.topic.schema.optional(),
     workers: CONFIG_KEYS.workers.schema.optional(),
+    table_rows: CONFIG_KEYS.table_rows.schema.optional(),
     window_s: CONFIG_KEYS.window_s.schema.optional(),
     enterprise: CONFIG_KEYS.enterprise.schema.optional(),
     format: CONFIG_KEYS.format.schema.optional(),
@@ -199,6 +208,7 @@ export function resolveConfig(file: ConfigFile, flags: ConfigFile, takeOver: boo
     listenText: isMappedIpv4(address) ? `${host}:${port}` : `[${host}]:${port}`,
     topicUrl: told.topic,
     workers: told.workers ?? DEFAULT_CONFIG.workers,
+    tableRows: told.table_rows ?? DEFAULT_CONFIG.tableRows,
     windowS: told.window_s ?? DEFAULT_CONFIG.windowS,
     enterprise: told.enterprise ?? DEFAULT_CONFIG.enterprise,
     format: told.format ?? DEFAULT_CONFIG.format,

@@ -10,6 +10,7 @@ const keys = (path: string) => `keys of ${path}`;
 const EVERY_KEY = `listen: "[::]:6343"
 topic: sqlite:/var/lib/skyfall/topic.db
 workers: 3
+table_rows: 4096
 window_s: 30
 enterprise: 4711
 format: flowmessage
@@ -30,6 +31,7 @@ Deno.test("the collector's file sets every key", () => {
     listenText: "[::]:6343",
     topicUrl: "sqlite:/var/lib/skyfall/topic.db",
     workers: 3,
+    tableRows: 4_096,
     windowS: 30,
     enterprise: 4_711,
     format: "flowmessage",

@@ -64,7 +64,7 @@ export class FlowFlusher {
       for (let i = slot - passed + 1; i <= slot; i++) {
         table.collectDue(i % table.wheelSlots, this.#openMinute(i), this.#openMinute(slot), due);
       }
-      this.#flush(due);
+      this.#flush(due, (slot - passed + 1) * 1_000 / SLOTS_A_SECOND);
     }
     if (table.isCrowded && nowMs >= this.#nextAheadMs) {
       this.#nextAheadMs = nowMs + AHEAD_PAUSE_MS;
@@ -111,11 +111,12 @@ export class FlowFlusher {
     this.#flush(rows);
   }
 
-  #flush(rows: readonly number[]): void {
+  #flush(rows: readonly number[], dueMs: number | null = null): void {
     if (rows.length === 0) return;
     const nowMs = Date.now();
     for (const row of rows) this.lastFlushes.note(this.#table.conversationHash(row), nowMs);
     const paired = pairEnds(this.#table, this.#identities, rows, this.pairs);
-    this.#target.onMessages(takeRows(this.#table, this.#identities, paired, this.#partitionCount, this.#target.format));
+    const messages = takeRows(this.#table, this.#identities, paired, this.#partitionCount, this.#target.format);
+    this.#target.onMessages(dueMs === null ? messages : messages.map((message) => ({ ...message, dueMs })));
   }
 }

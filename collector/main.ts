@@ -27,6 +27,11 @@ program.command("run")
   .option("--topic <url>", TOPIC_URL_FORMS, (text) => readFlag(CONFIG_KEYS.topic, text))
   .option("--workers <number>", "sockets and tables side by side", (text) => readFlag(CONFIG_KEYS.workers, Number(text)))
   .option(
+    "--table-rows <number>",
+    "conversations that each worker holds at a time",
+    (text) => readFlag(CONFIG_KEYS.table_rows, Number(text)),
+  )
+  .option(
     "--window-s <seconds>",
     "how long a conversation is added up before it leaves",
     (text) => readFlag(CONFIG_KEYS.window_s, Number(text)),
@@ -70,6 +75,7 @@ program.command("run")
       ...(flags.listen === undefined ? {} : { listen: flags.listen }),
       ...(flags.topic === undefined ? {} : { topic: flags.topic }),
       ...(flags.workers === undefined ? {} : { workers: flags.workers }),
+      ...(flags.tableRows === undefined ? {} : { table_rows: flags.tableRows }),
       ...(flags.windowS === undefined ? {} : { window_s: flags.windowS }),
       ...(flags.enterprise === undefined ? {} : { enterprise: flags.enterprise }),
       ...(flags.format === undefined ? {} : { format: flags.format }),

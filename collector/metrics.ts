@@ -39,6 +39,11 @@ function metricsOf(status: CollectorStatus): { readonly set: MetricSet; readonly
   const gauges = keysOf(WORKER_GAUGES).map((name) =>
     [WORKER_GAUGES[name].of, set.labelledGauge(`skyfall_collector_${name}`, WORKER_GAUGES[name].help, ["worker"])] as const
   );
+  const setDelays = set.labelledGauge(
+    "skyfall_collector_flush_delay_seconds",
+    "From when rows were to leave until the topic has them, of the last minute's messages",
+    ["quantile"],
+  );
   const setWaiting = set.gauge("skyfall_collector_topic_waiting_bytes", "Bytes of messages that wait for the topic");
   const setResident = set.gauge("skyfall_collector_resident_bytes", "Memory of the process (proc(5), VmRSS)");
   const update = () => {
@@ -48,6 +53,7 @@ function metricsOf(status: CollectorStatus): { readonly set: MetricSet; readonly
     setRefused(byName(workers, "refused").map(([field, value]) => ({ labels: { field }, value })));
     setStandardRefused(byName(workers, "standard_refused").map(([reason, value]) => ({ labels: { reason }, value })));
     for (const [of, setGauge] of gauges) setGauge(workers.map(([worker, told]) => ({ labels: { worker }, value: of(told) })));
+    setDelays(status.flushDelays.quantiles(Date.now()).map(({ quantile, delayMs }) => ({ labels: { quantile }, value: delayMs / 1_000 })));
     setWaiting(status.waiting().bytes);
     setResident(Deno.memoryUsage().rss);
   };

@@ -6,6 +6,7 @@
 import { describeError, log } from "../lib/log.ts";
 import { PublishError, type TopicConsumer, TopicError, type TopicProducer, type TopicRecord } from "../lib/topic/topic.ts";
 import { BACKLOG_BYTES_MAX } from "./config.ts";
+import { FlushDelays } from "./flush_delays.ts";
 import type { RowMessage } from "./rows.ts";
 import type { Spool, SpoolPlace } from "./spool.ts";
 import { storedAlready, topicEnds } from "./stored_already.ts";
@@ -55,6 +56,7 @@ export class Publisher {
     events_recovered: 0,
     events_found_published: 0,
   };
+  readonly delays = new FlushDelays();
   readonly #topic: TopicAccess;
   readonly #spool: Spool | null;
   readonly #onBlocked: (blocked: boolean) => void;
@@ -251,6 +253,7 @@ export class Publisher {
   #onStored(left: ReadonlySet<TopicRecord>): void {
     for (const message of this.#head) {
       if (left.has(message)) continue;
+      if (message.dueMs !== undefined) this.delays.note(Date.now() - message.dueMs, Date.now());
       this.counts.messages_published++;
       this.counts.rows_published += message.rows;
       this.counts.events_published += message.events;

@@ -22,6 +22,8 @@ export interface RowMessage {
   readonly value: Uint8Array<ArrayBuffer>;
   readonly rows: number;
   readonly events: number;
+  /** When its rows were to leave; absent where they left at another time, or waited in the spool. */
+  readonly dueMs?: number;
 }
 
 export const ROLES = ["unknown", "client", "server"];

@@ -7,7 +7,7 @@ import { parseHostPort } from "../lib/ip_address.ts";
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import { makeLoadDatagrams } from "../lib/sflow/load_datagrams.ts";
 import { FlowTable } from "./aggregate.ts";
-import { DEFAULT_CONFIG, TABLE_ROWS } from "./config.ts";
+import { DEFAULT_CONFIG } from "./config.ts";
 import { FlowRows } from "./flow_rows.ts";
 import { FlowFlusher } from "./flush.ts";
 import { IdentityTable } from "./identities.ts";
@@ -52,7 +52,11 @@ export function loadTest(): void {
       LOAD.flows / LOAD.conversations
     } events; the topic is not in it`,
   );
-  console.log(`table: ${Math.round(new FlowRows(TABLE_ROWS, 1).bytesMax / TABLE_ROWS)} bytes for each IPv4 row that a worker has room for`);
+  console.log(
+    `table: ${
+      Math.round(new FlowRows(DEFAULT_CONFIG.tableRows, 1).bytesMax / DEFAULT_CONFIG.tableRows)
+    } bytes for each IPv4 row that a worker has room for`,
+  );
   console.log(`${navigator.hardwareConcurrency} cores here; docs/reference/sizing.md has the arithmetic`);
 }
 
@@ -83,7 +87,7 @@ function measureReceive(datagrams: readonly Uint8Array<ArrayBuffer>[]): StageFig
 /** Decodes and adds up all datagrams in a table, encodes its rows, and begins anew. */
 function measureTable(datagrams: readonly Uint8Array<ArrayBuffer>[]): StageFigure[] {
   const views = datagrams.map(({ buffer }) => new DataView(buffer));
-  const table = new FlowTable(TABLE_ROWS, DEFAULT_CONFIG.windowS, PARTITIONS), identities = new IdentityTable();
+  const table = new FlowTable(DEFAULT_CONFIG.tableRows, DEFAULT_CONFIG.windowS, PARTITIONS), identities = new IdentityTable();
   let addMs = 0, encodeMs = 0, events = 0, rows = 0, bytes = 0;
   const flusher = new FlowFlusher(table, identities, DEFAULT_CONFIG.windowS, PARTITIONS, {
     isBlocked: () => false,

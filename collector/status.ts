@@ -1,6 +1,7 @@
 /** What the main thread knows of its workers and of the topic, and whether all is well with them. */
 
 import type { Answer } from "./answers.ts";
+import type { FlushDelays } from "./flush_delays.ts";
 import { type CollectorLedger, ledgerOf, type WorkerAccount } from "./ledger.ts";
 import type { Publisher } from "./publish.ts";
 import type { Question } from "./question.ts";
@@ -85,6 +86,10 @@ export class CollectorStatus {
 
   waiting(): ReturnType<Publisher["waiting"]> {
     return this.#publisher.waiting();
+  }
+
+  get flushDelays(): FlushDelays {
+    return this.#publisher.delays;
   }
 
   /** What is wrong, each in a sentence; nothing where all is well. */

@@ -9,7 +9,6 @@ import { parseKeys, type SharedKey } from "../lib/sflow/authentication.ts";
 import { Admission, type AdmissionRules } from "./admission.ts";
 import { FlowTable } from "./aggregate.ts";
 import { answer } from "./answers.ts";
-import { TABLE_ROWS } from "./config.ts";
 import { FlowFlusher } from "./flush.ts";
 import { IdentityTable } from "./identities.ts";
 import type { Question } from "./question.ts";
@@ -38,7 +37,7 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
   const flags = new Int32Array(shared);
   const socket = new UdpReceiver(UdpSocket.of(fd)), data = new Uint8Array(socket.view.buffer), source = new Uint32Array(4);
   const admission = new Admission({ ...config, keys: keysOf(config.keysText) });
-  const table = new FlowTable(TABLE_ROWS, config.windowS, partitionCount);
+  const table = new FlowTable(config.tableRows, config.windowS, partitionCount);
   const identities = new IdentityTable();
   const flusher = new FlowFlusher(table, identities, config.windowS, partitionCount, {
     isBlocked: () => Atomics.load(flags, SHARED.blocked) === 1,
