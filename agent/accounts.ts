@@ -21,6 +21,8 @@ export type AgentLedger = AgentCounters & Losses & {
   readonly lost_datagrams: number;
   readonly refused_datagrams: number;
   readonly resolve_failures: number;
+  readonly collector_leaves: number;
+  readonly ignored_answers: number;
   readonly governor_step_changes: number;
   readonly self_tests: number;
   readonly self_test_failures: number;
@@ -80,7 +82,7 @@ export class Accounts {
   ledger(): AgentLedger {
     const { links, governor, selfTests, kernel } = this.#of;
     const losses = this.#losses();
-    const { sentDatagrams, lostDatagrams, refusals, resolveFailures } = links.counts;
+    const { sentDatagrams, lostDatagrams, refusals, resolveFailures, leaves, ignoredAnswers } = links.counts;
     return {
       ...this.#counters(),
       ...losses,
@@ -89,6 +91,8 @@ export class Accounts {
       lost_datagrams: lostDatagrams,
       refused_datagrams: refusals,
       resolve_failures: resolveFailures,
+      collector_leaves: leaves,
+      ignored_answers: ignoredAnswers,
       governor_step_changes: governor.stepChanges,
       self_tests: selfTests.runs,
       self_test_failures: selfTests.failures,

@@ -1,5 +1,6 @@
 /** The ways to all collectors: each lane has its own, at every agent the same, and the next one while that is gone. */
 
+import type { SharedKey } from "../lib/sflow/authentication.ts";
 import { type CollectorAddress, formatCollectorAddress } from "./collector_address.ts";
 import type { Datagram } from "./encode.ts";
 import type { OwnEnd } from "./own_traffic.ts";
@@ -21,21 +22,31 @@ export interface LinkCounts {
   readonly refusals: number;
   /** Look-ups of a collector's name, or connections to it, that failed. */
   readonly resolveFailures: number;
+  /** Times that a collector said that it is about to stop. */
+  readonly leaves: number;
+  /** Datagrams from collectors that said so in vain, or anything else. */
+  readonly ignoredAnswers: number;
 }
+
+/** What each link counts. */
+type LinkOwnCounts = Pick<LinkCounts, "refusals" | "resolveFailures" | "leaves" | "ignoredAnswers">;
+const NO_COUNTS: LinkOwnCounts = { refusals: 0, resolveFailures: 0, leaves: 0, ignoredAnswers: 0 };
 
 export class CollectorLinks implements Disposable {
   #links: readonly CollectorLink[];
+  readonly #key: SharedKey | null;
   /** By sub-agent, the links in the order in which it takes them. */
   readonly #ranks = new Map<number, readonly CollectorLink[]>();
   /** By sub-agent, the flow records of datagrams that were lost. */
   readonly #unsent = new Map<number, number>();
   #counts = { sentDatagrams: 0, lostDatagrams: 0, lostFlows: 0 };
   /** Of links that are no longer there. */
-  #past = { refusals: 0, resolveFailures: 0 };
+  #past = NO_COUNTS;
 
-  /** Inert: collectors are looked for by `find()`. */
-  constructor(collectors: readonly CollectorAddress[]) {
-    this.#links = collectors.map((collector) => new CollectorLink(collector));
+  /** Inert: collectors are looked for by `find()`. `key` as of a link. */
+  constructor(collectors: readonly CollectorAddress[], key: SharedKey | null) {
+    this.#key = key;
+    this.#links = collectors.map((collector) => new CollectorLink(collector, key));
   }
 
   /** The address that the collectors see: 16 bytes; zero as long as there is none. */
@@ -49,12 +60,7 @@ export class CollectorLinks implements Disposable {
   }
 
   get counts(): LinkCounts {
-    const sum = (of: (link: CollectorLink) => number) => this.#links.reduce((total, link) => total + of(link), 0);
-    return {
-      ...this.#counts,
-      refusals: this.#past.refusals + sum(({ refusals }) => refusals),
-      resolveFailures: this.#past.resolveFailures + sum(({ resolveFailures }) => resolveFailures),
-    };
+    return { ...this.#counts, ...this.#links.reduce(sumOf, this.#past) };
   }
 
   /** Flow records in datagrams of a sub-agent that could not be sent. */
@@ -68,11 +74,10 @@ export class CollectorLinks implements Disposable {
     this.#links = collectors.map((collector) => {
       const link = before.get(formatCollectorAddress(collector));
       before.delete(formatCollectorAddress(collector));
-      return link ?? new CollectorLink(collector);
+      return link ?? new CollectorLink(collector, this.#key);
     });
     for (const link of before.values()) {
-      this.#past.refusals += link.refusals;
-      this.#past.resolveFailures += link.resolveFailures;
+      this.#past = sumOf(this.#past, link);
       link[Symbol.dispose]();
     }
     this.#ranks.clear();
@@ -94,8 +99,12 @@ export class CollectorLinks implements Disposable {
     for (const link of this.#links) if (link.isProbeDue(nowMs)) link.probe(nowMs, makeProbe().bytes);
   }
 
-  /** Sends in order, with a pause after each burst. Does not wait for a collector that has to be found first. */
+  /**
+   * Hears what the collectors said, and sends in order, with a pause after each burst. Does not wait for a collector that has to
+   * be found first.
+   */
   async send(datagrams: Iterable<Datagram>): Promise<void> {
+    for (const link of this.#links) link.hear(this.#links.length === 1);
     let sent = 0;
     for (const datagram of datagrams) {
       if (sent > 0 && sent % BURST_DATAGRAMS === 0) await new Promise((resolve) => setTimeout(resolve, BURST_PAUSE_MS));
@@ -131,6 +140,15 @@ export class CollectorLinks implements Disposable {
   [Symbol.dispose](): void {
     for (const link of this.#links) link[Symbol.dispose]();
   }
+}
+
+function sumOf(a: LinkOwnCounts, b: LinkOwnCounts): LinkOwnCounts {
+  return {
+    refusals: a.refusals + b.refusals,
+    resolveFailures: a.resolveFailures + b.resolveFailures,
+    leaves: a.leaves + b.leaves,
+    ignoredAnswers: a.ignoredAnswers + b.ignoredAnswers,
+  };
 }
 
 /**

@@ -31,6 +31,8 @@ const COUNTER_HELP: Readonly<Record<keyof AgentLedger, string>> = {
   lost_datagrams: "Datagrams that could not be sent, or had no collector",
   refused_datagrams: "Datagrams that found no collector listening",
   resolve_failures: "Attempts to find the collector that failed",
+  collector_leaves: "Times that a collector said that it is about to stop, and its lanes went elsewhere",
+  ignored_answers: "Datagrams from collectors that were not heeded: there is no other one, or the signature is not good",
   governor_dropped_flows: "Ends of TCP connections, and UDP flows, left out by the governor; counted in the datagrams as drops",
   governor_step_changes: "Times that the governor changed its step",
   self_tests: "Self-tests since the start, which had its own",

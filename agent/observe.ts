@@ -79,7 +79,7 @@ export class Observer implements Disposable {
     this.#hostId = `${host.host_id.toHex()} ${host.host_name}`;
     this.#kernelCost = new KernelCost(kernel.runStatistics());
     this.#governor = new Governor(processCpuNs, () => this.#kernelCost.percent, config.cpuLimitPercent, config.interimIntervalMs);
-    const links = this.#links = new CollectorLinks(config.collectors);
+    const links = this.#links = new CollectorLinks(config.collectors, key);
     const source = {
       get agentAddress() {
         return links.localAddress; // known when a collector is

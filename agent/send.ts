@@ -4,6 +4,8 @@ import { DatagramSender, LibcError } from "../ffi/libc.ts";
 import { ResolveError, resolveHost } from "../ffi/libc_resolve.ts";
 import { formatAddress, isMappedIpv4 } from "../lib/ip_address.ts";
 import { describeError, log, type LogLevel } from "../lib/log.ts";
+import type { SharedKey } from "../lib/sflow/authentication.ts";
+import { isLeave } from "../lib/sflow/leave.ts";
 import { type CollectorAddress, formatCollectorAddress } from "./collector_address.ts";
 import type { OwnEnd } from "./own_traffic.ts";
 
@@ -16,6 +18,10 @@ const BACKOFF_MIN_MS = 1_000, BACKOFF_MAX_MS = 60_000;
 const LOOK_UP_AGAIN_MS = 300_000, LOOK_UP_REFUSED_MS = 30_000;
 /** How often a collector that refused is asked whether it is back. */
 const PROBE_INTERVAL_MS = 2_000;
+/** When one that said it leaves is first asked: it may take datagrams for up to 4 s more, but not after. */
+const PROBE_AFTER_LEAVE_MS = 5_000;
+/** Room for a leave, and a byte, so that a longer datagram is none; and how many are read at a time. */
+const HEARD_BYTES = 33, HEARD_DATAGRAMS = 64;
 /** In this time a problem is logged once, and that it is over so many times. */
 const LOG_INTERVAL_MS = 60_000, FOUND_LOGS_MAX = 3;
 
@@ -23,6 +29,8 @@ export class CollectorLink implements Disposable {
   /** Address as the operator has written it. */
   readonly name: string;
   readonly #collector: CollectorAddress;
+  readonly #key: SharedKey | null;
+  readonly #heard = new Uint8Array(HEARD_BYTES);
   #socket: DatagramSender | null = null;
   #address: Uint8Array | null = null;
   #isLookingUp = false;
@@ -33,8 +41,8 @@ export class CollectorLink implements Disposable {
   /** Since it was last found. */
   #wasGone = false;
   #isDisposed = false;
-  /** Nobody listened, and nothing since then says otherwise. */
-  #isRefused = false;
+  /** Nobody listened, or who did is about to stop, and nothing since then says otherwise. */
+  #isShut = false;
   #nextProbeMs = 0;
   /** The last probe left without an error. */
   #isProbed = false;
@@ -42,10 +50,19 @@ export class CollectorLink implements Disposable {
   refusals = 0;
   /** Look-ups of the collector's name, or connections to it, that failed. */
   resolveFailures = 0;
+  /** Times that the collector said that it is about to stop, and the link was shut. */
+  leaves = 0;
+  /** Datagrams from it that said so where there is no other collector, or without a right to, or said anything else. */
+  ignoredAnswers = 0;
 
-  /** Inert: the collector is looked for by `find()`. */
-  constructor(collector: CollectorAddress) {
+  /**
+   * Inert: the collector is looked for by `find()`.
+   *
+   * @param key What a collector that is about to stop has to know; null where it needs nothing.
+   */
+  constructor(collector: CollectorAddress, key: SharedKey | null) {
     this.#collector = collector;
+    this.#key = key;
     this.name = formatCollectorAddress(collector);
   }
 
@@ -62,7 +79,7 @@ export class CollectorLink implements Disposable {
 
   /** Whether, by all that is known, somebody listens at its end. */
   get isOpen(): boolean {
-    return this.#address !== null && !this.#isRefused;
+    return this.#address !== null && !this.#isShut;
   }
 
   /** Whether it is time to look for the collector. */
@@ -90,7 +107,7 @@ export class CollectorLink implements Disposable {
   }
 
   isProbeDue(nowMs: number): boolean {
-    return this.#isRefused && this.#address !== null && nowMs >= this.#nextProbeMs;
+    return this.#isShut && this.#address !== null && nowMs >= this.#nextProbeMs;
   }
 
   /** The answer to a probe comes with the next one, or does not: then the collector is back. */
@@ -98,7 +115,7 @@ export class CollectorLink implements Disposable {
     this.#nextProbeMs = nowMs + PROBE_INTERVAL_MS;
     const errno = this.#socket?.send(datagram);
     if (errno === 0 && this.#isProbed) {
-      this.#isRefused = false;
+      this.#isShut = false;
       this.#wasGone = true;
       return;
     }
@@ -126,6 +143,29 @@ export class CollectorLink implements Disposable {
     return false;
   }
 
+  /**
+   * Reads what came back from the collector: that it is about to stop, or that nobody listens, before a datagram is lost on it.
+   *
+   * @param isOnly Whether there is no other collector, so that it is sent to whatever it says.
+   */
+  hear(isOnly: boolean): void {
+    for (let i = 0; i < HEARD_DATAGRAMS && this.#socket !== null; i++) {
+      const { localAddress: address, localPort: port } = this.#socket;
+      const bytes = this.#socket.receive(this.#heard);
+      if (bytes === -ECONNREFUSED) {
+        if (this.#isProbed) this.#isProbed = false; // that was the answer
+        else this.#onRefused();
+      } else if (bytes < 0) {
+        if (bytes !== -EAGAIN) this.#onUnreachable(-bytes);
+        return;
+      } else if (!isOnly && isLeave(this.#heard.slice(0, bytes), this.#key, { address, port }, Date.now() * 1_000)) {
+        this.#onLeave();
+      } else {
+        this.ignoredAnswers++;
+      }
+    }
+  }
+
   #connect(address: Uint8Array): void {
     const nowMs = performance.now();
     this.#nextLookUpMs = nowMs + LOOK_UP_AGAIN_MS;
@@ -133,7 +173,7 @@ export class CollectorLink implements Disposable {
     const socket = new DatagramSender(address, this.#collector.port, isMappedIpv4(address));
     this.#disconnect();
     [this.#socket, this.#address] = [socket, address];
-    this.#isRefused = false;
+    this.#isShut = false;
     this.#backoffMs = BACKOFF_MIN_MS;
   }
 
@@ -154,11 +194,21 @@ export class CollectorLink implements Disposable {
   #onRefused(): void {
     const nowMs = performance.now();
     this.refusals++;
-    this.#isRefused = true;
-    this.#isProbed = false;
-    this.#nextProbeMs = nowMs + PROBE_INTERVAL_MS;
-    this.#nextLookUpMs = Math.min(this.#nextLookUpMs, nowMs + LOOK_UP_REFUSED_MS);
+    this.#shut(nowMs, PROBE_INTERVAL_MS);
     this.#logSometimes("warn", "collector does not listen", { collector: this.name, refused_datagrams: this.refusals }, 1);
+  }
+
+  #onLeave(): void {
+    this.leaves++;
+    this.#shut(performance.now(), PROBE_AFTER_LEAVE_MS);
+    this.#logSometimes("info", "collector is about to stop", { collector: this.name }, 1);
+  }
+
+  #shut(nowMs: number, msUntilProbe: number): void {
+    this.#isShut = true;
+    this.#isProbed = false;
+    this.#nextProbeMs = nowMs + msUntilProbe;
+    this.#nextLookUpMs = Math.min(this.#nextLookUpMs, nowMs + LOOK_UP_REFUSED_MS);
   }
 
   /** The way to the collector, or the address that we had, is gone: another socket may find another way. */

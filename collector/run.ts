@@ -10,7 +10,7 @@ import { CollectorSockets } from "./sockets.ts";
 import { Spool } from "./spool.ts";
 import { CollectorStatus } from "./status.ts";
 import { openTopic } from "./topic_access.ts";
-import { type FromWorker, SHARED, SHARED_BYTES, type ToWorker } from "./worker_protocol.ts";
+import { type FromWorker, SHARED, SHARED_BYTES, STOP, type ToWorker } from "./worker_protocol.ts";
 
 /** A worker thread, as promises. */
 interface RunningWorker {
@@ -60,7 +60,7 @@ export async function collect(
   );
   // A worker that fails ends the collector, with what the others have flushed first.
   const failure = await Promise.race([aborted, ...workers.map(({ stopped }) => stopped)]).then(() => null, (error: unknown) => ({ error }));
-  Atomics.store(flags, SHARED.stop, 1);
+  Atomics.store(flags, SHARED.stop, sockets.isTakenOver ? STOP.drain : STOP.leave);
   await Promise.allSettled(workers.map(({ stopped }) => stopped));
   sockets[Symbol.dispose](); // agents are to know at once that nobody reads, however long the topic takes
   await publisher.finish();

@@ -21,6 +21,7 @@ const TAKE_OVER_LOOK_MS = 100;
  * other is, and no stream changes its worker. Nothing is ever sent to a filler.
  */
 export class CollectorSockets implements Disposable {
+  readonly #address: Uint8Array;
   /** One of each worker. */
   readonly sockets: readonly UdpSocket[];
   readonly #fillers: UdpSocket[] = [];
@@ -36,6 +37,7 @@ export class CollectorSockets implements Disposable {
   constructor(config: Pick<CollectorConfig, "listen" | "listenText" | "workers" | "takeOver">) {
     const { listen: { address, port }, listenText, workers, takeOver } = config;
     const isIpv4 = isMappedIpv4(address);
+    this.#address = address;
     if (!takeOver) assertPortFree(address, port, isIpv4, listenText);
     const others = takeOver ? countSockets(address, port) : 0;
     const sockets: UdpSocket[] = this.sockets = [];
@@ -47,7 +49,7 @@ export class CollectorSockets implements Disposable {
       this[Symbol.dispose]();
       throw error;
     }
-    if (others > 0) this.#looking = setInterval(() => this.#look(address, port), TAKE_OVER_LOOK_MS);
+    if (others > 0) this.#looking = setInterval(() => this.#look(), TAKE_OVER_LOOK_MS);
   }
 
   get port(): number {
@@ -57,6 +59,14 @@ export class CollectorSockets implements Disposable {
   /** Sockets of the collector that was there before. */
   get takenOver(): number {
     return this.#fillers.length;
+  }
+
+  /**
+   * Whether a newer collector has the port. Beside our own sockets there are at most those of the collector before us, for each
+   * of which we have a filler; a newer one binds more than there were.
+   */
+  get isTakenOver(): boolean {
+    return countSockets(this.#address, this.port) > this.sockets.length + 2 * this.#fillers.length;
   }
 
   [Symbol.dispose](): void {
@@ -76,10 +86,10 @@ export class CollectorSockets implements Disposable {
     }
   }
 
-  #look(address: Uint8Array, port: number): void {
-    if (countSockets(address, port) > this.sockets.length + this.#fillers.length) return;
+  #look(): void {
+    if (countSockets(this.#address, this.port) > this.sockets.length + this.#fillers.length) return;
     clearInterval(this.#looking);
-    log("info", "collector", "took over", { port });
+    log("info", "collector", "took over", { port: this.port });
   }
 }
 

@@ -21,6 +21,7 @@ function report(received: number, tableEvents: number): WorkerReport {
     table: testReceiver().table.counts,
     pairs: NO_PAIRS,
     earlyRows: 0,
+    leavesSent: 0,
     identityRounds: 0,
     tableRows: tableEvents,
     tableRowsMax: 1_024,

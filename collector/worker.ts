@@ -6,7 +6,9 @@ import { openHmacSha256 } from "../ffi/libcrypto.ts";
 import { parseAddressRange } from "../lib/ip_address.ts";
 import { describeError } from "../lib/log.ts";
 import { parseKeys, type SharedKey } from "../lib/sflow/authentication.ts";
+import { encodeLeave } from "../lib/sflow/leave.ts";
 import { Admission, type AdmissionRules } from "./admission.ts";
+import { AgentSources } from "./agent_sources.ts";
 import { FlowTable } from "./aggregate.ts";
 import { answer } from "./answers.ts";
 import { FlowFlusher } from "./flush.ts";
@@ -14,12 +16,15 @@ import { IdentityTable } from "./identities.ts";
 import type { Question } from "./question.ts";
 import { QuestionReader } from "./question_board.ts";
 import { FlowReceiver } from "./receive.ts";
-import { type FromWorker, REPORT_INTERVAL_MS, SHARED, type ToWorker, type WorkerReport } from "./worker_protocol.ts";
+import { type FromWorker, REPORT_INTERVAL_MS, SHARED, STOP, type ToWorker, type WorkerReport } from "./worker_protocol.ts";
 
-/** Rounds of `receive()` without a datagram, each up to 100 ms, after which a stopping worker is done. */
-const QUIET_ROUNDS = 2;
+/**
+ * Rounds of `receive()` without a datagram, each up to 100 ms, after which a stopping worker is done; and where it has told
+ * agents to send elsewhere: they look once a second, before they send.
+ */
+const QUIET_ROUNDS = 2, QUIET_ROUNDS_LEAVING = 15;
 /** A worker whose agents never pause stops after so long all the same. */
-const DRAIN_MS_MAX = 3_000;
+const DRAIN_MS_MAX = 4_000;
 
 /** What the global object of a worker has; Deno's types describe that of a page. */
 interface WorkerScope {
@@ -36,7 +41,11 @@ function post(message: FromWorker, transfer: Transferable[] = []): void {
 function run({ config, fd, partitionCount, shared }: ToWorker): void {
   const flags = new Int32Array(shared);
   const socket = new UdpReceiver(UdpSocket.of(fd)), data = new Uint8Array(socket.view.buffer), source = new Uint32Array(4);
-  const admission = new Admission({ ...config, keys: keysOf(config.keysText) });
+  let keys = keysOf(config.keysText);
+  const admission = new Admission({ ...config, keys });
+  const agents = new AgentSources((to) => {
+    for (const leave of encodeLeave(keys, to, Date.now() * 1_000)) socket.socket.send(leave, to.address, to.port); // told again if need be
+  });
   const table = new FlowTable(config.tableRows, config.windowS, partitionCount);
   const identities = new IdentityTable();
   const flusher = new FlowFlusher(table, identities, config.windowS, partitionCount, {
@@ -49,35 +58,43 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
   const state = { table, identities, streams: receiver.streams, flusher };
   post({ kind: "receiving" });
 
-  let deadlineMs = Infinity, reportMs = 0;
-  for (let quiet = 0; quiet < QUIET_ROUNDS && Date.now() < deadlineMs;) {
+  let deadlineMs = Infinity, reportMs = 0, quietRounds = QUIET_ROUNDS;
+  for (let quiet = 0; quiet < quietRounds && Date.now() < deadlineMs;) {
     const count = socket.receive();
-    table.nowUs = Date.now() * 1_000;
-    receiver.streams.nowMs = Date.now();
+    const receivedMs = receiver.streams.nowMs = Date.now();
+    table.nowUs = receivedMs * 1_000;
     for (let i = 0; i < count; i++) {
       socket.copySource(i, source);
       if (!admission.admits(source, data, i * SLOT_BYTES, socket.bytes(i), socket.receivedUnixMs(i))) continue;
+      agents.note(source, socket.sourcePort(i), socket.view, i * SLOT_BYTES, socket.bytes(i), receivedMs);
       receiver.receive(socket.view, i * SLOT_BYTES, socket.bytes(i), socket.isTruncated(i));
     }
     const nowMs = Date.now();
     flusher.flushDue(nowMs);
     if (nowMs >= reportMs) {
-      post({ kind: "report", report: reportOf(receiver, admission, table, flusher, socket) });
+      post({ kind: "report", report: reportOf(receiver, admission, table, flusher, socket, agents) });
       reportMs = nowMs + REPORT_INTERVAL_MS;
     }
     const asked = questions.next();
-    if (asked?.question.kind === "admit") admission.setRules(rulesOf(asked.question, config.enterprise));
+    if (asked?.question.kind === "admit") {
+      keys = keysOf(asked.question.keysText);
+      admission.setRules({ ...rulesOf(asked.question), keys, enterprise: config.enterprise });
+    }
     if (asked !== null) post({ kind: "answer", questionNumber: asked.questionNumber, answer: answer(asked.question, state, nowMs) });
-    const stopping = Atomics.load(flags, SHARED.stop) === 1;
-    if (stopping && deadlineMs === Infinity) deadlineMs = Date.now() + DRAIN_MS_MAX;
-    quiet = stopping && count === 0 ? quiet + 1 : 0;
+    const stop = Atomics.load(flags, SHARED.stop);
+    if (stop !== STOP.no && deadlineMs === Infinity) {
+      deadlineMs = nowMs + DRAIN_MS_MAX;
+      if (stop === STOP.leave) agents.leave(nowMs);
+      if (agents.told > 0) quietRounds = QUIET_ROUNDS_LEAVING;
+    }
+    quiet = stop !== STOP.no && count === 0 ? quiet + 1 : 0;
   }
   flusher.flushAll();
-  post({ kind: "stopped", report: reportOf(receiver, admission, table, flusher, socket) });
+  post({ kind: "stopped", report: reportOf(receiver, admission, table, flusher, socket, agents) });
 }
 
-function rulesOf({ allowed, sourceLimit, keysText }: Extract<Question, { kind: "admit" }>, enterprise: number): AdmissionRules {
-  return { allowed: allowed.map(parseAddressRange), sourceLimit, keys: keysOf(keysText), enterprise };
+function rulesOf({ allowed, sourceLimit }: Extract<Question, { kind: "admit" }>): Pick<AdmissionRules, "allowed" | "sourceLimit"> {
+  return { allowed: allowed.map(parseAddressRange), sourceLimit };
 }
 
 function keysOf(keysText: string | null): SharedKey[] {
@@ -90,6 +107,7 @@ function reportOf(
   table: FlowTable,
   flusher: FlowFlusher,
   socket: UdpReceiver,
+  agents: AgentSources,
 ): WorkerReport {
   return {
     counts: receiver.counts,
@@ -97,6 +115,7 @@ function reportOf(
     streams: receiver.streams.counts(),
     socketDroppedDatagrams: socket.droppedDatagrams,
     evictedStreams: receiver.streams.evictedStreams,
+    leavesSent: agents.told,
     table: table.counts,
     pairs: flusher.pairs,
     earlyRows: flusher.earlyRows,

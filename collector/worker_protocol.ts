@@ -14,6 +14,8 @@ import type { StreamCounts } from "./stream_counts.ts";
  * looks here. `questionNumber` is odd while a question is being written.
  */
 export const SHARED = { stop: 0, blocked: 1, questionNumber: 2, questionBytes: 3 } as const;
+/** What `SHARED.stop` says: go on; empty the socket, which others get the datagrams of, and end; or first tell the agents. */
+export const STOP = { no: 0, drain: 1, leave: 2 } as const;
 export const SHARED_WORDS_BYTES = 16;
 export const QUESTION_BYTES_MAX = 128 * 1_024;
 export const SHARED_BYTES = SHARED_WORDS_BYTES + QUESTION_BYTES_MAX;
@@ -36,6 +38,7 @@ export interface WorkerReport {
   readonly streams: StreamCounts;
   readonly socketDroppedDatagrams: number;
   readonly evictedStreams: number;
+  readonly leavesSent: number;
   readonly table: TableCounts;
   readonly pairs: PairCounts;
   readonly earlyRows: number;

@@ -23,6 +23,8 @@ const SYMBOLS = {
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   // ssize_t send(int sockfd, const void *buf, size_t len, int flags)
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+  // ssize_t recv(int sockfd, void *buf, size_t len, int flags)
+  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
   // int getsockname(int sockfd, struct sockaddr *addr, socklen_t *addrlen)
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int getsockopt(int sockfd, int level, int optname, void *optval, socklen_t *optlen)
@@ -243,6 +245,16 @@ export class DatagramSender implements Disposable {
    */
   send(datagram: Uint8Array<ArrayBuffer>): number {
     return libc().send(this.#fd, datagram, BigInt(datagram.length), MSG_DONTWAIT) < 0 ? lastErrno() : 0;
+  }
+
+  /**
+   * Reads what came back, without waiting; of a longer datagram only the beginning.
+   *
+   * @returns Its bytes, or the errno, negative: EAGAIN where nothing came, ECONNREFUSED where an earlier datagram found nobody.
+   */
+  receive(buffer: Uint8Array<ArrayBuffer>): number {
+    const bytes = Number(libc().recv(this.#fd, buffer, BigInt(buffer.length), MSG_DONTWAIT));
+    return bytes < 0 ? -lastErrno() : bytes;
   }
 
   [Symbol.dispose](): void {

@@ -27,7 +27,7 @@ const MSG_FLAGS = 48, MSG_LEN = 56;
 /** `struct iovec`. */
 const IOVEC_BYTES = 16;
 /** `struct sockaddr_in6`, in a slot of 32; of `struct sockaddr_in`. */
-const NAME_BYTES = 28, NAME_STRIDE = 32, IPV6_ADDRESS = 8, IPV4_ADDRESS = 4;
+const NAME_BYTES = 28, NAME_STRIDE = 32, IPV6_ADDRESS = 8, IPV4_ADDRESS = 4, NAME_PORT = 2;
 /** Room for the one control message of a datagram: `struct cmsghdr`, and a time (`struct timespec`). */
 const CONTROL_BYTES = 32, CMSG_LEVEL = 8, CMSG_TYPE = 12, CMSG_DATA = 16;
 
@@ -108,6 +108,11 @@ export class UdpReceiver implements Disposable {
     out[0] = out[1] = 0;
     out[2] = 0xffff;
     out[3] = view.getUint32(at + IPV4_ADDRESS);
+  }
+
+  /** Port that it came from. */
+  sourcePort(index: number): number {
+    return this.#namesView.getUint16(index * NAME_STRIDE + NAME_PORT);
   }
 
   /** When the kernel took it in, in milliseconds since 1970 UTC. */

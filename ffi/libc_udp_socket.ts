@@ -14,11 +14,13 @@ const SYMBOLS = {
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   // int getsockname(int sockfd, struct sockaddr *addr, socklen_t *addrlen)
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // ssize_t sendto(int sockfd, const void *buf, size_t len, int flags, const struct sockaddr *dest_addr, socklen_t addrlen)
+  sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
   // int close(int fd)
   close: { parameters: ["i32"], result: "i32" },
 } as const;
 
-const AF_INET = 2, AF_INET6 = 10, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0o2000000;
+const AF_INET = 2, AF_INET6 = 10, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0o2000000, MSG_DONTWAIT = 0x40;
 const SOL_SOCKET = 1, SO_RCVBUF = 8, SO_REUSEPORT = 15, SO_RCVTIMEO = 20, SO_RCVBUFFORCE = 33, SO_TIMESTAMPNS = 35, SO_MEMINFO = 55;
 const SO_ATTACH_REUSEPORT_CBPF = 51, IPPROTO_IPV6 = 41, IPV6_V6ONLY = 26;
 const EADDRINUSE = 98, EADDRNOTAVAIL = 99, EACCES = 13;
@@ -63,6 +65,7 @@ export class UdpSocket implements Disposable {
   readonly port: number;
   /** What the kernel granted; with less than asked for, bursts may be lost. */
   readonly receiveBufferBytes: number;
+  readonly #isIpv4: boolean;
 
   private constructor(fd: number) {
     this.fd = fd;
@@ -71,7 +74,9 @@ export class UdpSocket implements Disposable {
     this.receiveBufferBytes = granted[0]! / 2; // socket(7): the kernel doubles the value for its own needs
     const local = new Uint8Array(28);
     must("name a UDP socket", libc().getsockname(fd, local, new Uint32Array([local.length])));
-    this.port = new DataView(local.buffer).getUint16(2);
+    const view = new DataView(local.buffer);
+    this.#isIpv4 = view.getUint16(0, true) === AF_INET;
+    this.port = view.getUint16(2);
   }
 
   /**
@@ -99,6 +104,12 @@ export class UdpSocket implements Disposable {
     const words = new Uint32Array(MEMINFO_WORDS);
     must("read a socket's drops", libc().getsockopt(this.fd, SOL_SOCKET, SO_MEMINFO, words, new Uint32Array([words.byteLength])));
     return words[MEMINFO_DROPS]!;
+  }
+
+  /** Sends one datagram without waiting; false where the kernel does not take it. */
+  send(datagram: Uint8Array<ArrayBuffer>, address: Uint8Array, port: number): boolean {
+    const to = socketAddress(address, port, this.#isIpv4);
+    return libc().sendto(this.fd, datagram, BigInt(datagram.length), MSG_DONTWAIT, to, to.length) >= 0;
   }
 
   /** The socket behind a file descriptor that another thread of this process has bound; that thread closes it. */
@@ -171,13 +182,18 @@ function setOption(fd: number, option: number, value: OptionValue, level = SOL_S
   must(`set socket option ${option}`, libc().setsockopt(fd, level, option, value, value.byteLength));
 }
 
-function bindTo(fd: number, address: Uint8Array, port: number, isIpv4: boolean, text: string): void {
-  const socketAddress = new Uint8Array(isIpv4 ? 16 : 28);
-  const view = new DataView(socketAddress.buffer);
+/** `struct sockaddr_in` or `struct sockaddr_in6`. */
+function socketAddress(address: Uint8Array, port: number, isIpv4: boolean): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(isIpv4 ? 16 : 28), view = new DataView(bytes.buffer);
   view.setUint16(0, isIpv4 ? AF_INET : AF_INET6, true);
   view.setUint16(2, port);
-  socketAddress.set(isIpv4 ? address.subarray(12) : address, isIpv4 ? 4 : 8);
-  if (libc().bind(fd, socketAddress, socketAddress.length) === 0) return;
+  bytes.set(isIpv4 ? address.subarray(12) : address, isIpv4 ? 4 : 8);
+  return bytes;
+}
+
+function bindTo(fd: number, address: Uint8Array, port: number, isIpv4: boolean, text: string): void {
+  const local = socketAddress(address, port, isIpv4);
+  if (libc().bind(fd, local, local.length) === 0) return;
   const errno = lastErrno();
   throw new BindError(`Cannot listen on UDP ${text}: ${BIND_REMEDIES[errno] ?? `errno ${errno}`}`);
 }

@@ -35,6 +35,13 @@ class SteadySender implements Disposable {
     this.sent++;
   }
 
+  /** Datagrams that came back. */
+  answers(): number {
+    let count = 0;
+    while (this.#sender.receive(new Uint8Array(64)) >= 0) count++;
+    return count;
+  }
+
   stop(): void {
     clearInterval(this.#timer);
   }
@@ -79,6 +86,7 @@ for (const [workers, workersAfter] of [[1, 2], [2, 2], [3, 1]] as const) {
     await last.line("listening");
     const after = await ledgerOf(next);
     await last.line("took over");
+    assert.deepEqual([before["leaves_sent"], after["leaves_sent"], sender.answers()], [0, 0, 0], "its agents stay");
     sender.stop();
     const end = await ledgerOf(last);
     const sum = (name: string) => before[name]! + after[name]! + end[name]!;
@@ -87,5 +95,6 @@ for (const [workers, workersAfter] of [[1, 2], [2, 2], [3, 1]] as const) {
       [sum("datagrams_received"), sum("events_published"), sum("datagrams_lost"), sum("socket_dropped_datagrams"), sum("balance")],
       [sender.sent, sender.sent, 0, 0, 0],
     );
+    assert.ok(end["leaves_sent"]! > 0 && sender.answers() > 0, "nobody follows");
   });
 }
