@@ -119,13 +119,13 @@ export class CollectorLinks implements Disposable {
     }
   }
 
-  /** By the first way that is open, or the first of all where none is. */
+  /** By the first way that is open; where none is, by the one that was shut first, as who has left may be back. */
   async #sendOne({ bytes, subAgent }: Datagram): Promise<boolean> {
     const ranked = this.#ranked(subAgent);
     if (ranked.length > 1) {
       for (const link of ranked) if (link.isOpen && await link.send(bytes, false)) return true;
     }
-    return await ranked[0]!.send(bytes, true);
+    return await ranked.reduce((first, link) => link.shutMs < first.shutMs ? link : first).send(bytes, true);
   }
 
   #ranked(subAgent: number): readonly CollectorLink[] {

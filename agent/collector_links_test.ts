@@ -123,6 +123,22 @@ Deno.test("CollectorLinks moves the lanes of a collector that leaves, at once an
   assert.deepEqual([links.counts.leaves, links.counts.refusals, links.counts.lostDatagrams], [1, 0, 0]);
 });
 
+Deno.test("CollectorLinks sends to the collector that left first where all have left", async () => {
+  using a = listen();
+  using b = listen();
+  using links = await linksTo(a, b);
+  await links.send(datagrams());
+  const [first, second] = a.receive() > 0 ? [a, b] : [b, a];
+  sayLeave(first);
+  await links.send(datagrams());
+  assert.ok(second.receive() > 0);
+  sayLeave(second);
+  received(first);
+  received(second);
+  await links.send(datagrams());
+  assert.deepEqual([received(first), received(second)], [LANES, []]);
+});
+
 Deno.test("CollectorLinks with a key goes on sending to a collector that says without it that it leaves", async () => {
   const [key, other] = parseKeys("correct horse battery staple\nanother horse, another staple");
   using a = listen();

@@ -231,6 +231,7 @@ export class Observer implements Disposable {
     await this.#reportOpen();
     this.#reportUdp(udp);
     this.#interim.reported(now());
+    if (this.#holdsReport) return; // it goes with the one before: with short intervals, none would ever be due
     this.#holdsReport = true;
     this.#heldUntilMs = performance.now() + spreadMs(this.#hostId, this.#governor.step.interimIntervalMs ?? 0);
   }

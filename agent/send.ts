@@ -43,6 +43,8 @@ export class CollectorLink implements Disposable {
   #isDisposed = false;
   /** Nobody listened, or who did is about to stop, and nothing since then says otherwise. */
   #isShut = false;
+  /** When that was last heard. */
+  shutMs = -Infinity;
   #nextProbeMs = 0;
   /** The last probe left without an error. */
   #isProbed = false;
@@ -207,6 +209,7 @@ export class CollectorLink implements Disposable {
   #shut(nowMs: number, msUntilProbe: number): void {
     this.#isShut = true;
     this.#isProbed = false;
+    this.shutMs = nowMs;
     this.#nextProbeMs = nowMs + msUntilProbe;
     this.#nextLookUpMs = Math.min(this.#nextLookUpMs, nowMs + LOOK_UP_REFUSED_MS);
   }

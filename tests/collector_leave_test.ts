@@ -11,6 +11,8 @@ import { laneSubAgent } from "../lib/lanes.ts";
 import { AUTHENTICATION_BYTES, DatagramSigner, parseKeys } from "../lib/sflow/authentication.ts";
 import { DEFAULT_ENTERPRISE } from "../lib/sflow/datagram.ts";
 import { RunningTask } from "./command.ts";
+import { missingKernel, testWith } from "./require.ts";
+import { NO_METRICS, talk, withAgent } from "./running_agent.ts";
 
 const KEYS = "correct horse battery staple\n";
 /** Place of the number of samples in a datagram with an IPv4 address. */
@@ -72,6 +74,7 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** A collector that has the agents' key, but would sign with another. */
 async function start(port: number): Promise<RunningTask> {
   const folder = await Deno.makeTempDir(), keyFile = `${folder}/keys`;
   await Deno.writeTextFile(keyFile, `another horse, another staple\n${KEYS}`);
@@ -109,4 +112,29 @@ Deno.test("a collector that is stopped while another runs loses no flow record, 
   assert.ok(of("flow_records_received").every((count) => count > 0), `${of("flow_records_received")} of ${agent.made}`);
   assert.deepEqual([sum("flow_records_received"), sum("events_published"), sum("balance")], [agent.made, agent.made, 0]);
   assert.equal(agent.links.counts.lostDatagrams, 0);
+});
+
+testWith(await missingKernel(), "agent run loses no flow record to a collector that is stopped while another runs", async () => {
+  const collectors = [await start(0), await start(0)], ports = await Promise.all(collectors.map(portOf));
+  const folder = await Deno.makeTempDir(), config = `${folder}/agent.yaml`;
+  await Deno.writeTextFile(`${folder}/key`, KEYS);
+  const list = ports.map((port) => `  - 127.0.0.1:${port}\n`).join("");
+  await Deno.writeTextFile(config, `collectors:\n${list}lanes: 16\ninterim_interval_ms: 200\nkey_file: ${folder}/key\n`);
+  const ledgers: Readonly<Record<string, number>>[] = [];
+  const lines = await withAgent(["--config", config, ...NO_METRICS], async () => {
+    let isStopped = false;
+    const talking = (async () => {
+      for (; !isStopped; await pause(20)) await talk();
+    })();
+    await pause(3_000);
+    ledgers.push(await ledgerOf(collectors[0]!));
+    await pause(2_000);
+    isStopped = true;
+    await talking;
+  });
+  ledgers.push(await ledgerOf(collectors[1]!));
+  const { flow_records, lost_datagrams, refused_datagrams, collector_leaves } = lines.at(-1)!["ledger"] as Readonly<Record<string, number>>;
+  const received = ledgers.map(({ flow_records_received }) => flow_records_received!);
+  assert.ok(received.every((count) => count > 0) && collector_leaves! > 0, JSON.stringify(lines));
+  assert.deepEqual([received[0]! + received[1]!, lost_datagrams, refused_datagrams], [flow_records, 0, 0]);
 });
