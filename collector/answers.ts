@@ -1,16 +1,15 @@
 /** A worker's answers to questions about itself. */
 
 import { keysOf } from "../lib/keys.ts";
+import { agentOf, mergeAgents } from "./agents.ts";
 import { type FlowTable, FOLD, VALUE } from "./aggregate.ts";
 import { hashConversation, PORT_SHIFT, UDP_SHIFT } from "./flow_key.ts";
 import type { FlowFlusher } from "./flush.ts";
 import type { IdentityTable } from "./identities.ts";
-import type { AgentStream, ExplainedRow, Question } from "./question.ts";
+import type { Agent, AgentStream, ExplainedRow, Question } from "./question.ts";
 import { ROLES, TRANSPORT_UDP } from "./rows.ts";
 import type { StreamSnapshot, StreamTable } from "./streams.ts";
 
-/** Agents of one worker that an answer holds: those that sent most. */
-const AGENTS_MAX = 500;
 const ROWS_MAX = 100;
 const PORTS_MAX = 32;
 const MINUTE_MS = 60_000;
@@ -19,11 +18,14 @@ const MAPPED_HEX = "0".repeat(20) + "ffff";
 type ExplainQuestion = Extract<Question, { kind: "explain" }>;
 
 export interface Answer {
+  readonly agents: readonly Agent[];
   readonly streams: readonly AgentStream[];
   readonly rows: readonly ExplainedRow[];
   /** When the conversation's rows last left, in milliseconds since 1970 UTC; null where that is not known. */
   readonly lastLeftMs: number | null;
 }
+
+const NOTHING: Answer = { agents: [], streams: [], rows: [], lastLeftMs: null };
 
 /** What a worker has. */
 export interface WorkerState {
@@ -34,18 +36,13 @@ export interface WorkerState {
 }
 
 export function answer(question: Question, state: WorkerState, nowMs: number): Answer {
-  if (question.kind === "admit") return { streams: [], rows: [], lastLeftMs: null };
+  if (question.kind === "admit") return NOTHING;
   const streams = [...state.streams.snapshots()].map(agentStream);
-  if (question.kind === "agents") {
-    return {
-      streams: streams.sort((a, b) => b.datagrams_received - a.datagrams_received).slice(0, AGENTS_MAX),
-      rows: [],
-      lastLeftMs: null,
-    };
-  }
+  if (question.kind === "agents") return { ...NOTHING, agents: mergeAgents(streams.map(agentOf)) };
   const rows = findRows(question, state.table).map((row) => explainRow(row, state, nowMs));
   const reporters = new Set(rows.map(({ observer_address }) => observer_address));
   return {
+    agents: [],
     streams: streams.filter(({ agent_address }) => reporters.has(agent_address)),
     rows,
     lastLeftMs: lastLeftMs(question, state.flusher),

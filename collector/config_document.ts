@@ -57,7 +57,10 @@ Beside it \`skyfall_collector_malformed_total\` by \`reason\`, \`skyfall_collect
 
 ## Looking into a running collector
 
-\`collector top\` shows it live on a terminal, and once where there is none. \`collector explain --client A --server B --port P\` shows the
+\`collector top\` shows it live on a terminal, and once where there is none: the ledger, the workers, and the agents with what of their datagrams was lost.
+An agent of ours is one line, whatever its [lanes](lanes.md): counts are theirs together, restarts those of the lane with the most, and it is silent since the last
+datagram of any. Other sFlow agents have a line for each sub-agent. \`--order rate\` puts those first that send most now, \`--order loss\` those that lost the greatest
+part of what they ever sent; of more than 5,000 agents of a worker those are left out that have sent it least. \`collector explain --client A --server B --port P\` shows the
 life of a conversation's rows: the worker that has them, who reported them, their values now, when they leave, when others last left (of
 some 65,000 conversations a worker), and what is known of the streams of the agents that reported them. Both ask \`--at HOST:PORT\`, the collector's \`metrics_listen\`.
 `;

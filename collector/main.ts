@@ -1,6 +1,6 @@
 /** The collector: `run` receives sFlow and publishes aggregated flows, the others show what it does. */
 
-import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
+import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { readFlag } from "../lib/command_flag.ts";
 import { type AddressRange, formatAddress, type HostPort, parseAddress, parseHostPort } from "../lib/ip_address.ts";
 import { describeError, log, setLogLevel } from "../lib/log.ts";
@@ -11,7 +11,7 @@ import { printExplanation } from "./explain.ts";
 import { readConfig, reloadConfig } from "./reload.ts";
 import { collect } from "./run.ts";
 import { loadTest } from "./self_load.ts";
-import { top } from "./top.ts";
+import { AGENT_ORDERS, top } from "./top.ts";
 
 const program = new Command("collector").description("Receives sFlow from agents, aggregates conversations, and publishes them to a topic.")
   .exitOverride();
@@ -99,7 +99,12 @@ program.command("decode <file>")
 program.command("top")
   .description("show agents, rates, losses and tables of a running collector; live on a terminal, else once")
   .option("--at <host:port>", "where the collector serves its metrics", hostPort, DEFAULT_CONFIG.metricsListen)
-  .action(({ at }) => top(at));
+  .addOption(
+    new Option("--order <by>", "agents by datagrams a second, or by the part of them that is lost").choices(AGENT_ORDERS).default(
+      AGENT_ORDERS[0],
+    ),
+  )
+  .action(({ at, order }) => top(at, order));
 
 program.command("explain")
   .description("show the life of a conversation's rows in a running collector")

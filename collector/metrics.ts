@@ -4,14 +4,13 @@ import { type HostPort, parseAddress } from "../lib/ip_address.ts";
 import { keysOf } from "../lib/keys.ts";
 import { LoopbackServer } from "../lib/loopback_server.ts";
 import { MetricSet } from "../lib/prometheus.ts";
+import { mergeAgents } from "./agents.ts";
 import { explainQuestion } from "./answers.ts";
 import { LEDGER } from "./ledger.ts";
 import type { Explanation, StatusDocument } from "./question.ts";
 import type { CollectorStatus, WorkerStatus } from "./status.ts";
 
 const PORT_MAX = 65_535;
-/** Agents that `top` gets to see. */
-const AGENTS_MAX = 500;
 
 const WORKER_GAUGES = {
   table_rows: { help: "Rows in the worker's table", of: ({ report }: WorkerStatus) => report.tableRows },
@@ -97,7 +96,6 @@ export function serveStatus(listen: HostPort | null, status: CollectorStatus): L
 
 async function statusDocument(status: CollectorStatus): Promise<StatusDocument> {
   const answers = await status.ask({ kind: "agents" });
-  const streams = [...answers.values()].flatMap(({ streams }) => streams).sort((a, b) => b.datagrams_received - a.datagrams_received);
   const { bytes, events, messages } = status.waiting();
   return {
     time: new Date().toISOString(),
@@ -114,7 +112,7 @@ async function statusDocument(status: CollectorStatus): Promise<StatusDocument> 
       table_rows_max: report.tableRowsMax,
       table_events: report.tableEvents,
     })),
-    streams: streams.slice(0, AGENTS_MAX),
+    agents: mergeAgents([...answers.values()].flatMap(({ agents }) => agents)),
   };
 }
 

@@ -32,6 +32,10 @@ export const AgentStream = z.object({
 });
 export type AgentStream = z.infer<typeof AgentStream>;
 
+/** One of our agents, all its lanes together, which have no sub-agent; or a stream of another sFlow agent. */
+export const Agent = AgentStream.extend({ sub_agent_id: z.number().nullable() });
+export type Agent = z.infer<typeof Agent>;
+
 /** A row that is in a table now. */
 export const ExplainedRow = z.object({
   network_transport: z.string(),
@@ -69,7 +73,8 @@ export const StatusDocument = z.object({
     table_rows_max: z.number(),
     table_events: z.number(),
   })),
-  streams: z.array(AgentStream),
+  /** Those that sent most first. */
+  agents: z.array(Agent),
 });
 export type StatusDocument = z.infer<typeof StatusDocument>;
 

@@ -87,8 +87,8 @@ Deno.test("ask() gets every worker's answer to its own question, and one questio
       const next = reader.next()!;
       kinds.push(next.question.kind);
       assert.equal(reader.next(), null);
-      status.onAnswer(worker, next.questionNumber - 2, { streams: [], rows: [], lastLeftMs: null }); // to a question that is over
-      status.onAnswer(worker, next.questionNumber, { streams: [], rows: [], lastLeftMs: null });
+      status.onAnswer(worker, next.questionNumber - 2, { agents: [], streams: [], rows: [], lastLeftMs: null }); // to a question that is over
+      status.onAnswer(worker, next.questionNumber, { agents: [], streams: [], rows: [], lastLeftMs: null });
     }
     assert.deepEqual([...(await asked).keys()], [0, 1]);
   }

@@ -1,8 +1,9 @@
 /** `collector top`: a running collector at a glance. */
 
 import type { HostPort } from "../lib/ip_address.ts";
+import { agentKey } from "./agents.ts";
 import { askCollector } from "./ask.ts";
-import { StatusDocument } from "./question.ts";
+import { type Agent, StatusDocument } from "./question.ts";
 
 const POLL_MS = 1_000;
 const ALTERNATE_SCREEN = "\x1b[?1049h\x1b[?25l", MAIN_SCREEN = "\x1b[?1049l\x1b[?25h";
@@ -10,17 +11,21 @@ const HOME = "\x1b[H", END_OF_LINE = "\x1b[K\r\n", END_OF_SCREEN = "\x1b[J";
 /** Agents of a view that is printed once. */
 const AGENTS_PRINTED = 50;
 
+/** What comes first in the view: agents that send most now, or those that lost the greatest part of what they ever sent. */
+export const AGENT_ORDERS = ["rate", "loss"] as const;
+export type AgentOrder = (typeof AGENT_ORDERS)[number];
+
 /**
  * Shows the collector at `at`: on a terminal until interrupted, else once, after a second for the rates.
  *
  * @throws {Error} As `askCollector()`.
  */
-export async function top(at: HostPort): Promise<void> {
+export async function top(at: HostPort, order: AgentOrder): Promise<void> {
   let before = await askCollector(at, "/status", StatusDocument);
   if (!Deno.stdout.isTerminal()) {
     await pause();
     const now = await askCollector(at, "/status", StatusDocument);
-    for (const line of topLines(before, now, AGENTS_PRINTED)) console.log(line);
+    for (const line of topLines(before, now, order, AGENTS_PRINTED)) console.log(line);
     return;
   }
   const leave = () => (write(MAIN_SCREEN), Deno.exit(0));
@@ -31,7 +36,7 @@ export async function top(at: HostPort): Promise<void> {
       await pause();
       const now = await askCollector(at, "/status", StatusDocument);
       const { columns, rows } = Deno.consoleSize();
-      const lines = topLines(before, now, rows).slice(0, rows - 1);
+      const lines = topLines(before, now, order, rows).slice(0, rows - 1);
       write(HOME + lines.map((line) => line.slice(0, columns) + END_OF_LINE).join("") + END_OF_SCREEN);
       before = now;
     }
@@ -40,10 +45,10 @@ export async function top(at: HostPort): Promise<void> {
   }
 }
 
-/** The view of the time between two answers, with as many agents at most: those that send most first. */
-export function topLines(before: StatusDocument, now: StatusDocument, agentsMax: number): string[] {
-  const seconds = Math.max(0.001, (Date.parse(now.time) - Date.parse(before.time)) / 1_000);
-  const rate = (later: number | undefined, earlier: number | undefined) => rateOf(later, earlier, seconds);
+/** The view of the time between two answers, with as many agents at most. */
+function topLines(before: StatusDocument, now: StatusDocument, order: AgentOrder, agentsMax: number): string[] {
+  const seconds = secondsBetween(before, now);
+  const rate = (later: number | undefined, earlier: number | undefined) => number(perSecond(later, earlier, seconds));
   const entry = (name: string) => number(now.ledger[name] ?? 0);
   const entryRate = (name: string) => rate(now.ledger[name], before.ledger[name]);
   const workersBefore = new Map(before.workers.map((worker) => [worker.worker, worker]));
@@ -78,12 +83,17 @@ export function topLines(before: StatusDocument, now: StatusDocument, agentsMax:
       ]),
     ),
     "",
-    ...streamLines(before, now, seconds, agentsMax),
+    ...agentLines(before, now, order, agentsMax),
   ];
 }
 
-function streamLines(before: StatusDocument, now: StatusDocument, seconds: number, agentsMax: number): string[] {
-  const streamsBefore = new Map(before.streams.map((stream) => [streamKey(stream), stream]));
+function agentLines(before: StatusDocument, now: StatusDocument, order: AgentOrder, agentsMax: number): string[] {
+  const seconds = secondsBetween(before, now);
+  const receivedBefore = new Map(before.agents.map((agent) => [agentKey(agent), agent.datagrams_received]));
+  const rated = now.agents.map((agent) => {
+    const rate = perSecond(agent.datagrams_received, receivedBefore.get(agentKey(agent)), seconds);
+    return { agent, rate, first: order === "rate" ? rate : lossFraction(agent) };
+  });
   return formatColumns(
     [
       "agent",
@@ -100,30 +110,35 @@ function streamLines(before: StatusDocument, now: StatusDocument, seconds: numbe
       "clock skew ms",
       "silent s",
     ],
-    now.streams.slice(0, agentsMax).map((stream) => [
-      stream.agent_address,
-      String(stream.sub_agent_id),
-      rateOf(stream.datagrams_received, streamsBefore.get(streamKey(stream))?.datagrams_received, seconds),
-      number(stream.datagrams_received),
-      number(stream.datagrams_lost),
-      percent(stream.datagrams_lost, stream.datagrams_received + stream.datagrams_lost),
-      number(stream.datagrams_duplicated),
-      number(stream.datagrams_reordered),
-      number(stream.restarts),
-      number(stream.flow_records_missing),
-      number(stream.agent_dropped_events),
-      stream.clock_skew_ms === null ? "" : number(stream.clock_skew_ms),
-      number(Math.max(0, Date.parse(now.time) - Date.parse(stream.last_seen)) / 1_000),
+    rated.sort((a, b) => b.first - a.first).slice(0, agentsMax).map(({ agent, rate }) => [
+      agent.agent_address,
+      agent.sub_agent_id === null ? "lanes" : String(agent.sub_agent_id),
+      number(rate),
+      number(agent.datagrams_received),
+      number(agent.datagrams_lost),
+      (100 * lossFraction(agent)).toFixed(1),
+      number(agent.datagrams_duplicated),
+      number(agent.datagrams_reordered),
+      number(agent.restarts),
+      number(agent.flow_records_missing),
+      number(agent.agent_dropped_events),
+      agent.clock_skew_ms === null ? "" : number(agent.clock_skew_ms),
+      number(Math.max(0, Date.parse(now.time) - Date.parse(agent.last_seen)) / 1_000),
     ]),
   );
 }
 
-function rateOf(later: number | undefined, earlier: number | undefined, seconds: number): string {
-  return number(Math.max(0, (later ?? 0) - (earlier ?? 0)) / seconds);
+function secondsBetween(before: StatusDocument, now: StatusDocument): number {
+  return Math.max(0.001, (Date.parse(now.time) - Date.parse(before.time)) / 1_000);
 }
 
-function streamKey({ agent_address, sub_agent_id }: StatusDocument["streams"][number]): string {
-  return `${agent_address}/${sub_agent_id}`;
+function perSecond(later: number | undefined, earlier: number | undefined, seconds: number): number {
+  return Math.max(0, (later ?? 0) - (earlier ?? 0)) / seconds;
+}
+
+/** Datagrams lost, of those sent. */
+function lossFraction({ datagrams_lost, datagrams_received }: Agent): number {
+  return datagrams_lost === 0 ? 0 : datagrams_lost / (datagrams_received + datagrams_lost);
 }
 
 /** Columns as wide as their widest cell, the first to the left, numbers to the right. */
@@ -134,10 +149,6 @@ function formatColumns(header: readonly string[], rows: readonly (readonly strin
 
 function number(value: number): string {
   return Math.round(value).toLocaleString("en");
-}
-
-function percent(part: number, whole: number): string {
-  return whole === 0 ? "0.0" : (100 * part / whole).toFixed(1);
 }
 
 function write(text: string): void {

@@ -20,7 +20,8 @@ export function columnsDocument(): string {
 
 One row per observing host and end, service, conversation (transport, client address, server address, server port), minute
 and collector window. Amounts are deltas of the row's time: rows may always be added up, but never the rows of the two ends of
-one conversation (\`observer_role\`). The table is partitioned by \`date\` and \`hour\` of \`window_start\` (UTC).
+one conversation (\`observer_role\`), nor those of several observers where \`flow_source\` is \`sflow\` ([other agents](other_agents.md)).
+The table is partitioned by \`date\` and \`hour\` of \`window_start\` (UTC).
 
 A row belongs to the minute of its \`window_start\`: agents report what goes on at the beginning of every minute, so that a
 period lies within one, up to the second that they may take for it. A longer period (an agent that does less to keep its cost

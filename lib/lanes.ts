@@ -13,6 +13,11 @@ export function laneSubAgent(lane: number, lanes: number): number {
   return LANE_TAG | lanes << LANE_SUB_AGENT.lanesShift | lane;
 }
 
+/** Whether a sub-agent is a lane of one of our agents. */
+export function isLane(subAgent: number): boolean {
+  return (subAgent & LANE_SUB_AGENT.tagMask) === LANE_TAG;
+}
+
 /**
  * The lane of a conversation. Which of the addresses is the client's makes no difference, so that two ends which do not
  * agree on it meet all the same.

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { datagram, FLOW, flowSample, HOST, PROCESS, skyfallRecord } from "../collector/testdata/datagram.ts";
+import { laneSubAgent } from "../lib/lanes.ts";
 import { replay } from "./captured.ts";
 import { RunningTask, runTask } from "./command.ts";
 
@@ -92,6 +93,59 @@ Deno.test("collector top shows workers, and agents with their losses", async () 
   assert.match(stdout, new RegExp(`events .* ${FLOWS} in tables, 0 wait, 0 on disk; .* balance 0$`, "m"));
   const agent = stdout.split("\n").find((line) => line.startsWith("10.0.0.1"))!.split(/ +/);
   assert.deepEqual([agent[3], agent[4], agent[5]], [String(DATAGRAMS), "1", "2.4"], stdout); // received, lost, lost %
+});
+
+const LANES = 4;
+
+/** Datagrams of a stream without samples, all but those with the lost numbers. */
+function streamDatagrams(address: number, subAgent: number, count: number, ...lost: number[]): Uint8Array<ArrayBuffer>[] {
+  const agent = Uint8Array.of(10, 0, 0, address);
+  return Array.from({ length: count }, (_, i) => i + 1).filter((sequence) => !lost.includes(sequence)).map((sequence) =>
+    datagram([], { agent, subAgent, sequence, uptimeMs: 1_000 + sequence })
+  );
+}
+
+/** What `top` shows of each agent: address, sub-agent, and the columns from `received` to `lost %`. */
+async function topAgents(at: string, ...args: string[]): Promise<string[][]> {
+  const { code, stdout, stderr } = await runTask("collector", ["top", "--at", at, ...args]);
+  assert.equal(code, 0, stderr);
+  return stdout.split("\n").filter((line) => line.startsWith("10.0.")).map((line) => {
+    const [address, subAgent, , received, lost, percent] = line.split(/ +/);
+    return [address!, subAgent!, received!, lost!, percent!];
+  });
+}
+
+async function untilReceived(at: string, datagrams: number): Promise<void> {
+  await until(async () => (await metrics(at))["skyfall_collector_datagrams_received_total"]! >= datagrams);
+}
+
+Deno.test("collector top --order loss has a line for all lanes of an agent, one for each sub-agent of others, the greatest loss first", async () => {
+  await using running = await start();
+  const lanes = [[], [5], [], [2, 3]].flatMap((lost, lane) => streamDatagrams(7, laneSubAgent(lane, LANES), 10, ...lost));
+  const others = [...streamDatagrams(8, 1, 10, 4), ...streamDatagrams(8, 2, 10)];
+  await replay([...lanes, ...others], running.port);
+  await untilReceived(running.at, DATAGRAMS + lanes.length + others.length);
+  assert.deepEqual(await topAgents(running.at, "--order", "loss"), [
+    ["10.0.0.8", "1", "9", "1", "10.0"],
+    ["10.0.0.7", "lanes", "37", "3", "7.5"],
+    ["10.0.0.1", "1", "40", "1", "2.4"],
+    ["10.0.0.8", "2", "10", "0", "0.0"],
+  ]);
+});
+
+Deno.test("collector top has the agent first that sends most now", async () => {
+  await using running = await start();
+  const past = streamDatagrams(8, laneSubAgent(0, LANES), 500);
+  await replay(past, running.port);
+  await untilReceived(running.at, DATAGRAMS + past.length);
+  let isShown = false;
+  const shown = topAgents(running.at).finally(() => isShown = true);
+  for (const one of streamDatagrams(9, laneSubAgent(0, LANES), past.length - 1)) {
+    if (isShown) break;
+    await replay([one], running.port);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+  }
+  assert.deepEqual((await shown).map(([address]) => address), ["10.0.0.9", "10.0.0.8", "10.0.0.1"]);
 });
 
 Deno.test("collector explain shows a conversation's row, its worker, its time to leave and its agent's stream", async () => {

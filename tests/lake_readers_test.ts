@@ -1,7 +1,9 @@
 /** Other programs read the lake: delta-rs and Spark find the rows, the sums and the offsets that our own SQL finds. */
 
 import assert from "node:assert/strict";
+import { analyse, ANALYSES, type Analysis } from "../jobs/analytics.ts";
 import { runEtl } from "../jobs/etl.ts";
+import { withLake } from "../jobs/query.ts";
 import { ask, publishFlows, type TestPlace, version1Place } from "../jobs/testdata/topic.ts";
 import { openConsumer } from "../lib/topic/open.ts";
 import { python, sparkJars } from "../tools/cache.ts";
@@ -26,6 +28,14 @@ async function newLake(): Promise<{ readonly place: TestPlace; readonly table: s
 
 async function hours(place: TestPlace): Promise<string[]> {
   return (await ask(place.lake, "select distinct concat(date, ' ', hour) as hour from flow order by 1")).map((row) => String(row["hour"]));
+}
+
+/** The rows of our own answer, whose numbers of 64 bits are text. */
+async function withNumbers(place: TestPlace, analysis: Analysis): Promise<Record<string, unknown>[]> {
+  const { columns, rows } = await withLake(place.lake, (database) => analyse(database, analysis));
+  return rows.map((row) =>
+    Object.fromEntries(columns.map(({ name, isNumber }) => [name, isNumber && row[name] !== null ? Number(row[name]) : row[name]]))
+  );
 }
 
 async function readWith(script: string, ...args: string[]): Promise<Record<string, unknown>> {
@@ -57,10 +67,12 @@ testWith(noPython, "delta-rs reads the same rows, sums and offsets as our SQL", 
 
 testWith(
   firstMissing(noPython, await missingCommand("java", "-version"), await missingCommand("mvn", "--version")),
-  "Spark reads the same rows and sums as our SQL",
+  "Spark reads the same rows and sums as our SQL, and finds the same dependency graph",
   async () => {
     const { place, table, own } = await newLake();
-    const answer = await readWith("spark.py", table, (await sparkJars()).join(","));
+    const graph = ANALYSES.find(({ name }) => name === "dependency-graph")!;
+    const { analysis, ...answer } = await readWith("spark.py", table, (await sparkJars()).join(","), graph.file.pathname);
     assert.deepEqual(answer, { ...own, hours: await hours(place) });
+    assert.deepEqual(analysis, await withNumbers(place, graph));
   },
 );

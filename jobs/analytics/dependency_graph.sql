@@ -2,10 +2,12 @@
 
 with
 
--- Both ends report a conversation: their views are kept apart here, and never added up.
+-- Whoever tells of a conversation has a view of it: our agents at either end, and each other sFlow agent on its way, which
+-- estimates. Views are kept apart here, and never added up.
 views as (
   select
     network_transport, client_ip, server_ip, server_port, observer_role,
+    case when flow_source = 'sflow' then observer_address else '' end as estimator,
     any_value(client_address) as client_address,
     any_value(server_address) as server_address,
     coalesce(client_service_name, '') as client_service_name,
@@ -20,15 +22,49 @@ views as (
     sum(srtt_samples) as srtt_samples
   from flow
   group by network_transport, client_ip, server_ip, server_port, observer_role,
+    case when flow_source = 'sflow' then observer_address else '' end,
     coalesce(client_service_name, ''), coalesce(server_service_name, '')
 ),
 
+-- What our agents counted is exact: of such a conversation no estimate counts.
+counted as (
+  select distinct network_transport, client_ip, server_ip, server_port from views where estimator = ''
+),
+
+-- Of any other the one sFlow agent counts that estimates most: the switches on its way see the same packets.
+estimators_ranked as (
+  select
+    v.network_transport, v.client_ip, v.server_ip, v.server_port, v.estimator,
+    row_number() over (
+      partition by v.network_transport, v.client_ip, v.server_ip, v.server_port
+      order by sum(v.tx_bytes + v.rx_bytes) desc, v.estimator
+    ) as rank
+  from views v
+  left join counted c
+    on c.network_transport = v.network_transport and c.client_ip = v.client_ip
+    and c.server_ip = v.server_ip and c.server_port = v.server_port
+  where v.estimator <> '' and c.server_port is null
+  group by v.network_transport, v.client_ip, v.server_ip, v.server_port, v.estimator
+),
+
+estimates as (
+  select v.*
+  from views v
+  join estimators_ranked r
+    on r.network_transport = v.network_transport and r.client_ip = v.client_ip
+    and r.server_ip = v.server_ip and r.server_port = v.server_port and r.estimator = v.estimator
+  where r.rank = 1
+),
+
+-- An estimate is of packets, each once, whichever end its agent took for its own: it stands where a client's view would.
 client_views as (
-  select * from views where observer_role <> 'server'
+  select * from views where estimator = '' and observer_role <> 'server'
+  union all
+  select * from estimates
 ),
 
 server_views as (
-  select * from views where observer_role = 'server'
+  select * from views where estimator = '' and observer_role = 'server'
 ),
 
 -- A service that answers at an address and port gives them its name; of several the one with the most connections.

@@ -1,4 +1,4 @@
-"""Prints, as JSON, what Spark reads from a Delta table: argument 1 is its folder, argument 2 the jars, by comma."""
+"""Prints, as JSON, what Spark reads from a Delta table: argument 1 is its folder, argument 2 the jars, by comma, argument 3 a file of jobs/analytics."""
 
 import json
 import sys
@@ -25,4 +25,6 @@ answer = spark.sql("""
         sum(unix_micros(window_start) % 1000003) as window_start_us, count(distinct client_service_name) as client_services,
         array_sort(collect_set(concat(date, ' ', hour))) as hours
     from flow""").first()
-print(json.dumps(answer.asDict()))
+with open(sys.argv[3], encoding="utf-8") as file:
+    analysis = [row.asDict() for row in spark.sql(file.read()).collect()]
+print(json.dumps({**answer.asDict(), "analysis": analysis}))
