@@ -15,6 +15,7 @@ const SERVICES = 200, INSTANCES = 20, CALLEES = 6;
 /** Of the pairs of instances that talk, so many keep a pool of connections open; the others open one for each call. */
 const KEPT_OPEN = 0.27, POOL_CONNECTIONS = 4, REPORTS_A_MINUTE = 6;
 const MEAN_SHORT = 3;
+const FLEET_ADDRESSES = 4_096;
 const MINUTE_US = 60_000_000;
 
 /** An event, and which host and process tell of it. */
@@ -23,18 +24,24 @@ export interface TraceEvent extends EventFields {
   readonly reporter: number;
 }
 
-/** Events of the minute that begins at `minuteUnixUs`, in no order of time. */
-export function* traceMinute(seed: number, minuteUnixUs: number): Generator<TraceEvent> {
+/** Events of the minute that begins at `minuteUnixUs`, in no order of time; fleets have hosts of their own. */
+export function* traceMinute(seed: number, minuteUnixUs: number, fleet = 0): Generator<TraceEvent> {
   const random = randomNumbers(seed);
   for (let service = 0; service < SERVICES; service++) {
     for (let instance = 0; instance < INSTANCES; instance++) {
-      for (let call = 0; call < CALLEES; call++) yield* pair(service * INSTANCES + instance, zipf(random), random, minuteUnixUs);
+      for (let call = 0; call < CALLEES; call++) yield* pair(fleet, service * INSTANCES + instance, zipf(random), random, minuteUnixUs);
     }
   }
 }
 
 /** One client instance and one instance of a service that it calls. */
-function* pair(client: number, service: number, random: (below: number) => number, minuteUnixUs: number): Generator<TraceEvent> {
+function* pair(
+  fleet: number,
+  client: number,
+  service: number,
+  random: (below: number) => number,
+  minuteUnixUs: number,
+): Generator<TraceEvent> {
   const server = service * INSTANCES + random(INSTANCES), serverPort = 8_000 + service;
   const isPool = random(1_000) < KEPT_OPEN * 1_000;
   const connections = isPool ? POOL_CONNECTIONS : logNormal(random);
@@ -42,7 +49,7 @@ function* pair(client: number, service: number, random: (below: number) => numbe
     const clientPort = 32_768 + random(28_232);
     for (let report = 0; report < (isPool ? REPORTS_A_MINUTE : 1); report++) {
       const startUnixUs = minuteUnixUs + (isPool ? report * MINUTE_US / REPORTS_A_MINUTE : random(MINUTE_US - 2_000_000));
-      const fields = { client: address(client), server: address(server), clientPort, serverPort, startUnixUs };
+      const fields = { client: address(fleet, client), server: address(fleet, server), clientPort, serverPort, startUnixUs };
       const amounts = { sentBytes: 200 + random(2_000), receivedBytes: 500 + random(20_000) };
       yield { ...fields, ...amounts, isServer: false, reporter: client };
       yield { ...fields, ...amounts, isServer: true, reporter: server };
@@ -50,8 +57,8 @@ function* pair(client: number, service: number, random: (below: number) => numbe
   }
 }
 
-function address(instance: number): number {
-  return 0x0a00_0000 + instance;
+function address(fleet: number, instance: number): number {
+  return 0x0a00_0000 + fleet * FLEET_ADDRESSES + instance;
 }
 
 /** A service, the first ones far more often. */

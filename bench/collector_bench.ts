@@ -17,7 +17,12 @@ const DATAGRAMS_PER_SECOND = 15_000;
 const WARM_UP = 0.25, READY_MS = 2_000, DRAIN_MS = 3_000;
 /** Longer than a run, so that nothing leaves the table within it. */
 const LONG_WINDOW_S = 3_600;
-const PARTITIONS = 8, TRACE_SEED = 1;
+const PARTITIONS = 8;
+/** Fleets of the trace side by side, and how often: some 170,000 events a second. */
+const FLEETS = 8, COPIES = 3;
+/** The first byte of an IPv4 agent's address in a datagram. */
+const AGENT_NETWORK_AT = 8;
+const MINUTE_MS = 60_000, TRACE_MAKING_MS = 45_000;
 const PUBLISH_DEADLINE_MS = 150_000;
 
 interface Load {
@@ -62,19 +67,20 @@ async function stop(collector: RunningTask, events: number): Promise<void> {
   if (Math.abs(received - events) > 1 || ledger.balance !== 0) throw new Error(`Cannot trust the run: ${JSON.stringify(ledger)}`);
 }
 
-/** The trace's minute is the one before, so that its rows leave within the minute after. */
+/** A minute of the trace in its own time; in the minute after, its rows leave. */
 async function skyfallToKafka(broker: Broker): Promise<Cost> {
-  const { flows, datagrams } = makeTraceDatagrams(TRACE_SEED, (Math.floor(Date.now() / 60_000) - 1) * 60_000_000);
+  const minuteMs = (Math.floor((Date.now() + TRACE_MAKING_MS) / MINUTE_MS) + 1) * MINUTE_MS;
+  const { flows, datagrams } = copies(makeTraceDatagrams(FLEETS, minuteMs * 1_000));
   const topic = `${broker.url("skyfall")}?partitions=${PARTITIONS}`;
   const collector = await RunningTask.start(
     "collector",
-    ["run", "--listen", "127.0.0.1:0", "--workers", "1", "--topic", topic, "--metrics-listen", "127.0.0.1:0"],
+    ["run", "--listen", "127.0.0.1:0", "--workers", "1", "--table-rows", "4000000", "--topic", topic, "--metrics-listen", "127.0.0.1:0"],
   );
   const { port } = JSON.parse(await collector.line("listening"));
   const metrics = `http://127.0.0.1:${JSON.parse(await collector.line("serving metrics")).port}/metrics`;
-  await pause(READY_MS);
+  await pause(Math.max(READY_MS, minuteMs - Date.now()));
   const before = await cpuSeconds(collector.pid);
-  await sendAtRate(datagrams, port, DATAGRAMS_PER_SECOND);
+  await sendAtRate(datagrams, port, datagrams.length / (MINUTE_MS / 1_000));
   const deadline = Date.now() + PUBLISH_DEADLINE_MS, dropped = await droppedDatagrams(port);
   const published = async () => Number(/^skyfall_collector_events_published_total (\d+)$/m.exec(await (await fetch(metrics)).text())?.[1]);
   while (dropped === 0 && await published() < flows) {
@@ -84,6 +90,18 @@ async function skyfallToKafka(broker: Broker): Promise<Cost> {
   const cpuS = await cpuSeconds(collector.pid) - before;
   await stop(collector, flows * (1 - dropped / datagrams.length));
   return { events: flows, dropped, cpuSeconds: cpuS };
+}
+
+/** Every datagram also from other agents, so that there are more without more of them to make. */
+function copies({ flows, datagrams }: { readonly flows: number; readonly datagrams: readonly Uint8Array<ArrayBuffer>[] }) {
+  const all = datagrams.flatMap((datagram) =>
+    Array.from({ length: COPIES }, (_, copy) => {
+      const bytes = datagram.slice();
+      bytes[AGENT_NETWORK_AT]! += copy;
+      return bytes;
+    })
+  );
+  return { flows: flows * COPIES, datagrams: all };
 }
 
 async function goflow2To(args: readonly string[], load: Load): Promise<Cost> {
@@ -148,8 +166,8 @@ const costs: [string, Cost][] = [
   ["table: skyfall, standard samples", await skyfallToTable(standard)],
   ["table: sfacctd, standard samples", await sfacctdToTable(standard)],
   ["nothing stored: goflow2, standard samples", await goflow2To([], standard)],
-  ["Kafka: skyfall, a trace in its own records", await skyfallToKafka(broker)],
   ["Kafka: goflow2, standard samples", await goflow2ToKafka(broker, standard)],
+  ["Kafka: skyfall, a trace in its own records", await skyfallToKafka(broker)],
 ];
 console.log(`${EVENTS} events of ${CONVERSATIONS} conversations, ${DATAGRAMS_PER_SECOND} datagrams a second over loopback\n`);
 console.log(formatTable(

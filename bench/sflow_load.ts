@@ -26,8 +26,8 @@ export interface Load {
 
 const FLOWS_PER_SEND = 200;
 const START_UNIX_US = 1_767_323_045_000_000;
-/** Enough to fill the datagrams of all lanes. */
-const FLOWS_PER_FLUSH = 6 * LANES_DEFAULT;
+/** Flows that fill a datagram. */
+const FLOWS_PER_DATAGRAM = 5;
 const NO_DROPS = { otherDrops: 0, unsentOf: () => 0 };
 const SAMPLES_PER_DATAGRAM = 16;
 /** Of a flow_sample with one sampled_ipv4: tag and length, eight of its own, tag and length, eight of the record. */
@@ -38,7 +38,7 @@ const SCATTER = 7_919_111;
 
 /** All datagrams of a load, in the order of sending. */
 export function makeDatagrams({ flows, conversations, processes, interop, everyConversation = false }: Load): Uint8Array<ArrayBuffer>[] {
-  const encoder = encoderFor(parseHostPort("127.0.0.1:1").address, interop);
+  const encoder = encoderFor(parseHostPort("127.0.0.1:1").address, interop, LANES_DEFAULT);
   const owners = Array.from({ length: processes }, (_, i) => describeProcess(i));
   const random = randomNumbers(1);
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
@@ -52,9 +52,9 @@ export function makeDatagrams({ flows, conversations, processes, interop, everyC
   return datagrams;
 }
 
-function encoderFor(agentAddress: Uint8Array, interop: boolean): LanedEncoder {
+function encoderFor(agentAddress: Uint8Array, interop: boolean, lanes: number): LanedEncoder {
   const host = { host_id: new Uint8Array(16).fill(1), boot_id: new Uint8Array(16).fill(2), host_name: "bench-host" };
-  return new LanedEncoder({ agentAddress, host, enterprise: DEFAULT_ENTERPRISE, interop, key: null }, LANES_DEFAULT);
+  return new LanedEncoder({ agentAddress, host, enterprise: DEFAULT_ENTERPRISE, interop, key: null }, lanes);
 }
 
 function describeProcess(i: number): ProcessDescription {
@@ -134,13 +134,17 @@ function addressOf(ipv4: number): Uint8Array {
   return Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ipv4 >>> 24, ipv4 >>> 16 & 0xff, ipv4 >>> 8 & 0xff, ipv4 & 0xff);
 }
 
-/** A trace's minute (article_trace.ts) as its hosts send it, each with an agent of its own: datagrams as full as they get, in order of time. */
+/**
+ * A minute of some fleets (article_trace.ts) as their hosts send it, each with an agent of its own: datagrams as full as they
+ * get, in order of time.
+ */
 export function makeTraceDatagrams(
-  seed: number,
+  fleets: number,
   minuteUnixUs: number,
 ): { readonly flows: number; readonly datagrams: Uint8Array<ArrayBuffer>[] } {
-  const events = [...traceMinute(seed, minuteUnixUs)].sort((a, b) => a.startUnixUs - b.startUnixUs);
-  const random = randomNumbers(seed), datagrams: Uint8Array<ArrayBuffer>[] = [];
+  const events = Array.from({ length: fleets }, (_, fleet) => [...traceMinute(1 + fleet, minuteUnixUs, fleet)]).flat()
+    .sort((a, b) => a.startUnixUs - b.startUnixUs);
+  const random = randomNumbers(1), datagrams: Uint8Array<ArrayBuffer>[] = [];
   const hosts = new Map<number, { readonly encoder: LanedEncoder; readonly process: ProcessDescription; pending: number }>();
   const flush = (host: { readonly encoder: LanedEncoder; pending: number }, i: number) => {
     for (const { bytes } of host.encoder.flush(i, NO_DROPS, true)) datagrams.push(bytes.slice());
@@ -150,11 +154,11 @@ export function makeTraceDatagrams(
     const address = event.isServer ? event.server : event.client;
     let host = hosts.get(address);
     if (host === undefined) {
-      host = { encoder: encoderFor(addressOf(address), false), process: describeProcess(event.reporter), pending: 0 };
+      host = { encoder: encoderFor(addressOf(address), false, 1), process: describeProcess(event.reporter), pending: 0 };
       hosts.set(address, host);
     }
     host.encoder.add(flowOf(i, host.process, random, event));
-    if (++host.pending === FLOWS_PER_FLUSH) flush(host, i);
+    if (++host.pending === FLOWS_PER_DATAGRAM) flush(host, i);
   }
   for (const host of hosts.values()) if (host.pending > 0) flush(host, events.length);
   return { flows: events.length, datagrams };

@@ -135,7 +135,7 @@ export class Incarnation {
     total.reordered += this.#reordered;
     total.missingRecords += this.#missingRecords();
     total.agentDrops += this.#drops;
-    total.agentLosses = combine(total.agentLosses, this.#losses, add);
+    if (this.#losses !== NO_LOSSES) total.agentLosses = combine(total.agentLosses, this.#losses, add);
     total.agentUnreconciled += this.unreconciled;
   }
 

@@ -180,7 +180,10 @@ Deno.test("Publisher loses no message that it had stored or spooled, and doubles
       String(messagesARound),
     ];
     const child = new Deno.Command(Deno.execPath(), { args, stdout: "piped", stderr: "null" }).spawn();
-    const killed = isLast ? null : setTimeout(() => child.kill("SIGKILL"), 150 + random(600));
+    let hasEnded = false;
+    const kill = () => hasEnded || child.kill("SIGKILL");
+    const killed = isLast ? null : setTimeout(kill, 150 + random(600));
+    child.status.then(() => hasEnded = true);
     const { stdout } = await child.output();
     if (killed !== null) clearTimeout(killed);
     const said = new TextDecoder().decode(stdout).split("\n").slice(0, -1).map(Number);

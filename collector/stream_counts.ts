@@ -64,7 +64,7 @@ export function addCounts(total: StreamCounts, counts: StreamCounts): void {
   total.stale += counts.stale;
   total.missingRecords += counts.missingRecords;
   total.agentDrops += counts.agentDrops;
-  total.agentLosses = combine(total.agentLosses, counts.agentLosses, add);
+  if (counts.agentLosses !== NO_LOSSES) total.agentLosses = combine(total.agentLosses, counts.agentLosses, add);
   total.agentUnreconciled += counts.agentUnreconciled;
 }
 

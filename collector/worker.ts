@@ -26,6 +26,12 @@ const QUIET_ROUNDS = 2, QUIET_ROUNDS_LEAVING = 15;
 /** A worker whose agents never pause stops after so long all the same. */
 const DRAIN_MS_MAX = 4_000;
 
+/**
+ * After a call that brought few datagrams a worker waits for more, as a call costs as much as a datagram does; not where the
+ * receive buffer is too small to hold a burst meanwhile.
+ */
+const FEW_DATAGRAMS = 24, GATHER_MS = 2, GATHER_BUFFER_BYTES_MIN = 4 * 1024 * 1024;
+
 /** What the global object of a worker has; Deno's types describe that of a page. */
 interface WorkerScope {
   postMessage(message: FromWorker, transfer: Transferable[]): void;
@@ -58,6 +64,7 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
   const state = { table, identities, streams: receiver.streams, flusher };
   post({ kind: "receiving" });
 
+  const gathers = socket.socket.receiveBufferBytes >= GATHER_BUFFER_BYTES_MIN;
   let deadlineMs = Infinity, reportMs = 0, quietRounds = QUIET_ROUNDS;
   for (let quiet = 0; quiet < quietRounds && Date.now() < deadlineMs;) {
     const count = socket.receive();
@@ -81,6 +88,7 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
       admission.setRules({ ...rulesOf(asked.question), keys, enterprise: config.enterprise });
     }
     if (asked !== null) post({ kind: "answer", questionNumber: asked.questionNumber, answer: answer(asked.question, state, nowMs) });
+    if (gathers && count > 0 && count < FEW_DATAGRAMS) Atomics.wait(flags, SHARED.stop, STOP.no, GATHER_MS);
     const stop = Atomics.load(flags, SHARED.stop);
     if (stop !== STOP.no && deadlineMs === Infinity) {
       deadlineMs = nowMs + DRAIN_MS_MAX;
