@@ -7,6 +7,8 @@ const MEASURED = {
   encodeRows: 214_000,
   messageBytesPerRow: 446,
   tableBytesPerRow: 268,
+  /** Of all stages and publishing, on a fleet's trace: 12,000 agents, a million live rows. */
+  wholeEvents: 310_000,
 } as const;
 
 /** The fleet of LinkedIn's article, and what the article leaves open. */
@@ -26,6 +28,9 @@ const MACHINE_CORES = 16;
 /** Buffer of a socket, and what the kernel takes of it for a datagram of 1,400 bytes. */
 const BUFFER_BYTES = 64 * 1024 * 1024, BUFFERED_DATAGRAM_BYTES = 2_304;
 
+/** What a fleet's trace costs over the stages one by one, rounded up. */
+const WHOLE_OVER_STAGES = 3;
+
 /** Markdown of docs/reference/sizing.md. */
 export function sizingDocument(): string {
   return `<!-- Do not edit; made by \`deno task gen\` from collector/sizing_document.ts. -->
@@ -41,10 +46,13 @@ export function sizingDocument(): string {
 | encode | ${
     count(MEASURED.encodeRows)
   } rows a second of processor time, ${MEASURED.messageBytesPerRow} bytes each before the topic compresses them | \`collector load-test\` |
+| all of them and publishing to Kafka, a fleet's trace | ${
+    count(MEASURED.wholeEvents)
+  } events a second of processor time | \`bench collector\` |
 | memory | ${MEASURED.tableBytesPerRow} bytes a row that is live | the table's arrays |
 
-They are of a shared virtual machine of 2 x86-64 cores, with 100,000 conversations: \`collector load-test\` tells those of yours. Publishing
-is not in them; it is the work of one thread of its own, and of the topic.
+They are of a shared virtual machine of 2 x86-64 cores, with 100,000 conversations: \`collector load-test\` tells those of yours. A fleet's
+trace costs more than the stages one by one: its 12,000 agents and million rows are in no cache, and publishing is in it.
 
 ## A fleet of the article's size
 
@@ -61,9 +69,10 @@ ${fleetTable()}
 
 1. Events: \`skyfall_agent_flow_records_total\` of some typical hosts, per second, times hosts.
 2. Rows: \`skyfall_collector_rows_published_total\` over \`skyfall_collector_events_published_total\` of a trial with some of them.
-3. Cores: events / ${FLEET.eventsPerDatagram} / receive + events / aggregate + rows / encode, with the figures of \`collector load-test\`; twice that is planned.
+3. Cores: events / ${FLEET.eventsPerDatagram} / receive + events / aggregate + rows / encode, with the figures of \`collector load-test\`, times ${WHOLE_OVER_STAGES} for a
+   whole fleet; twice that is planned.
 4. Memory: rows a second x ${ROW_S} s x bytes a row.
-5. Watch \`skyfall_collector_socket_dropped_datagrams_total\` and \`skyfall_collector_early_flushes_total\`: both stay 0 on a machine that is large enough.
+5. Watch \`skyfall_collector_socket_dropped_datagrams_total\` and \`skyfall_collector_rows_early_total\`: both stay 0 on a machine that is large enough.
 
 The kernel's \`net.core.rmem_max\` bounds a socket's buffer for a collector without CAP_NET_ADMIN; the log line \`listening\` tells what
 was granted, as \`receive_buffer_bytes\`. The package \`skyfall-collector\` raises it to 64 MiB.
@@ -78,7 +87,7 @@ function fleetTable(): string {
     aggregate: FLEET.events / MEASURED.aggregateEvents,
     encode: FLEET.rows / MEASURED.encodeRows,
   };
-  const busy = cores.receive + cores.aggregate + cores.encode;
+  const stages = cores.receive + cores.aggregate + cores.encode, busy = FLEET.events / MEASURED.wholeEvents;
   const planned = busy / PLANNED_SHARE, machines = Math.ceil(planned / MACHINE_CORES);
   const liveRows = FLEET.rows * ROW_S;
   const perCore = datagrams / Math.ceil(planned), bufferMs = 1_000 * BUFFER_BYTES / BUFFERED_DATAGRAM_BYTES / perCore;
@@ -91,7 +100,8 @@ function fleetTable(): string {
 | cores to receive | ${count(datagrams)} / ${count(MEASURED.receiveDatagrams)} | ${fixed(cores.receive)} |
 | cores to decode and aggregate | ${count(FLEET.events)} / ${count(MEASURED.aggregateEvents)} | ${fixed(cores.aggregate)} |
 | cores to encode | ${count(FLEET.rows)} / ${count(MEASURED.encodeRows)} | ${fixed(cores.encode)} |
-| cores that are busy | sum | ${fixed(busy)} |
+| cores, were it the stages alone | sum | ${fixed(stages)} |
+| cores that are busy | ${count(FLEET.events)} / ${count(MEASURED.wholeEvents)} | ${fixed(busy)} |
 | cores that are planned | ${fixed(busy)} / ${PLANNED_SHARE} | ${count(planned)}: ${machines} machines of ${MACHINE_CORES} |
 | rows that are live | ${count(FLEET.rows)} x ${ROW_S} s | ${count(liveRows)} |
 | memory of the tables | ${count(liveRows)} x ${MEASURED.tableBytesPerRow} B | ${fixed(liveRows * MEASURED.tableBytesPerRow / 1e9)} GB, ${
