@@ -8,13 +8,14 @@ import type { Governor } from "./governor.ts";
 import type { KernelPrograms } from "./kernel.ts";
 import type { KernelCost } from "./kernel_cost.ts";
 import type { LanedEncoder, LaneLosses } from "./lanes.ts";
-import { droppedEvents, kernelLosses, type Losses } from "./losses.ts";
+import type { AgentLosses } from "../lib/sflow/agent_losses.ts";
+import { droppedEvents, kernelLosses } from "./losses.ts";
 import { Reconciliation } from "./reconcile.ts";
 import type { SelfTests } from "./self_tests.ts";
 import type { UdpCounters } from "./udp_kernel.ts";
 
 /** Totals since the agent started. */
-export type AgentLedger = AgentCounters & Losses & {
+export type AgentLedger = AgentCounters & AgentLosses & {
   /** The sum of the losses, as the next datagram has it. */
   readonly dropped_events: number;
   readonly sent_datagrams: number;
@@ -57,7 +58,7 @@ export class Accounts {
   }
 
   /** What was lost so far, by place. */
-  #losses(): Losses {
+  #losses(): AgentLosses {
     const { kernel, governor, links } = this.#of;
     const leftOut = kernel.counters().left_out + governor.droppedFlows;
     return { ...kernelLosses(kernel), governor_dropped_flows: leftOut, send_lost_records: links.counts.lostFlows };

@@ -5,7 +5,7 @@ import { SKYFALL_AGENT_LOSSES } from "../lib/sflow/skyfall.gen.ts";
 import { type CounterRecord, counterRecord, type Datagram, DatagramEncoder, type DatagramSource } from "./encode.ts";
 import { type Flow, ROLE } from "./flow.ts";
 import type { ListenerReport } from "./listeners.ts";
-import { NO_LOSSES } from "./losses.ts";
+import { NO_LOSSES } from "../lib/sflow/agent_losses.ts";
 
 /** Flows that about fill a datagram. */
 const DATAGRAM_FLOWS = 5;

@@ -9,7 +9,7 @@ import { SKYFALL_AGENT_LOSSES } from "../lib/sflow/skyfall.gen.ts";
 import { counterRecord } from "./encode.ts";
 import type { Flow } from "./flow.ts";
 import { LanedEncoder, type LaneLosses } from "./lanes.ts";
-import { NO_LOSSES } from "./losses.ts";
+import { NO_LOSSES } from "../lib/sflow/agent_losses.ts";
 import { makeFlow } from "./testdata/flow.ts";
 
 const LANES = 4;

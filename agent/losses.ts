@@ -1,23 +1,10 @@
 /** What the agent loses, by the place where it does: every number ends in the datagrams' drops. */
 
-import type { SKYFALL_AGENT_LOSSES } from "../lib/sflow/skyfall.gen.ts";
+import type { AgentLosses } from "../lib/sflow/agent_losses.ts";
 import type { KernelPrograms } from "./kernel.ts";
 
-/** `skyfall_agent_losses`: totals since the agent started. */
-export type Losses = { readonly [P in keyof typeof SKYFALL_AGENT_LOSSES.fields]: number };
-
-export const NO_LOSSES: Losses = {
-  ring_lost_events: 0,
-  map_full_sockets: 0,
-  missed_hook_runs: 0,
-  udp_lost_datagrams: 0,
-  udp_missed_calls: 0,
-  governor_dropped_flows: 0,
-  send_lost_records: 0,
-};
-
 /** Losses in the kernel, before the agent knew of anything. */
-type KernelLosses = Omit<Losses, "governor_dropped_flows" | "send_lost_records">;
+type KernelLosses = Omit<AgentLosses, "governor_dropped_flows" | "send_lost_records">;
 
 export function kernelLosses(kernel: Pick<KernelPrograms, "counters" | "missedRuns" | "hookCounts" | "udp">): KernelLosses {
   const { ring_lost, map_full } = kernel.counters();
@@ -33,6 +20,6 @@ export function kernelLosses(kernel: Pick<KernelPrograms, "counters" | "missedRu
 }
 
 /** The drops of a flow sample. */
-export function droppedEvents(losses: Losses): number {
+export function droppedEvents(losses: AgentLosses): number {
   return Object.values(losses).reduce((sum, lost) => sum + lost, 0);
 }

@@ -4,7 +4,7 @@ import type { HostPort } from "../lib/ip_address.ts";
 import { keysOf } from "../lib/keys.ts";
 import { LoopbackServer } from "../lib/loopback_server.ts";
 import { MetricSet } from "../lib/prometheus.ts";
-import type { Losses } from "./losses.ts";
+import type { AgentLosses } from "../lib/sflow/agent_losses.ts";
 import type { AgentGauges, AgentLedger } from "./accounts.ts";
 import type { Reconciliation } from "./reconcile.ts";
 
@@ -46,7 +46,7 @@ const COUNTER_HELP: Readonly<Record<keyof AgentLedger, string>> = {
 };
 
 /** Losses of the ledger, by what the label `place` says of them. */
-const PLACES: Readonly<Record<keyof Losses, string>> = {
+const PLACES: Readonly<Record<keyof AgentLosses, string>> = {
   ring_lost_events: "ring",
   map_full_sockets: "map_full",
   missed_hook_runs: "missed_hook",

@@ -7,6 +7,7 @@ import { DatagramSender } from "../ffi/libc.ts";
 import { parseHostPort } from "../lib/ip_address.ts";
 import { LANES_DEFAULT } from "../lib/lanes.ts";
 import { ADDRESS_TYPE_IPV4, DEFAULT_ENTERPRISE, FLOW_SAMPLE, SAMPLED_IPV4, SFLOW_VERSION } from "../lib/sflow/datagram.ts";
+import { loadProcess } from "../lib/sflow/load_datagrams.ts";
 import { randomNumbers } from "../lib/testdata/flow_batch.ts";
 import { traceMinute } from "./article_trace.ts";
 import type { EventFields } from "./flow_event.ts";
@@ -39,7 +40,7 @@ const SCATTER = 7_919_111;
 /** All datagrams of a load, in the order of sending. */
 export function makeDatagrams({ flows, conversations, processes, interop, everyConversation = false }: Load): Uint8Array<ArrayBuffer>[] {
   const encoder = encoderFor(parseHostPort("127.0.0.1:1").address, interop, LANES_DEFAULT);
-  const owners = Array.from({ length: processes }, (_, i) => describeProcess(i));
+  const owners = Array.from({ length: processes }, (_, i) => loadProcess(i));
   const random = randomNumbers(1);
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
   for (let first = 0; first < flows; first += FLOWS_PER_SEND) {
@@ -55,25 +56,6 @@ export function makeDatagrams({ flows, conversations, processes, interop, everyC
 function encoderFor(agentAddress: Uint8Array, interop: boolean, lanes: number): LanedEncoder {
   const host = { host_id: new Uint8Array(16).fill(1), boot_id: new Uint8Array(16).fill(2), host_name: "bench-host" };
   return new LanedEncoder({ agentAddress, host, enterprise: DEFAULT_ENTERPRISE, interop, key: null }, lanes);
-}
-
-function describeProcess(i: number): ProcessDescription {
-  return {
-    pid: 1_000 + i,
-    user_id: 33,
-    network_namespace: 4_026_531_840,
-    cgroup_id: 100 + i,
-    service_source: 2,
-    service_name: `service-${i}`,
-    executable_name: "server",
-    executable_path: "/usr/lib/service/server",
-    command_line: `/usr/lib/service/server --config /etc/service-${i}.conf`,
-    cgroup_path: `/system.slice/service-${i}.service`,
-    container_id: "",
-    container_name: "",
-    k8s_namespace: "",
-    k8s_pod_name: "",
-  };
 }
 
 /** A client's flow of two segments and more each way; the conversation decides addresses, port and process. */
@@ -154,7 +136,7 @@ export function makeTraceDatagrams(
     const address = event.isServer ? event.server : event.client;
     let host = hosts.get(address);
     if (host === undefined) {
-      host = { encoder: encoderFor(addressOf(address), false, 1), process: describeProcess(event.reporter), pending: 0 };
+      host = { encoder: encoderFor(addressOf(address), false, 1), process: loadProcess(event.reporter), pending: 0 };
       hosts.set(address, host);
     }
     host.encoder.add(flowOf(i, host.process, random, event));

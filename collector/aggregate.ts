@@ -4,6 +4,7 @@
  */
 
 import { SKYFALL_FLOW } from "../lib/sflow/skyfall.gen.ts";
+import { getUint64Be } from "../lib/u64.ts";
 import {
   bytesOf,
   fillAddresses,
@@ -20,7 +21,7 @@ import {
   UDP_SHIFT,
 } from "./flow_key.ts";
 import { FlowRows, KEY } from "./flow_rows.ts";
-import { type FlowEvent, getUint64, readValue, VALUE, writeIdentity } from "./flow_values.ts";
+import { type FlowEvent, readValue, VALUE, writeIdentity } from "./flow_values.ts";
 import { ScanDetector } from "./scan_detector.ts";
 
 export { VALUE };
@@ -148,7 +149,9 @@ export class FlowTable {
 
   /** Numbers of all rows. */
   *rows(): Generator<number> {
-    for (const row of this.#rowsWhere(() => true)) yield row;
+    for (const [rows, first] of this.#families()) {
+      for (let row = 0; row < rows.end; row++) if (rows.isUsed(row)) yield first + row;
+    }
   }
 
   /** Appends the rows of one slot of the flush wheel to `out`, but those of two minutes. */
@@ -159,12 +162,6 @@ export class FlowTable {
         const minute = rows.key(row, KEY.minute);
         if (minute !== exceptMinute && minute !== exceptOther) out.push(first + row);
       }
-    }
-  }
-
-  *#rowsWhere(accepts: (row: number) => boolean): Generator<number> {
-    for (const [rows, first] of this.#families()) {
-      for (let row = 0; row < rows.end; row++) if (rows.isUsed(row) && accepts(first + row)) yield first + row;
     }
   }
 
@@ -271,7 +268,7 @@ export class FlowTable {
     const event = this.#event, localPort = view.getUint32(at + F.local_port.offset), remotePort = view.getUint32(at + F.remote_port.offset);
     const role = view.getUint32(at + F.role.offset);
     const isClient = role === ROLE_CLIENT || role !== ROLE_SERVER && isServicePort(remotePort, localPort);
-    const start = getUint64(view, at + F.period_start_unix_us.offset), end = getUint64(view, at + F.period_end_unix_us.offset);
+    const start = getUint64Be(view, at + F.period_start_unix_us.offset), end = getUint64Be(view, at + F.period_end_unix_us.offset);
     event.view = view;
     event.at = at;
     event.isClient = isClient;

@@ -3,11 +3,11 @@
 import { keysOf } from "../lib/keys.ts";
 import { agentOf, mergeAgents } from "./agents.ts";
 import { type FlowTable, FOLD, VALUE } from "./aggregate.ts";
-import { hashConversation, PORT_SHIFT, UDP_SHIFT } from "./flow_key.ts";
+import { hashConversation, PORT_SHIFT, TRANSPORT_UDP, UDP_SHIFT } from "./flow_key.ts";
 import type { FlowFlusher } from "./flush.ts";
 import type { IdentityTable } from "./identities.ts";
 import type { Agent, AgentStream, ExplainedRow, Question } from "./question.ts";
-import { ROLES, TRANSPORT_UDP } from "./rows.ts";
+import { ROLES } from "./rows.ts";
 import type { StreamSnapshot, StreamTable } from "./streams.ts";
 
 const ROWS_MAX = 100;

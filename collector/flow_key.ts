@@ -1,8 +1,8 @@
 /** What a row's key is made of, and what is read from a `skyfall_flow` for it. */
 
 import { SKYFALL_FLOW } from "../lib/sflow/skyfall.gen.ts";
+import { getUint64Be, setUint64Be } from "../lib/u64.ts";
 import { KEY, mix } from "./flow_rows.ts";
-import { getUint64 } from "./flow_values.ts";
 
 const F = SKYFALL_FLOW.fields;
 
@@ -38,7 +38,7 @@ export function isMapped(view: DataView, at: number): boolean {
 }
 
 export function bytesOf(view: DataView, at: number): number {
-  return getUint64(view, at + F.tx_bytes.offset) + getUint64(view, at + F.rx_bytes.offset);
+  return getUint64Be(view, at + F.tx_bytes.offset) + getUint64Be(view, at + F.rx_bytes.offset);
 }
 
 /** Fields that lanes may not hold beside others. */
@@ -57,10 +57,8 @@ export function simplify(view: DataView, at: number, out: DataView): void {
   for (const { offset } of SEGMENTS_U32) out.setUint32(offset, Math.min(out.getUint32(offset), SEGMENTS_MAX));
   out.setUint32(F.tx_bytes.offset, 0);
   out.setUint32(F.rx_bytes.offset, 0);
-  const start = getUint64(view, at + F.period_start_unix_us.offset), end = getUint64(view, at + F.period_end_unix_us.offset);
-  const cutEnd = Math.min(end, start + PERIOD_US_MAX);
-  out.setUint32(F.period_end_unix_us.offset, Math.floor(cutEnd / 4_294_967_296));
-  out.setUint32(F.period_end_unix_us.offset + 4, cutEnd);
+  const start = getUint64Be(view, at + F.period_start_unix_us.offset), end = getUint64Be(view, at + F.period_end_unix_us.offset);
+  setUint64Be(out, F.period_end_unix_us.offset, Math.min(end, start + PERIOD_US_MAX));
 }
 
 /** Where nothing else tells, the lower port is the service; 0 is no port, but one that is not known. */

@@ -13,10 +13,10 @@ import {
   isWide,
   LANE_WORDS,
   type RowMemory,
+  VALUE_COUNT,
   widen,
   widePlace,
 } from "./flow_values.ts";
-import { VALUE_COUNT } from "./flow_values.ts";
 import { PORT_CELL_WORDS, PortSets } from "./port_sets.ts";
 
 /** Words of a key: group; port, fold, role, transport and minutes after the first; minute; then client and server. */

@@ -4,6 +4,7 @@
  */
 
 import { SKYFALL_FLOW } from "../lib/sflow/skyfall.gen.ts";
+import { getUint64Be } from "../lib/u64.ts";
 
 const F = SKYFALL_FLOW.fields;
 
@@ -206,7 +207,7 @@ function fitsWords({ words, bytes }: RowMemory, w: number, { view, at, isClient,
   if (endPlace >= 0 && endKind !== 0 && endKind !== endPlace + 1) return false;
   const tx = view.getUint32(at + F.tx_bytes.offset + 4), rx = view.getUint32(at + F.rx_bytes.offset + 4);
   return words[w + SENT]! + (isClient ? tx : rx) <= UINT32_MAX && words[w + RECEIVED]! + (isClient ? rx : tx) <= UINT32_MAX &&
-    getUint64(view, at + F.period_end_unix_us.offset) - minute * MINUTE_US <= UINT32_MAX &&
+    getUint64Be(view, at + F.period_end_unix_us.offset) - minute * MINUTE_US <= UINT32_MAX &&
     words[w + SRTT_SUM]! + view.getUint32(at + F.srtt_us.offset) <= UINT32_MAX &&
     words[w + RTTVAR_SUM]! + view.getUint32(at + F.rttvar_us.offset) <= UINT32_MAX &&
     words[w + CONNECT_SUM]! + view.getUint32(at + F.connect_us.offset) <= UINT32_MAX &&
@@ -242,8 +243,8 @@ function addAmounts({ words, halves, bytes }: RowMemory, w: number, event: FlowE
     bytes[b + END_KIND] = endPlace + 1;
     halves[h + ENDS]!++;
   }
-  const start = getUint64(view, at + F.period_start_unix_us.offset) - minute * MINUTE_US;
-  const end = getUint64(view, at + F.period_end_unix_us.offset) - minute * MINUTE_US;
+  const start = getUint64Be(view, at + F.period_start_unix_us.offset) - minute * MINUTE_US;
+  const end = getUint64Be(view, at + F.period_end_unix_us.offset) - minute * MINUTE_US;
   if (halves[h + EVENTS]!++ === 0 || start < words[w + START]!) words[w + START] = start;
   if (end > words[w + END]!) words[w + END] = end;
   words[w + IDENTITY] = event.identity;
@@ -277,7 +278,7 @@ function addTimes({ words, halves }: RowMemory, w: number, view: DataView, at: n
 /** Adds to the wide form at `place`. */
 export function addWide(wide: Float64Array, place: number, { view, at, isClient, identity, isLate }: FlowEvent): void {
   const to = place * VALUE_COUNT;
-  const tx = getUint64(view, at + F.tx_bytes.offset), rx = getUint64(view, at + F.rx_bytes.offset);
+  const tx = getUint64Be(view, at + F.tx_bytes.offset), rx = getUint64Be(view, at + F.rx_bytes.offset);
   const txSegments = view.getUint32(at + F.tx_segments.offset), rxSegments = view.getUint32(at + F.rx_segments.offset);
   const endReason = view.getUint32(at + F.end_reason.offset), endPlace = END_PLACE[endReason]!;
   wide[to + VALUE.bytes_sent]! += isClient ? tx : rx;
@@ -285,7 +286,7 @@ export function addWide(wide: Float64Array, place: number, { view, at, isClient,
   wide[to + VALUE.segments_sent]! += isClient ? txSegments : rxSegments;
   wide[to + VALUE.segments_received]! += isClient ? rxSegments : txSegments;
   wide[to + VALUE.retransmits]! += view.getUint32(at + F.retrans_segments.offset);
-  wide[to + VALUE.bytes_retrans]! += getUint64(view, at + F.retrans_bytes.offset);
+  wide[to + VALUE.bytes_retrans]! += getUint64Be(view, at + F.retrans_bytes.offset);
   wide[to + VALUE.lost]! += view.getUint32(at + F.lost_segments.offset);
   wide[to + VALUE.reordering_seen]! += view.getUint32(at + F.reordering_count.offset);
   wide[to + VALUE.busy_us]! += view.getUint32(at + F.busy_us.offset);
@@ -297,7 +298,7 @@ export function addWide(wide: Float64Array, place: number, { view, at, isClient,
   if (view.getUint32(at + F.amounts_known.offset) !== AMOUNTS_KNOWN) wide[to + VALUE.amounts_unknown]!++;
   if (isLate) wide[to + VALUE.late_count]!++;
   addQuality(wide, to, view, at);
-  const start = getUint64(view, at + F.period_start_unix_us.offset), end = getUint64(view, at + F.period_end_unix_us.offset);
+  const start = getUint64Be(view, at + F.period_start_unix_us.offset), end = getUint64Be(view, at + F.period_end_unix_us.offset);
   if (wide[to + VALUE.event_count]! === 0 || start < wide[to + VALUE.window_start]!) wide[to + VALUE.window_start] = start;
   if (end > wide[to + VALUE.window_end]!) wide[to + VALUE.window_end] = end;
   wide[to + VALUE.identity] = identity;
@@ -337,8 +338,4 @@ function strongest(a: number, b: number): number {
 /** As `strongest()`, but that accept(2), numbered last, is as strong as connect(2); no row has both. */
 function strongestAttribution(a: number, b: number): number {
   return a === ATTRIBUTION_ACCEPT || b === ATTRIBUTION_ACCEPT ? ATTRIBUTION_ACCEPT : strongest(a, b);
-}
-
-export function getUint64(view: DataView, at: number): number {
-  return view.getUint32(at) * 4_294_967_296 + view.getUint32(at + 4);
 }

@@ -113,9 +113,8 @@ export class FlowFlusher {
 
   #flush(rows: readonly number[], dueMs: number | null = null): void {
     if (rows.length === 0) return;
-    const nowMs = Date.now();
-    for (const row of rows) this.lastFlushes.note(this.#table.conversationHash(row), nowMs);
-    const paired = pairEnds(this.#table, this.#identities, rows, this.pairs);
+    const paired = pairEnds(this.#table, this.#identities, rows, this.pairs), nowMs = Date.now();
+    for (const hash of paired.hashes) this.lastFlushes.note(hash, nowMs);
     const messages = takeRows(this.#table, this.#identities, paired, this.#partitionCount, this.#target.format);
     this.#target.onMessages(dueMs === null ? messages : messages.map((message) => ({ ...message, dueMs })));
   }

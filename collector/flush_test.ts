@@ -12,15 +12,20 @@ const MINUTE_S = 60;
 /** A minute that is still to come. */
 const MINUTE = Math.floor(Date.now() / 60_000) + 10;
 
-/** A flow of every second, from one second to before another of the minute, each a second long. */
-function rehearse(windowS: number) {
-  const { table, identities, receive } = testReceiver(4_096, windowS);
-  const messages: RowMessage[] = [];
-  const flusher = new FlowFlusher(table, identities, windowS, 1, {
+/** A receiver, and a flusher with the messages that have left it. */
+function testFlusher(rowsMax = 1_024, windowS = 60) {
+  const test = testReceiver(rowsMax, windowS), messages: RowMessage[] = [];
+  const flusher = new FlowFlusher(test.table, test.identities, windowS, 1, {
     isBlocked: () => false,
     format: "arrow",
     onMessages: (some) => messages.push(...some),
   });
+  return { ...test, flusher, messages };
+}
+
+/** A flow of every second, from one second to before another of the minute, each a second long. */
+function rehearse(windowS: number) {
+  const { table, receive, flusher, messages } = testFlusher(4_096, windowS);
   let sequence = 0;
   const add = (fromS: number, toS: number, port = 443) => {
     const flow = skyfallRecord("skyfall_flow", {
@@ -83,13 +88,7 @@ Deno.test("FlowFlusher with windows under a minute lets every row go in its seco
 });
 
 Deno.test("FlowFlusher.forgetIdentities() keeps what rows need, and rows, hosts and processes stay who they were", () => {
-  const { table, identities, receive } = testReceiver(1_024);
-  const messages: RowMessage[] = [];
-  const flusher = new FlowFlusher(table, identities, 60, 1, {
-    isBlocked: () => false,
-    format: "arrow",
-    onMessages: (some) => messages.push(...some),
-  });
+  const { table, identities, receive, flusher } = testFlusher();
   let sequence = 0;
   const process = (pid: number) =>
     skyfallRecord("skyfall_process", { index: 1, pid, service_name: `service-${pid}`, executable_name: "x" });
@@ -113,8 +112,7 @@ Deno.test("FlowFlusher.forgetIdentities() keeps what rows need, and rows, hosts 
 });
 
 Deno.test("FlowFlusher pairs the ends of a conversation, and counts those that disagree", () => {
-  const { table, identities, receive } = testReceiver(1_024);
-  const flusher = new FlowFlusher(table, identities, 60, 1, { isBlocked: () => false, format: "arrow", onMessages: () => {} });
+  const { receive, flusher } = testFlusher();
   const ends = [{ port: 443, client: 1_000, server: 1_000 }, { port: 444, client: 9_000_000, server: 1_000 }, {
     port: 445,
     client: 5,
@@ -147,13 +145,7 @@ Deno.test("FlowFlusher pairs the ends of a conversation, and counts those that d
 });
 
 Deno.test("a message says of each row who reported the conversation, what the other end saw, how it was folded and what came late", () => {
-  const { table, identities, receive } = testReceiver(1_024);
-  const messages: RowMessage[] = [];
-  const flusher = new FlowFlusher(table, identities, 60, 1, {
-    isBlocked: () => false,
-    format: "arrow",
-    onMessages: (some) => messages.push(...some),
-  });
+  const { table, receive, flusher, messages } = testFlusher();
   const { local_address, remote_address, local_port, remote_port } = FLOW;
   const server = {
     role: 2,

@@ -1,6 +1,7 @@
 /** What one incarnation of an agent sent, from its start to its end: which numbers came, and which records. */
 
-import { add, type AgentLosses, combine, NO_LOSSES, type StreamCounts } from "./stream_counts.ts";
+import { type AgentLosses, NO_LOSSES } from "../lib/sflow/agent_losses.ts";
+import { add, combine, type StreamCounts } from "./stream_counts.ts";
 
 /** Datagrams behind the newest that can still be told apart from duplicates. */
 export const WINDOW_DATAGRAMS = 1_024;

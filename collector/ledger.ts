@@ -1,8 +1,9 @@
 /** What became of every datagram and every flow record, of all workers together. */
 
+import { NO_LOSSES } from "../lib/sflow/agent_losses.ts";
 import type { Publisher } from "./publish.ts";
 import type { Spool } from "./spool.ts";
-import { combine, NO_LOSSES } from "./stream_counts.ts";
+import { combine } from "./stream_counts.ts";
 import type { WorkerReport } from "./worker_protocol.ts";
 
 /** Each entry of the ledger; a gauge may fall. */

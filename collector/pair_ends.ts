@@ -25,6 +25,8 @@ export const NO_PAIRS: Readonly<PairCounts> = {
 /** By row, in the order given. */
 export interface PairedRows {
   readonly rows: readonly number[];
+  /** Of the conversations, as of `FlowTable.conversationHash()`. */
+  readonly hashes: Uint32Array;
   /** Whether the other end is among them. */
   readonly isPaired: Uint8Array;
   /** The other end's view, where this end is one row; -1 elsewhere. */
@@ -44,6 +46,7 @@ interface End {
 export function pairEnds(table: FlowTable, identities: IdentityTable, rows: readonly number[], counts: PairCounts): PairedRows {
   const paired = {
     rows,
+    hashes: Uint32Array.from(rows, (row) => table.conversationHash(row)),
     isPaired: new Uint8Array(rows.length),
     peerBytesSent: new Float64Array(rows.length).fill(-1),
     peerBytesReceived: new Float64Array(rows.length).fill(-1),
@@ -53,7 +56,7 @@ export function pairEnds(table: FlowTable, identities: IdentityTable, rows: read
     const role = table.role(row);
     if (table.foldLevel(row) !== FOLD.none || role !== ROLE_CLIENT && role !== ROLE_SERVER) continue;
     if (identities.get(table.value(row, VALUE.identity)).flowSource !== "skyfall") continue;
-    const hash = table.conversationHash(row), same = byHash.get(hash);
+    const hash = paired.hashes[i]!, same = byHash.get(hash);
     if (same === undefined) byHash.set(hash, [i]);
     else same.push(i);
   }

@@ -21,6 +21,7 @@ import {
   SKYFALL_RECONCILIATION,
   SKYFALL_UDP_COUNTERS,
 } from "../lib/sflow/skyfall.gen.ts";
+import { getUint64Be } from "../lib/u64.ts";
 import type { FlowTable } from "./aggregate.ts";
 import { TRANSPORT_TCP, TRANSPORT_UDP } from "./flow_key.ts";
 import type { IdentityTable } from "./identities.ts";
@@ -270,7 +271,7 @@ export class FlowReceiver implements DatagramSink {
   #onFlow(at: number, bytes: number): void {
     this.counts.flow_records_received++;
     this.#sampleFlows++;
-    const wrong = bytes < SKYFALL_FLOW.fixedSize ? "length" : isPlausible(this.#view, at) ? null : findWrongField(this.#view, at);
+    const wrong = bytes < SKYFALL_FLOW.fixedSize ? "length" : findWrongField(this.#view, at);
     if (wrong !== null) {
       this.counts.flow_records_refused++;
       this.counts.refused[wrong] = (this.counts.refused[wrong] ?? 0) + 1;
@@ -282,27 +283,13 @@ export class FlowReceiver implements DatagramSink {
       if (index !== 0) this.counts.flow_records_unknown_process++;
       identity = this.#knownHost();
     }
-    this.#latestEndUs = Math.max(this.#latestEndUs, periodEndUs(this.#view, at));
+    this.#latestEndUs = Math.max(this.#latestEndUs, getUint64Be(this.#view, at + F.period_end_unix_us.offset));
     this.#table.add(this.#view, at, this.#identities.get(identity).group, identity);
   }
 }
 
 function isFlowSample(tag: number): boolean {
   return tag === FLOW_SAMPLE || tag === FLOW_SAMPLE_EXPANDED;
-}
-
-/** Whether no field of a flow record has an impossible value: what `findWrongField()` tells, but of nearly all records, and so quickly. */
-function isPlausible(view: DataView, at: number): boolean {
-  const ports = view.getUint32(at + F.local_port.offset) | view.getUint32(at + F.remote_port.offset);
-  const transport = view.getUint32(at + F.transport_protocol.offset), role = view.getUint32(at + F.role.offset);
-  const upperWords = view.getUint32(at + F.period_start_unix_us.offset) | view.getUint32(at + F.period_end_unix_us.offset) |
-    view.getUint32(at + F.tx_bytes.offset) | view.getUint32(at + F.rx_bytes.offset) | view.getUint32(at + F.retrans_bytes.offset);
-  return ports >>> 0 <= PORT_MAX && upperWords >>> 0 <= UPPER_WORD_MAX && isTransport(transport) &&
-    view.getUint32(at + F.process_index.offset) <= PROCESS_INDEX_MAX && role <= ROLE_MAX && servicePort(view, at, role) !== 0 &&
-    view.getUint32(at + F.role_source.offset) <= ROLE_SOURCE_MAX &&
-    view.getUint32(at + F.attribution_source.offset) <= ATTRIBUTION_SOURCE_MAX &&
-    view.getUint32(at + F.end_reason.offset) <= END_REASON_MAX && view.getUint32(at + F.opened_count.offset) <= 1 &&
-    view.getUint32(at + F.amounts_known.offset) <= AMOUNTS_KNOWN_MAX;
 }
 
 /** Name of the first field of a flow record with an impossible value, or null. */
@@ -325,11 +312,6 @@ function findWrongField(view: DataView, at: number): string | null {
   if (view.getUint32(at + F.rx_bytes.offset) > UPPER_WORD_MAX) return "rx_bytes";
   if (view.getUint32(at + F.retrans_bytes.offset) > UPPER_WORD_MAX) return "retrans_bytes";
   return null;
-}
-
-function periodEndUs(view: DataView, at: number): number {
-  const endAt = at + F.period_end_unix_us.offset;
-  return view.getUint32(endAt) * 4_294_967_296 + view.getUint32(endAt + 4);
 }
 
 function isTransport(protocol: number): boolean {

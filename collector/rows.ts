@@ -13,6 +13,7 @@ import { FLOW_SCHEMA_VERSION } from "../lib/records.ts";
 import { MESSAGE_BYTES_MAX } from "../lib/topic/topic.ts";
 import { type FlowTable, ROLE_CLIENT, ROLE_SERVER, VALUE } from "./aggregate.ts";
 import type { MessageFormat } from "./config.ts";
+import { TRANSPORT_UDP } from "./flow_key.ts";
 import type { IdentityTable, ProcessIdentity } from "./identities.ts";
 import type { PairedRows } from "./pair_ends.ts";
 
@@ -31,7 +32,6 @@ export const ROLES = ["unknown", "client", "server"];
 const DIRECTION_SOURCES = ["connect", "accept", "listen", "heuristic"];
 const ATTRIBUTION_SOURCES = ["unknown", "connect", "close", "release", "task_file", "listener", "accept"];
 const TRANSPORTS = ["tcp", "udp"];
-export const TRANSPORT_UDP = 17;
 const REPORTERS = ["client", "server", "both"];
 
 /** Columns that hold a value of the table as it is. */
@@ -81,7 +81,7 @@ export function takeRows(
 ): RowMessage[] {
   const { rows } = paired;
   const byPartition: number[][] = Array.from({ length: partitionCount }, () => []);
-  for (let i = 0; i < rows.length; i++) byPartition[table.conversationHash(rows[i]!) % partitionCount]!.push(i);
+  for (let i = 0; i < rows.length; i++) byPartition[paired.hashes[i]! % partitionCount]!.push(i);
   const messages: RowMessage[] = [];
   for (const [partition, all] of byPartition.entries()) {
     for (let start = 0; start < all.length; start += MESSAGE_ROWS) {

@@ -1,7 +1,8 @@
 /** Accounts for the datagrams of one agent: lost, duplicated, reordered, restarted (serial numbers: RFC 1982). */
 
+import type { AgentLosses } from "../lib/sflow/agent_losses.ts";
 import { Incarnation } from "./incarnation.ts";
-import { addCounts, type AgentLosses, emptyCounts, type StreamCounts } from "./stream_counts.ts";
+import { addCounts, emptyCounts, type StreamCounts } from "./stream_counts.ts";
 
 /** How much later than others a datagram may come, by its sender's clock, and be told from one of a restarted sender. */
 const DELAY_MAX_MS = 2_000;

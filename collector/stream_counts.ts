@@ -1,9 +1,6 @@
 /** What is counted of streams of datagrams: totals that add up over incarnations, agents and workers. */
 
-import type { SKYFALL_AGENT_LOSSES } from "../lib/sflow/skyfall.gen.ts";
-
-/** `skyfall_agent_losses`: what an agent lost, by place. */
-export type AgentLosses = Readonly<Record<keyof typeof SKYFALL_AGENT_LOSSES.fields, number>>;
+import { type AgentLosses, NO_LOSSES } from "../lib/sflow/agent_losses.ts";
 
 /** Totals of one or of all streams. */
 export interface StreamCounts {
@@ -28,16 +25,6 @@ export interface StreamCounts {
   /** Connections that the kernels counted otherwise than the agents, persistently, as last told. */
   agentUnreconciled: number;
 }
-
-export const NO_LOSSES: AgentLosses = {
-  ring_lost_events: 0,
-  map_full_sockets: 0,
-  missed_hook_runs: 0,
-  udp_lost_datagrams: 0,
-  udp_missed_calls: 0,
-  governor_dropped_flows: 0,
-  send_lost_records: 0,
-};
 
 export function emptyCounts(): StreamCounts {
   return {

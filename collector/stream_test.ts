@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { type Arrival, Stream } from "./stream.ts";
-import { emptyCounts, NO_LOSSES, type StreamCounts } from "./stream_counts.ts";
+import { NO_LOSSES } from "../lib/sflow/agent_losses.ts";
+import { emptyCounts, type StreamCounts } from "./stream_counts.ts";
 
 function countsOf(stream: Stream): StreamCounts {
   const counts = emptyCounts();

@@ -4,7 +4,7 @@
  * restart while their last datagrams are on the way, losses of the agents themselves, and sequence numbers that wrap.
  */
 
-import { NO_LOSSES } from "../stream_counts.ts";
+import { NO_LOSSES } from "../../lib/sflow/agent_losses.ts";
 import type { StreamTable } from "../streams.ts";
 
 export interface FleetSettings {

@@ -70,9 +70,9 @@ const FLOW = encodeStruct(F, {
   connect_us: 200,
 });
 
-function processBody(i: number): Uint8Array {
-  return encodeStruct(SKYFALL_PROCESS.fields, {
-    index: 1,
+/** A process of a load, as an agent describes it. */
+export function loadProcess(i: number) {
+  return {
     pid: 1_000 + i,
     user_id: 33,
     network_namespace: 4_026_531_840,
@@ -87,7 +87,7 @@ function processBody(i: number): Uint8Array {
     container_name: "",
     k8s_namespace: "",
     k8s_pod_name: "",
-  });
+  };
 }
 
 /**
@@ -96,7 +96,7 @@ function processBody(i: number): Uint8Array {
  * @param unixUs When the flows were.
  */
 export function makeLoadDatagrams({ flows, conversations, processes }: DatagramLoad, unixUs: number): Uint8Array<ArrayBuffer>[] {
-  const bodies = Array.from({ length: processes }, (_, i) => processBody(i));
+  const bodies = Array.from({ length: processes }, (_, i) => encodeStruct(SKYFALL_PROCESS.fields, { index: 1, ...loadProcess(i) }));
   const datagrams: Uint8Array<ArrayBuffer>[] = [];
   for (let made = 0; made < flows;) {
     const process = bodies[datagrams.length % processes]!;
