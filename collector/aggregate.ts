@@ -118,6 +118,15 @@ export class FlowTable {
     this.#lateAfterUs = LATE_WINDOWS * windowS * 1e6;
   }
 
+  /** Rows of IPv4, and of IPv6. */
+  get v4(): FlowRows {
+    return this.#v4;
+  }
+
+  get v6(): FlowRows {
+    return this.#v6;
+  }
+
   get rowCount(): number {
     return this.#v4.count + this.#v6.count;
   }
@@ -157,8 +166,9 @@ export class FlowTable {
   /** Appends the rows of one slot of the flush wheel to `out`, but those of two minutes. */
   collectDue(slot: number, exceptMinute: number, exceptOther: number, out: number[]): void {
     for (const [rows, first] of this.#families()) {
-      for (let row = 0; row < rows.end; row++) {
-        if (rows.due(row) !== slot) continue;
+      const dues = rows.dues, end = rows.end;
+      for (let row = 0; row < end; row++) {
+        if (dues[row] !== slot) continue;
         const minute = rows.key(row, KEY.minute);
         if (minute !== exceptMinute && minute !== exceptOther) out.push(first + row);
       }
@@ -179,12 +189,6 @@ export class FlowTable {
 
   #kind(row: number): number {
     return this.#rowsOf(row).key(this.#indexOf(row), KEY.kind);
-  }
-
-  /** Hash of what both ends of a conversation agree on, and every collector computes alike. */
-  conversationHash(row: number): number {
-    const rows = this.#rowsOf(row), index = this.#indexOf(row);
-    return hashConversation(this.#kind(row), (word) => rows.key(index, KEY.client + word), rows.addressWords);
   }
 
   /** Whether two rows are of one conversation and minute, whoever reported them. */
@@ -235,11 +239,6 @@ export class FlowTable {
   value(row: number, place: number): number {
     const rows = this.#rowsOf(row), index = this.#indexOf(row);
     return readValue(rows.memory, rows.lanesAt(index), place, rows.key(index, KEY.minute));
-  }
-
-  /** Writes one value of each of the rows to `out`. */
-  copyValues(numbers: Int32Array, place: number, out: Float64Array): void {
-    for (let i = 0; i < numbers.length; i++) out[i] = this.value(numbers[i]!, place);
   }
 
   /** Rewrites the identity that a row refers to. */
@@ -365,7 +364,7 @@ export class FlowTable {
 
   /** The same for both ends of a conversation, at every collector. */
   #dueSlot(key: Uint32Array, addressWords: number): number {
-    const hash = hashConversation(key[KEY.kind]!, (word) => key[KEY.client + word]!, addressWords);
+    const hash = hashConversation(key[KEY.kind]!, key, KEY.client, addressWords);
     const turns = (this.wheelSlots - this.#settleSlots) / this.#stagger, turn = Math.floor(hash / this.#partitionCount) % turns;
     return this.#settleSlots + turn * this.#stagger + hash % this.#partitionCount % this.#stagger;
   }

@@ -23,12 +23,12 @@ export function fillAddresses(key: Uint32Array, view: DataView, client: number, 
   }
 }
 
-/** Over transport, client, server and port, addresses as of IPv6. */
-export function hashConversation(kind: number, address: (word: number) => number, addressWords: number): number {
+/** Over transport, client, server and port, addresses as of IPv6; those of the key are in `words` from `at`. */
+export function hashConversation(kind: number, words: Uint32Array, at: number, addressWords: number): number {
   let hash = 0x811c_9dc5 ^ ((kind >>> UDP_SHIFT & 1) === 1 ? TRANSPORT_UDP : TRANSPORT_TCP);
   for (let end = 0; end < 2; end++) {
-    if (addressWords === 1) hash = mix(mix(mix(mix(hash, 0), 0), 0xffff), address(end));
-    else for (let i = 0; i < 4; i++) hash = mix(hash, address(4 * end + i));
+    if (addressWords === 1) hash = mix(mix(mix(mix(hash, 0), 0), 0xffff), words[at + end]!);
+    else for (let i = 0; i < 4; i++) hash = mix(hash, words[at + 4 * end + i]!);
   }
   return mix(hash, kind >>> PORT_SHIFT) >>> 0;
 }

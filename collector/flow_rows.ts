@@ -107,6 +107,11 @@ export class FlowRows {
     return this.#due[row]!;
   }
 
+  /** Slots of the wheel, by row; those of rows that are not in use are no slots. */
+  get dues(): Uint16Array {
+    return this.#due;
+  }
+
   /** Word of the row's key. */
   key(row: number, word: number): number {
     return this.#memory.words[row * this.#stride + word]!;

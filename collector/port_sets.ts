@@ -66,10 +66,13 @@ export class PortSets {
   copy(c: number, out: Int32Array, at: number): number {
     const form = this.#halves[c + FORM]! & ~CUT;
     if (form === BITMAP) return copyBitmap(this.#bitmaps.halves, this.#place(c) * BITMAP_HALVES, out, at);
-    const [from, start, end] = this.#stored(c, form);
+    if (form === INLINE) return insertSorted(this.#halves, c + FIRST, Math.min(this.#halves[c + COUNT]!, INLINE_PORTS), out, at);
+    const count = this.#halves[c + COUNT]!;
+    if (form === LIST) return insertSorted(this.#lists.halves, this.#place(c) * LIST_PORTS, Math.min(count, LIST_PORTS), out, at);
+    const table = this.#tables.halves, start = this.#place(c) * TABLE_SLOTS;
     let next = at;
-    for (let i = start; i < end; i++) if (from[i] !== 0) out[next++] = from[i]!;
-    if (next - at > 1) out.subarray(at, next).sort();
+    for (let i = start; i < start + TABLE_SLOTS; i++) if (table[i] !== 0) out[next++] = table[i]!;
+    out.subarray(at, next).sort();
     return next - at;
   }
 
@@ -100,16 +103,6 @@ export class PortSets {
 
   #place(c: number): number {
     return this.#halves[c + PLACE]! | this.#halves[c + PLACE + 1]! << 16;
-  }
-
-  #stored(c: number, form: number): [Uint16Array, number, number] {
-    if (form === INLINE) return [this.#halves, c + FIRST, c + FIRST + Math.min(this.#halves[c + COUNT]!, INLINE_PORTS)];
-    if (form === LIST) {
-      const start = this.#place(c) * LIST_PORTS;
-      return [this.#lists.halves, start, start + Math.min(this.#halves[c + COUNT]!, LIST_PORTS)];
-    }
-    const start = this.#place(c) * TABLE_SLOTS;
-    return [this.#tables.halves, start, start + TABLE_SLOTS];
   }
 
   #addToList(list: Uint16Array, start: number, room: number, c: number, port: number, next: Pool): void {
@@ -171,6 +164,17 @@ function slotOf(tables: Uint16Array, start: number, port: number): number {
   let slot = Math.imul(port, 0x9e37_79b1) >>> 23;
   while (tables[start + slot] !== 0 && tables[start + slot] !== port) slot = (slot + 1) & (TABLE_SLOTS - 1);
   return start + slot;
+}
+
+/** Copies a few ports in ascending order; returns how many. */
+function insertSorted(from: Uint16Array, start: number, count: number, out: Int32Array, at: number): number {
+  for (let i = 0; i < count; i++) {
+    const port = from[start + i]!;
+    let to = at + i;
+    for (; to > at && out[to - 1]! > port; to--) out[to] = out[to - 1]!;
+    out[to] = port;
+  }
+  return count;
 }
 
 function copyBitmap(bitmaps: Uint16Array, start: number, out: Int32Array, at: number): number {

@@ -237,7 +237,7 @@ export class FlowReceiver implements DatagramSink {
     const identity = problem === null
       ? this.#identities.observer(this.#view, this.#addressAt, this.#addressBytes, this.#standard.samplingRate)
       : -1;
-    if (identity >= 0) return this.#table.add(this.#standard.flow, 0, this.#identities.get(identity).group, identity);
+    if (identity >= 0) return this.#table.add(this.#standard.flow, 0, this.#identities.columns.group(identity), identity);
     const reason = problem ?? "agent_unknown";
     this.counts.standard_samples_refused++;
     this.counts.standard_refused[reason] = (this.counts.standard_refused[reason] ?? 0) + 1;
@@ -284,7 +284,7 @@ export class FlowReceiver implements DatagramSink {
       identity = this.#knownHost();
     }
     this.#latestEndUs = Math.max(this.#latestEndUs, getUint64Be(this.#view, at + F.period_end_unix_us.offset));
-    this.#table.add(this.#view, at, this.#identities.get(identity).group, identity);
+    this.#table.add(this.#view, at, this.#identities.columns.group(identity), identity);
   }
 }
 

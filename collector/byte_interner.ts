@@ -1,0 +1,116 @@
+/** Numbers for byte strings, in memory that is fixed from the start. */
+
+/** Gives equal byte strings equal numbers, comparing all of them; nothing is allocated for one that is known. */
+export class ByteInterner {
+  readonly #entriesMax: number;
+  readonly #mask: number;
+  /** Slot -> entry + 1. */
+  readonly #slots: Int32Array;
+  readonly #hashes: Int32Array;
+  readonly #starts: Int32Array;
+  /** Bytes of the first of the two pieces. */
+  readonly #splits: Int32Array;
+  readonly #salts: Int32Array;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #view: DataView;
+  readonly #seed = crypto.getRandomValues(new Int32Array(1))[0]!;
+  #entries = 0;
+  #used = 0;
+
+  constructor(entriesMax: number, bytesMax: number) {
+    const slots = entriesMax * 2;
+    this.#entriesMax = entriesMax;
+    this.#mask = slots - 1;
+    this.#slots = new Int32Array(slots);
+    this.#hashes = new Int32Array(entriesMax);
+    this.#starts = new Int32Array(entriesMax + 1);
+    this.#splits = new Int32Array(entriesMax);
+    this.#salts = new Int32Array(entriesMax);
+    this.#bytes = new Uint8Array(bytesMax);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  get count(): number {
+    return this.#entries;
+  }
+
+  get isFull(): boolean {
+    return this.#entries > this.#entriesMax * 0.9 || this.#used > this.#bytes.length * 0.9;
+  }
+
+  clear(): void {
+    this.#slots.fill(0);
+    this.#entries = this.#used = 0;
+  }
+
+  /** Moves an entry to the number `to`, at most its own, under another salt or its own; entries move in ascending order, then `cut()`. */
+  move(entry: number, to: number, salt: number | null): void {
+    const start = this.#starts[entry]!, bytes = this.#starts[entry + 1]! - start, at = this.#starts[to]!;
+    this.#salts[to] = salt ?? this.#salts[entry]!;
+    if (at !== start) this.#bytes.copyWithin(at, start, start + bytes);
+    this.#splits[to] = this.#splits[entry]!;
+    this.#starts[to + 1] = at + bytes;
+  }
+
+  /** Forgets the entries from `count`, and finds the others by what they are now. */
+  cut(count: number): void {
+    this.#entries = count;
+    this.#used = this.#starts[count]!;
+    this.#slots.fill(0);
+    for (let entry = 0; entry < count; entry++) {
+      const start = this.#starts[entry]!, first = this.#splits[entry]!, second = this.#starts[entry + 1]! - start - first;
+      const hash = hashBytes(this.#view, start, first, this.#seed ^ this.#salts[entry]!);
+      this.#hashes[entry] = hashBytes(this.#view, start + first, second, hash);
+      let slot = this.#hashes[entry]! & this.#mask;
+      while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
+      this.#slots[slot] = entry + 1;
+    }
+  }
+
+  /** Number of the two pieces of bytes in a row, under a salt; -1 where it would be a new one of `newMax` or above, or there is no room. */
+  intern(a: DataView, aAt: number, aBytes: number, b: DataView, bAt: number, bBytes: number, salt: number, newMax: number): number {
+    const hash = hashBytes(b, bAt, bBytes, hashBytes(a, aAt, aBytes, this.#seed ^ salt));
+    let slot = hash & this.#mask;
+    for (; this.#slots[slot] !== 0; slot = (slot + 1) & this.#mask) {
+      const entry = this.#slots[slot]! - 1;
+      if (this.#hashes[entry] !== hash || this.#salts[entry] !== salt) continue;
+      const start = this.#starts[entry]!;
+      if (this.#starts[entry + 1]! - start !== aBytes + bBytes) continue;
+      if (this.#equal(start, a, aAt, aBytes) && this.#equal(start + aBytes, b, bAt, bBytes)) return entry;
+    }
+    if (this.#entries >= Math.min(newMax, this.#entriesMax) || this.#used + aBytes + bBytes > this.#bytes.length) return -1;
+    const entry = this.#entries++;
+    this.#slots[slot] = entry + 1;
+    this.#hashes[entry] = hash;
+    this.#salts[entry] = salt;
+    this.#starts[entry] = this.#used;
+    this.#splits[entry] = aBytes;
+    this.#append(a, aAt, aBytes);
+    this.#append(b, bAt, bBytes);
+    this.#starts[entry + 1] = this.#used;
+    return entry;
+  }
+
+  #equal(start: number, view: DataView, at: number, bytes: number): boolean {
+    const words = bytes & ~3;
+    for (let i = 0; i < words; i += 4) if (this.#view.getInt32(start + i) !== view.getInt32(at + i)) return false;
+    for (let i = words; i < bytes; i++) if (this.#bytes[start + i] !== view.getUint8(at + i)) return false;
+    return true;
+  }
+
+  #append(view: DataView, at: number, bytes: number): void {
+    for (let i = 0; i < bytes; i++) this.#bytes[this.#used + i] = view.getUint8(at + i);
+    this.#used += bytes;
+  }
+}
+
+function hashBytes(view: DataView, at: number, bytes: number, seed: number): number {
+  let hash = seed;
+  const words = bytes & ~3;
+  for (let i = 0; i < words; i += 4) {
+    hash = Math.imul(hash ^ view.getInt32(at + i), 0x9e37_79b1);
+    hash ^= hash >>> 15;
+  }
+  for (let i = words; i < bytes; i++) hash = Math.imul(hash ^ view.getUint8(at + i), 0x85eb_ca6b);
+  return hash ^ hash >>> 13;
+}
