@@ -41,6 +41,9 @@ const SETTLE_S = 8;
 /** Slots over which partitions may take turns. */
 const STAGGERS = [16, 8, 4, 2];
 
+/** Flows that `expect()` takes at most. */
+export const EXPECTED_MAX = 64;
+
 export const ROLE_CLIENT = 1, ROLE_SERVER = 2;
 
 /** How a row was folded; `fold_level` of the rows. */
@@ -98,6 +101,8 @@ export class FlowTable {
   readonly #stagger: number;
   readonly #event: FlowEvent = { view: new DataView(new ArrayBuffer(0)), at: 0, isClient: false, identity: 0, isLate: false, minute: 0 };
   readonly #simplified = new DataView(new ArrayBuffer(SKYFALL_FLOW.fixedSize));
+  readonly #expectedRows: FlowRows[] = [];
+  readonly #expectedHashes = new Int32Array(EXPECTED_MAX);
   #events = 0;
   #bytes = 0;
 
@@ -116,6 +121,11 @@ export class FlowTable {
     this.#partitionCount = partitionCount;
     this.#stagger = STAGGERS.find((slots) => slots <= partitionCount && (this.wheelSlots - this.#settleSlots) % slots === 0) ?? 1;
     this.#lateAfterUs = LATE_WINDOWS * windowS * 1e6;
+  }
+
+  /** Memory that is read at random, and large. */
+  get buffers(): ArrayBuffer[] {
+    return [...this.#v4.buffers, ...this.#v6.buffers];
   }
 
   /** Rows of IPv4, and of IPv6. */
@@ -262,8 +272,32 @@ export class FlowTable {
     return this.#rowsOf(row).ports.copy(this.#rowsOf(row).portsAt(this.#indexOf(row)), out, at);
   }
 
+  /**
+   * Touches the memory of flows that are about to be added, `ats` and `groups` as of `add()`: waiting for it for all of them at
+   * once takes less than for one after the other.
+   */
+  expect(view: DataView, ats: Int32Array, groups: Uint32Array, count: number): void {
+    for (let i = 0; i < count; i++) {
+      const rows = this.#read(view, ats[i]!, groups[i]!);
+      this.#expectedRows[i] = rows;
+      this.#expectedHashes[i] = rows.touchSlot(rows === this.#v4 ? this.#keyV4 : this.#keyV6);
+    }
+    for (let i = 0; i < count; i++) this.#expectedRows[i]!.touchRow(this.#expectedHashes[i]!);
+  }
+
   /** Adds the `skyfall_flow` at `at`, which was checked before, to its row. */
   add(view: DataView, at: number, group: number, identity: number): void {
+    const rows = this.#read(view, at, group), event = this.#event, key = rows === this.#v4 ? this.#keyV4 : this.#keyV6;
+    event.identity = identity;
+    event.isLate = this.nowUs - getUint64Be(view, at + F.period_end_unix_us.offset) > this.#lateAfterUs;
+    if (event.isLate) this.counts.late_events++;
+    const row = rows.find(key);
+    const clientPort = view.getUint32(at + (event.isClient ? F.local_port.offset : F.remote_port.offset));
+    this.#addTo(rows, row >= 0 ? row : this.#open(rows, key), key, clientPort);
+  }
+
+  /** Reads a flow's event and, into that of its family, its key. */
+  #read(view: DataView, at: number, group: number): FlowRows {
     const event = this.#event, localPort = view.getUint32(at + F.local_port.offset), remotePort = view.getUint32(at + F.remote_port.offset);
     const role = view.getUint32(at + F.role.offset);
     const isClient = role === ROLE_CLIENT || role !== ROLE_SERVER && isServicePort(remotePort, localPort);
@@ -271,10 +305,7 @@ export class FlowTable {
     event.view = view;
     event.at = at;
     event.isClient = isClient;
-    event.identity = identity;
     event.minute = Math.floor(start / MINUTE_US);
-    event.isLate = this.nowUs - end > this.#lateAfterUs;
-    if (event.isLate) this.counts.late_events++;
 
     const local = at + F.local_address.offset, remote = at + F.remote_address.offset;
     const isV4 = isMapped(view, local) && isMapped(view, remote);
@@ -286,8 +317,7 @@ export class FlowTable {
       (view.getUint32(at + F.transport_protocol.offset) === TRANSPORT_UDP ? 1 << UDP_SHIFT : 0) | minutesOn;
     key[KEY.minute] = event.minute;
     fillAddresses(key, view, isClient ? local : remote, isClient ? remote : local, rows.addressWords);
-    const row = rows.find(key);
-    this.#addTo(rows, row >= 0 ? row : this.#open(rows, key), key, isClient ? localPort : remotePort);
+    return rows;
   }
 
   /** Takes a row out of the table. */

@@ -2,7 +2,8 @@
 
 import { SKYFALL_FLOW } from "../lib/sflow/skyfall.gen.ts";
 import { getUint64Be, setUint64Be } from "../lib/u64.ts";
-import { KEY, mix } from "./flow_rows.ts";
+import { KEY } from "./flow_rows.ts";
+import { mix } from "./hash.ts";
 
 const F = SKYFALL_FLOW.fields;
 

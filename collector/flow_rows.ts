@@ -17,6 +17,7 @@ import {
   widen,
   widePlace,
 } from "./flow_values.ts";
+import { mix } from "./hash.ts";
 import { PORT_CELL_WORDS, PortSets } from "./port_sets.ts";
 
 /** Words of a key: group; port, fold, role, transport and minutes after the first; minute; then client and server. */
@@ -28,6 +29,8 @@ const ROW_BITS = 24, ROW_MASK = (1 << ROW_BITS) - 1;
 export const ROWS_MAX = ROW_MASK - 1;
 /** Slots for each row at least: longer runs cost more than shorter tables save. */
 const SLOTS_A_ROW = 1.25;
+/** Words of a cache line. */
+const LINE_WORDS = 16;
 /** A row that is in no slot of the wheel because it is not in use. */
 const UNUSED = 0xffff;
 
@@ -41,7 +44,7 @@ export class FlowRows {
   readonly #lanes: number;
   readonly #cell: number;
   readonly #mask: number;
-  readonly #slots: Uint32Array;
+  readonly #slots: Uint32Array<ArrayBuffer>;
   /** Slot of the flush wheel, by row. */
   readonly #due: Uint16Array;
   readonly #wideFree: number[] = [];
@@ -55,6 +58,8 @@ export class FlowRows {
   /** Of the key last looked for: its hash, and the free slot where it would go. */
   #hash = 0;
   #slot = 0;
+  /** Keeps what was read only to be there from being left out. */
+  #touched = 0;
 
   /** @param addressWords Words of one address: 1 or 4. */
   constructor(rowsMax: number, addressWords: number) {
@@ -117,6 +122,11 @@ export class FlowRows {
     return this.#memory.words[row * this.#stride + word]!;
   }
 
+  /** Memory that is read at random, and large. */
+  get buffers(): ArrayBuffer[] {
+    return [this.#memory.words.buffer as ArrayBuffer, this.#slots.buffer];
+  }
+
   get memory(): RowMemory {
     return this.#memory;
   }
@@ -148,6 +158,23 @@ export class FlowRows {
     this.#hash = hash;
     this.#slot = slot;
     return -1;
+  }
+
+  /** Reads the slot where `find()` will look for the key first; returns the key's hash. */
+  touchSlot(key: Uint32Array): number {
+    const keyWords = this.keyWords;
+    let hash = this.#seed;
+    for (let i = 0; i < keyWords; i++) hash = mix(hash, key[i]!);
+    this.#touched ^= this.#slots[hash & this.#mask]!;
+    return hash;
+  }
+
+  /** Reads the start and the end of the row that `touchSlot()` found. */
+  touchRow(hash: number): void {
+    const row = (this.#slots[hash & this.#mask]! & ROW_MASK) - 1;
+    if (row < 0) return;
+    const words = this.#memory.words, at = row * this.#stride;
+    this.#touched ^= words[at]! ^ words[at + LINE_WORDS]! ^ words[at + this.#stride - 1]!;
   }
 
   /** Makes a row of the key that `find()` has just not found; the table must not be full. */
@@ -226,9 +253,4 @@ export class FlowRows {
     }
     slots[gap] = 0;
   }
-}
-
-export function mix(hash: number, word: number): number {
-  const mixed = Math.imul(hash ^ word, 0x9e37_79b1);
-  return mixed ^ mixed >>> 15;
 }

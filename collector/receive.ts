@@ -22,7 +22,7 @@ import {
   SKYFALL_UDP_COUNTERS,
 } from "../lib/sflow/skyfall.gen.ts";
 import { getUint64Be } from "../lib/u64.ts";
-import type { FlowTable } from "./aggregate.ts";
+import { EXPECTED_MAX, type FlowTable } from "./aggregate.ts";
 import { TRANSPORT_TCP, TRANSPORT_UDP } from "./flow_key.ts";
 import type { IdentityTable } from "./identities.ts";
 import { StandardSample } from "./standard_sample.ts";
@@ -101,6 +101,11 @@ export class FlowReceiver implements DatagramSink {
   readonly #udpCountersTag: number;
   readonly #reconciliationTag: number;
   readonly #authenticationTag: number;
+  /** Flows of the datagram that are yet to be added. */
+  readonly #flowAts = new Int32Array(EXPECTED_MAX);
+  readonly #flowGroups = new Uint32Array(EXPECTED_MAX);
+  readonly #flowIdentities = new Int32Array(EXPECTED_MAX);
+  #flowCount = 0;
   readonly #processes = new Int32Array(PROCESS_INDEX_MAX + 1);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #malformed = false;
@@ -147,6 +152,7 @@ export class FlowReceiver implements DatagramSink {
     this.#identities.beginDatagram();
     if (isTruncated) this.onMalformed("truncated", start);
     walkDatagram(view, start, start + bytes, this);
+    this.#addFlows();
     if (this.#malformed) this.counts.datagrams_malformed++;
   }
 
@@ -284,7 +290,19 @@ export class FlowReceiver implements DatagramSink {
       identity = this.#knownHost();
     }
     this.#latestEndUs = Math.max(this.#latestEndUs, getUint64Be(this.#view, at + F.period_end_unix_us.offset));
-    this.#table.add(this.#view, at, this.#identities.columns.group(identity), identity);
+    const i = this.#flowCount++;
+    this.#flowAts[i] = at;
+    this.#flowIdentities[i] = identity;
+    this.#flowGroups[i] = this.#identities.columns.group(identity);
+    if (this.#flowCount === EXPECTED_MAX) this.#addFlows();
+  }
+
+  /** Adds the flows that were read of the datagram. */
+  #addFlows(): void {
+    const count = this.#flowCount;
+    this.#flowCount = 0;
+    if (count > 1) this.#table.expect(this.#view, this.#flowAts, this.#flowGroups, count);
+    for (let i = 0; i < count; i++) this.#table.add(this.#view, this.#flowAts[i]!, this.#flowGroups[i]!, this.#flowIdentities[i]!);
   }
 }
 

@@ -1,8 +1,10 @@
 /** The streams of all agents, found by address and sub-agent without an allocation. */
 
 import { formatAddress } from "../lib/ip_address.ts";
+import { mix } from "./hash.ts";
 import { Stream } from "./stream.ts";
 import { emptyCounts, type StreamCounts } from "./stream_counts.ts";
+import { StreamMemory } from "./stream_memory.ts";
 
 /** A power of 2. */
 const STREAMS_MAX = 65_536;
@@ -39,6 +41,7 @@ export class StreamTable {
   readonly #places: Int32Array;
   readonly #keys: Uint32Array;
   readonly #hashes: Uint32Array;
+  readonly #memory: StreamMemory;
   readonly #streams: Stream[] = [];
   readonly #seenMs: Float64Array;
   /** Neighbours in the order of last datagrams, from `#newest` to `#oldest`. */
@@ -57,6 +60,7 @@ export class StreamTable {
   /** @param streamsMax A power of 2. */
   constructor(streamsMax = STREAMS_MAX) {
     this.#streamsMax = streamsMax;
+    this.#memory = new StreamMemory(streamsMax);
     this.#mask = 2 * streamsMax - 1;
     this.#places = new Int32Array(2 * streamsMax);
     this.#keys = new Uint32Array(streamsMax * KEY_WORDS);
@@ -129,7 +133,7 @@ export class StreamTable {
 
   #add(hash: number, place: number): Stream {
     let index = this.#streams.length, at = place;
-    if (index < this.#streamsMax) this.#streams.push(new Stream());
+    if (index < this.#streamsMax) this.#streams.push(new Stream(this.#memory));
     else {
       index = this.#evictOldest();
       // The gap that was closed may have moved what stands before the free place.
@@ -196,9 +200,4 @@ export class StreamTable {
     for (let i = 0; i < (isIpv4 ? 1 : 4); i++) view.setUint32((isIpv4 ? 12 : 0) + 4 * i, this.#keys[at + i]!);
     return formatAddress(new Uint8Array(view.buffer));
   }
-}
-
-function mix(hash: number, word: number): number {
-  const mixed = Math.imul(hash ^ word, 0x9e37_79b1);
-  return mixed ^ mixed >>> 15;
 }

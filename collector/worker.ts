@@ -1,5 +1,6 @@
 /** One worker: a socket, its table, and the messages that leave it. Runs as a Deno Worker; see main.ts for the other side. */
 
+import { adviseHugePages } from "../ffi/libc_huge_pages.ts";
 import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_receiver.ts";
 import { UdpSocket } from "../ffi/libc_udp_socket.ts";
 import { openHmacSha256 } from "../ffi/libcrypto.ts";
@@ -53,6 +54,7 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
     for (const leave of encodeLeave(keys, to, Date.now() * 1_000)) socket.socket.send(leave, to.address, to.port); // told again if need be
   });
   const table = new FlowTable(config.tableRows, config.windowS, partitionCount);
+  table.buffers.forEach(adviseHugePages);
   const identities = new IdentityTable();
   const flusher = new FlowFlusher(table, identities, config.windowS, partitionCount, {
     isBlocked: () => Atomics.load(flags, SHARED.blocked) === 1,
