@@ -280,8 +280,10 @@ export class FlowTable {
     for (let i = 0; i < count; i++) {
       const rows = this.#read(view, ats[i]!, groups[i]!);
       this.#expectedRows[i] = rows;
-      this.#expectedHashes[i] = rows.touchSlot(rows === this.#v4 ? this.#keyV4 : this.#keyV6);
+      this.#expectedHashes[i] = rows.hash(rows === this.#v4 ? this.#keyV4 : this.#keyV6);
     }
+    // In loops as short as these the processor waits for many at a time.
+    for (let i = 0; i < count; i++) this.#expectedRows[i]!.touchSlot(this.#expectedHashes[i]!);
     for (let i = 0; i < count; i++) this.#expectedRows[i]!.touchRow(this.#expectedHashes[i]!);
   }
 

@@ -124,7 +124,7 @@ export class FlowRows {
 
   /** Memory that is read at random, and large. */
   get buffers(): ArrayBuffer[] {
-    return [this.#memory.words.buffer as ArrayBuffer, this.#slots.buffer];
+    return [this.#memory.words.buffer as ArrayBuffer, this.#slots.buffer, ...this.ports.buffers];
   }
 
   get memory(): RowMemory {
@@ -143,9 +143,7 @@ export class FlowRows {
 
   /** Row of the key, or -1; then `insert()` puts it where it was looked for. */
   find(key: Uint32Array): number {
-    const words = this.#memory.words, keyWords = this.keyWords, mask = this.#mask, slots = this.#slots;
-    let hash = this.#seed;
-    for (let i = 0; i < keyWords; i++) hash = mix(hash, key[i]!);
+    const words = this.#memory.words, keyWords = this.keyWords, mask = this.#mask, slots = this.#slots, hash = this.hash(key);
     const tag = hash >>> ROW_BITS;
     let slot = hash & mask;
     for (; slots[slot] !== 0; slot = (slot + 1) & mask) {
@@ -160,16 +158,19 @@ export class FlowRows {
     return -1;
   }
 
-  /** Reads the slot where `find()` will look for the key first; returns the key's hash. */
-  touchSlot(key: Uint32Array): number {
+  hash(key: Uint32Array): number {
     const keyWords = this.keyWords;
     let hash = this.#seed;
     for (let i = 0; i < keyWords; i++) hash = mix(hash, key[i]!);
-    this.#touched ^= this.#slots[hash & this.#mask]!;
     return hash;
   }
 
-  /** Reads the start and the end of the row that `touchSlot()` found. */
+  /** Reads the slot where `find()` will look for a key of this hash first. */
+  touchSlot(hash: number): void {
+    this.#touched ^= this.#slots[hash & this.#mask]!;
+  }
+
+  /** Reads the row that is in that slot. */
   touchRow(hash: number): void {
     const row = (this.#slots[hash & this.#mask]! & ROW_MASK) - 1;
     if (row < 0) return;

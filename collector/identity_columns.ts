@@ -2,6 +2,7 @@
 
 import type { BigintColumn, IntegerColumn, TextColumn } from "../lib/flow_batch.ts";
 import type { ProcessIdentity } from "./identities.ts";
+import type { Scratch } from "./scratch.ts";
 
 /** Places of a process's texts. */
 export const TEXT = {
@@ -115,16 +116,20 @@ export class IdentityColumns {
     return this.#isEstimate[id] === 1;
   }
 
-  flowSources(ids: Int32Array): TextColumn {
-    return { codes: ids.map((id) => this.#isEstimate[id]!), dictionary: FLOW_SOURCES };
+  flowSources(ids: Int32Array, scratch: Scratch): TextColumn {
+    const codes = scratch.int32s(ids.length);
+    for (let i = 0; i < ids.length; i++) codes[i] = this.#isEstimate[ids[i]!]!;
+    return { codes, dictionary: FLOW_SOURCES };
   }
 
-  samplingRates(ids: Int32Array): { readonly values: Int32Array } {
-    return { values: ids.map((id) => this.#samplingRates[id]!) };
+  samplingRates(ids: Int32Array, scratch: Scratch): { readonly values: Int32Array } {
+    const values = scratch.int32s(ids.length);
+    for (let i = 0; i < ids.length; i++) values[i] = this.#samplingRates[ids[i]!]!;
+    return { values };
   }
 
-  pids(ids: Int32Array): IntegerColumn {
-    const values = new Int32Array(ids.length), valid = new Uint8Array(ids.length);
+  pids(ids: Int32Array, scratch: Scratch): IntegerColumn {
+    const values = scratch.int32s(ids.length), valid = scratch.bytes(ids.length);
     for (let i = 0; i < ids.length; i++) {
       const pid = this.#pids[ids[i]!]!;
       valid[i] = pid < 0 ? 0 : 1;
@@ -133,8 +138,8 @@ export class IdentityColumns {
     return { values, valid };
   }
 
-  userIds(ids: Int32Array): IntegerColumn {
-    const values = new Int32Array(ids.length), valid = new Uint8Array(ids.length);
+  userIds(ids: Int32Array, scratch: Scratch): IntegerColumn {
+    const values = scratch.int32s(ids.length), valid = scratch.bytes(ids.length);
     for (let i = 0; i < ids.length; i++) {
       values[i] = this.#userIds[ids[i]!]!;
       valid[i] = this.#hasUserId[ids[i]!]!;
@@ -142,10 +147,10 @@ export class IdentityColumns {
     return { values, valid };
   }
 
-  networkNamespaces(ids: Int32Array): BigintColumn {
-    const numbers = new Float64Array(ids.length);
+  networkNamespaces(ids: Int32Array, scratch: Scratch): BigintColumn {
+    const numbers = scratch.float64s(ids.length);
     for (let i = 0; i < ids.length; i++) numbers[i] = this.#networkNamespaces[ids[i]!]!;
-    return bigintsOrNull(numbers);
+    return bigintsOrNull(numbers, scratch);
   }
 
   /**
@@ -154,8 +159,8 @@ export class IdentityColumns {
    * @param place One of `TEXT`.
    * @param isWanted By row: 0 where it is to be null.
    */
-  texts(place: number, ids: Int32Array, isWanted?: Uint8Array): TextColumn {
-    const codes = new Int32Array(ids.length), stamp = ++this.#stamp, dictionary: string[] = [];
+  texts(place: number, ids: Int32Array, scratch: Scratch, isWanted?: Uint8Array): TextColumn {
+    const codes = scratch.int32s(ids.length), stamp = ++this.#stamp, dictionary: string[] = [];
     for (let i = 0; i < ids.length; i++) {
       const number = isWanted === undefined || isWanted[i] === 1 ? this.#numbers[ids[i]! * TEXT_COUNT + place]! : NO_TEXT;
       if (number === NO_TEXT) {
@@ -187,15 +192,15 @@ export class IdentityColumns {
 }
 
 /** Whole numbers to 2^53 as 64 bits, without a bigint for each; -1 is null, and leaves 0. */
-export function bigintsOrNull(numbers: Float64Array): BigintColumn {
-  const values = new BigInt64Array(numbers.length), words = new Uint32Array(values.buffer), valid = new Uint8Array(numbers.length);
+export function bigintsOrNull(numbers: Float64Array, scratch: Scratch): BigintColumn {
+  const words = scratch.words(numbers.length), valid = scratch.bytes(numbers.length);
   for (let i = 0; i < numbers.length; i++) {
     if (numbers[i]! < 0) continue;
     valid[i] = 1;
     words[2 * i] = numbers[i]!; // modulo 2^32
     words[2 * i + 1] = numbers[i]! / 4_294_967_296;
   }
-  return { values, valid };
+  return { values: new BigInt64Array(words.buffer, words.byteOffset, numbers.length), valid };
 }
 
 function grown(numbers: Int32Array): Int32Array<ArrayBuffer> {

@@ -39,6 +39,11 @@ export class PortSets {
     return this.#lists.halves.byteLength + this.#tables.halves.byteLength + this.#bitmaps.halves.byteLength;
   }
 
+  /** Memory that is read at random, and large. */
+  get buffers(): ArrayBuffer[] {
+    return [this.#lists.halves.buffer, this.#tables.halves.buffer];
+  }
+
   /** Distinct ports in the cell at half `c`; of a cut one at least as many. */
   count(c: number): number {
     return this.#halves[c + COUNT]!;
@@ -187,7 +192,7 @@ function copyBitmap(bitmaps: Uint16Array, start: number, out: Int32Array, at: nu
 
 /** Pieces of one size, all of zeros when taken. The system gives the memory only as far as pieces are used. */
 class Pool {
-  readonly halves: Uint16Array;
+  readonly halves: Uint16Array<ArrayBuffer>;
   readonly #pieceHalves: number;
   readonly #free: number[] = [];
   #taken = 0;

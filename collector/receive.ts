@@ -101,7 +101,7 @@ export class FlowReceiver implements DatagramSink {
   readonly #udpCountersTag: number;
   readonly #reconciliationTag: number;
   readonly #authenticationTag: number;
-  /** Flows of the datagram that are yet to be added. */
+  /** Flows that are yet to be added. */
   readonly #flowAts = new Int32Array(EXPECTED_MAX);
   readonly #flowGroups = new Uint32Array(EXPECTED_MAX);
   readonly #flowIdentities = new Int32Array(EXPECTED_MAX);
@@ -144,16 +144,32 @@ export class FlowReceiver implements DatagramSink {
 
   /** Takes in one datagram. */
   receive(view: DataView, start: number, bytes: number, isTruncated: boolean): void {
+    this.read(view, start, bytes, isTruncated);
+    this.addFlows();
+  }
+
+  /** Reads one datagram of several in one view; its last flows are added by `addFlows()`, before the view's next use. */
+  read(view: DataView, start: number, bytes: number, isTruncated: boolean): void {
     this.counts.datagrams_received++;
     this.#view = view;
     this.#malformed = false;
     this.#isTimed = false;
-    if (this.#identities.isFull) this.#makeRoom();
+    if (this.#identities.isFull) {
+      this.addFlows();
+      this.#makeRoom();
+    }
     this.#identities.beginDatagram();
     if (isTruncated) this.onMalformed("truncated", start);
     walkDatagram(view, start, start + bytes, this);
-    this.#addFlows();
     if (this.#malformed) this.counts.datagrams_malformed++;
+  }
+
+  /** Adds the flows that were read to the table, many at once, as each is in memory that is far away. */
+  addFlows(): void {
+    const count = this.#flowCount;
+    this.#flowCount = 0;
+    if (count > 1) this.#table.expect(this.#view, this.#flowAts, this.#flowGroups, count);
+    for (let i = 0; i < count; i++) this.#table.add(this.#view, this.#flowAts[i]!, this.#flowGroups[i]!, this.#flowIdentities[i]!);
   }
 
   onDatagram(addressAt: number, addressBytes: number, subAgentId: number, sequenceNumber: number, uptimeMs: number): boolean {
@@ -294,15 +310,7 @@ export class FlowReceiver implements DatagramSink {
     this.#flowAts[i] = at;
     this.#flowIdentities[i] = identity;
     this.#flowGroups[i] = this.#identities.columns.group(identity);
-    if (this.#flowCount === EXPECTED_MAX) this.#addFlows();
-  }
-
-  /** Adds the flows that were read of the datagram. */
-  #addFlows(): void {
-    const count = this.#flowCount;
-    this.#flowCount = 0;
-    if (count > 1) this.#table.expect(this.#view, this.#flowAts, this.#flowGroups, count);
-    for (let i = 0; i < count; i++) this.#table.add(this.#view, this.#flowAts[i]!, this.#flowGroups[i]!, this.#flowIdentities[i]!);
+    if (this.#flowCount === EXPECTED_MAX) this.addFlows();
   }
 }
 

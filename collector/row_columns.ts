@@ -4,6 +4,7 @@ import type { FlowTable } from "./aggregate.ts";
 import { FOLD_SHIFT, hashConversation, PORT_SHIFT, ROLE_SHIFT, UDP_SHIFT } from "./flow_key.ts";
 import { type FlowRows, KEY } from "./flow_rows.ts";
 import { isWide, LANE_HALF, LANES, readValue, type RowMemory, VALUE, VALUE_COUNT, widePlace } from "./flow_values.ts";
+import { Scratch } from "./scratch.ts";
 
 const INT32_MAX = 0x7fff_ffff;
 const WORD = 4_294_967_296;
@@ -32,14 +33,19 @@ export class RowColumns {
   /** Identity that the row refers to. */
   readonly identities: Int32Array;
   readonly #runs: readonly Run[];
+  readonly #scratch: Scratch;
 
-  /** @param rows Numbers in ascending order. */
-  constructor(table: FlowTable, rows: Int32Array) {
+  /**
+   * @param rows Numbers in ascending order.
+   * @param scratch Where the columns are made.
+   */
+  constructor(table: FlowTable, rows: Int32Array, scratch = new Scratch()) {
     this.rowCount = rows.length;
+    this.#scratch = scratch;
     const split = lowerBound(rows, table.rowsMax);
     this.#runs = [
-      runOf(table.v4, rows.subarray(0, split), 0),
-      runOf(table.v6, rows.subarray(split).map((row) => row - table.rowsMax), split),
+      runOf(table.v4, rows.subarray(0, split), 0, scratch),
+      runOf(table.v6, rows.subarray(split).map((row) => row - table.rowsMax), split, scratch),
     ].filter(({ indexes }) => indexes.length > 0);
     this.kinds = new Uint32Array(rows.length);
     for (const { memory: { words }, keys, first } of this.#runs) {
@@ -77,34 +83,39 @@ export class RowColumns {
 
   /** @param place One of `VALUE`, of whole numbers to 2^53. */
   bigints(place: number): BigInt64Array {
-    const values = new BigInt64Array(this.rowCount), halves = new Uint32Array(values.buffer);
-    for (const run of this.#runs) copyWords(run, place, halves.subarray(2 * run.first), 2);
-    return values;
+    const halves = this.#halves(place);
+    return new BigInt64Array(halves.buffer, halves.byteOffset, this.rowCount);
   }
 
   /** @param place One of `VALUE` whose numbers are below 2^31. */
   integers(place: number): Int32Array {
-    const values = new Int32Array(this.rowCount), words = new Uint32Array(values.buffer);
-    for (const run of this.#runs) copyWords(run, place, words.subarray(run.first), 1);
+    const values = this.#scratch.int32s(this.rowCount);
+    for (const run of this.#runs) copyWords(run, place, new Uint32Array(values.buffer, values.byteOffset + 4 * run.first), 1);
     return values;
   }
 
   /** @param place One of `VALUE`. */
   numbers(place: number): Float64Array {
-    const values = new Float64Array(this.rowCount), words = this.bigints(place), halves = new Uint32Array(words.buffer);
+    const values = this.#scratch.float64s(this.rowCount), halves = this.#halves(place);
     for (let i = 0; i < values.length; i++) values[i] = halves[2 * i]! + WORD * halves[2 * i + 1]!;
     return values;
   }
 
   /** Greatest or smallest of what was measured: 0 is no measurement, and what is above 2^31 - 1 is written as that. */
   gauges(place: number): { readonly values: Int32Array; readonly valid: Uint8Array } {
-    const numbers = this.bigints(place), halves = new Uint32Array(numbers.buffer);
-    const values = new Int32Array(this.rowCount), valid = new Uint8Array(this.rowCount);
+    const halves = this.#halves(place), values = this.#scratch.int32s(this.rowCount), valid = this.#scratch.bytes(this.rowCount);
     for (let i = 0; i < values.length; i++) {
       values[i] = halves[2 * i + 1]! > 0 ? INT32_MAX : Math.min(halves[2 * i]!, INT32_MAX);
       if (values[i] !== 0) valid[i] = 1;
     }
     return { values, valid };
+  }
+
+  /** A value as pairs of words. */
+  #halves(place: number): Uint32Array<ArrayBuffer> {
+    const halves = this.#scratch.words(this.rowCount);
+    for (const run of this.#runs) copyWords(run, place, halves.subarray(2 * run.first), 2);
+    return halves;
   }
 
   clientAddresses(): Uint8Array {
@@ -117,7 +128,8 @@ export class RowColumns {
 
   /** 16 bytes each, in network order. */
   #addresses(end: 0 | 1): Uint8Array {
-    const view = new DataView(new ArrayBuffer(ADDRESS_BYTES * this.rowCount));
+    const bytes = this.#scratch.bytes(ADDRESS_BYTES * this.rowCount);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     for (const { rows: { addressWords }, memory: { words }, keys, first } of this.#runs) {
       for (let i = 0; i < keys.length; i++) {
         const from = keys[i]! + KEY.client + end * addressWords, to = ADDRESS_BYTES * (first + i);
@@ -127,12 +139,12 @@ export class RowColumns {
         } else for (let word = 0; word < 4; word++) view.setUint32(to + 4 * word, words[from + word]!);
       }
     }
-    return new Uint8Array(view.buffer);
+    return bytes;
   }
 
   /** Distinct client ports; of a cut set at least as many. */
   portCounts(): Int32Array {
-    const counts = new Int32Array(this.rowCount);
+    const counts = this.#scratch.int32s(this.rowCount);
     for (const { rows, indexes, first } of this.#runs) {
       for (let i = 0; i < indexes.length; i++) counts[first + i] = rows.ports.count(rows.portsAt(indexes[i]!));
     }
@@ -141,13 +153,13 @@ export class RowColumns {
 
   /** The client ports that are stored, ascending; those of row i from `offsets[i]` to before `offsets[i + 1]`. */
   ports(): { readonly offsets: Int32Array; readonly values: Int32Array } {
-    const offsets = new Int32Array(this.rowCount + 1);
+    const offsets = this.#scratch.int32s(this.rowCount + 1);
     for (const { rows, indexes, first } of this.#runs) {
       for (let i = 0; i < indexes.length; i++) {
         offsets[first + i + 1] = offsets[first + i]! + rows.ports.storedCount(rows.portsAt(indexes[i]!));
       }
     }
-    const values = new Int32Array(offsets[this.rowCount]!);
+    const values = this.#scratch.int32s(offsets[this.rowCount]!);
     for (const { rows, indexes, first } of this.#runs) {
       for (let i = 0; i < indexes.length; i++) rows.ports.copy(rows.portsAt(indexes[i]!), values, offsets[first + i]!);
     }
@@ -155,9 +167,9 @@ export class RowColumns {
   }
 }
 
-function runOf(rows: FlowRows, indexes: Int32Array, first: number): Run {
-  const memory = rows.memory, keys = new Int32Array(indexes.length), lanes = new Int32Array(indexes.length);
-  const wides = new Int32Array(indexes.length).fill(-1);
+function runOf(rows: FlowRows, indexes: Int32Array, first: number, scratch: Scratch): Run {
+  const memory = rows.memory, keys = scratch.int32s(indexes.length), lanes = scratch.int32s(indexes.length);
+  const wides = scratch.int32s(indexes.length).fill(-1);
   for (let i = 0; i < indexes.length; i++) {
     lanes[i] = rows.lanesAt(indexes[i]!);
     keys[i] = lanes[i]! - rows.keyWords;

@@ -10,6 +10,7 @@ import type { IdentityTable } from "./identities.ts";
 import { bigintsOrNull, type IdentityColumns, TEXT } from "./identity_columns.ts";
 import type { PairedRows } from "./pair_ends.ts";
 import { RowColumns } from "./row_columns.ts";
+import { Scratch } from "./scratch.ts";
 
 /** One message, ready for its partition. */
 export interface RowMessage {
@@ -74,6 +75,7 @@ export class RowMessages {
   readonly #identities: IdentityTable;
   readonly #partitionCount: number;
   readonly #format: MessageFormat;
+  readonly #scratch = new Scratch();
   /** Bytes that a row takes in a message, of late. */
   #rowBytes = ROW_BYTES_START;
 
@@ -104,8 +106,9 @@ export class RowMessages {
 
   /** One message, or more where long lists of ports make it too large. */
   #encode(paired: PairedRows, indexes: readonly number[], partition: number): RowMessage[] {
-    const rows = new RowColumns(this.#table, Int32Array.from(indexes, (i) => paired.rows[i]!));
-    const batch = batchOf(rows, this.#identities.columns, paired, indexes);
+    this.#scratch.reset();
+    const rows = new RowColumns(this.#table, Int32Array.from(indexes, (i) => paired.rows[i]!), this.#scratch);
+    const batch = batchOf(rows, this.#identities.columns, paired, indexes, this.#scratch);
     if (this.#format === "flowmessage") return encodeFlowMessages(batch, Date.now()).map((message) => ({ partition, ...message }));
     const value = encodeFlowBatch(batch) as Uint8Array<ArrayBuffer>;
     if (indexes.length >= TELLING_ROWS) this.#rowBytes += NEWEST_WEIGHT * (value.length / indexes.length - this.#rowBytes);
@@ -117,22 +120,28 @@ export class RowMessages {
   }
 }
 
-function batchOf(rows: RowColumns, processes: IdentityColumns, paired: PairedRows, indexes: readonly number[]): FlowBatch {
+function batchOf(
+  rows: RowColumns,
+  processes: IdentityColumns,
+  paired: PairedRows,
+  indexes: readonly number[],
+  scratch: Scratch,
+): FlowBatch {
   const n = rows.rowCount, ids = rows.identities;
   const amounts = (place: number) => ({ values: rows.bigints(place) });
-  const isRole = (wanted: number) => filled(new Uint8Array(n), (i) => rows.role(i) === wanted ? 1 : 0);
+  const isRole = (wanted: number) => filled(scratch.bytes(n), (i) => rows.role(i) === wanted ? 1 : 0);
   const isClient = isRole(ROLE_CLIENT), isServer = isRole(ROLE_SERVER);
   const roleSources = rows.integers(VALUE.role_source);
-  const integers = (of: (i: number) => number) => ({ values: filled(new Int32Array(n), of) });
+  const integers = (of: (i: number) => number) => ({ values: filled(scratch.int32s(n), of) });
   return {
     rowCount: n,
     columns: {
       window_start: amounts(VALUE.window_start),
       window_end: amounts(VALUE.window_end),
-      observer_host_id: processes.texts(TEXT.host_id, ids),
-      observer_host_name: processes.texts(TEXT.host_name, ids),
-      observer_boot_id: processes.texts(TEXT.boot_id, ids),
-      observer_address: processes.texts(TEXT.address, ids),
+      observer_host_id: processes.texts(TEXT.host_id, ids, scratch),
+      observer_host_name: processes.texts(TEXT.host_name, ids, scratch),
+      observer_boot_id: processes.texts(TEXT.boot_id, ids, scratch),
+      observer_address: processes.texts(TEXT.address, ids, scratch),
       observer_role: { codes: integers((i) => rows.role(i)).values, dictionary: ROLES },
       direction_source: { codes: integers((i) => (roleSources[i]! + 3) % 4).values, dictionary: DIRECTION_SOURCES },
       attribution_source: { codes: rows.integers(VALUE.attribution_source), dictionary: ATTRIBUTION_SOURCES },
@@ -142,33 +151,33 @@ function batchOf(rows: RowColumns, processes: IdentityColumns, paired: PairedRow
       server_port: integers((i) => rows.serverPort(i)),
       client_ports: rows.ports(),
       client_port_count: { values: rows.portCounts() },
-      client_service_name: processes.texts(TEXT.service_name, ids, isClient),
-      server_service_name: processes.texts(TEXT.service_name, ids, isServer),
-      client_process_executable_name: processes.texts(TEXT.executable_name, ids, isClient),
-      server_process_executable_name: processes.texts(TEXT.executable_name, ids, isServer),
-      process_pid: processes.pids(ids),
-      process_executable_path: processes.texts(TEXT.executable_path, ids),
-      process_command_line: processes.texts(TEXT.command_line, ids),
-      process_user_id: processes.userIds(ids),
-      process_cgroup: processes.texts(TEXT.cgroup_path, ids),
-      process_network_namespace: processes.networkNamespaces(ids),
+      client_service_name: processes.texts(TEXT.service_name, ids, scratch, isClient),
+      server_service_name: processes.texts(TEXT.service_name, ids, scratch, isServer),
+      client_process_executable_name: processes.texts(TEXT.executable_name, ids, scratch, isClient),
+      server_process_executable_name: processes.texts(TEXT.executable_name, ids, scratch, isServer),
+      process_pid: processes.pids(ids, scratch),
+      process_executable_path: processes.texts(TEXT.executable_path, ids, scratch),
+      process_command_line: processes.texts(TEXT.command_line, ids, scratch),
+      process_user_id: processes.userIds(ids, scratch),
+      process_cgroup: processes.texts(TEXT.cgroup_path, ids, scratch),
+      process_network_namespace: processes.networkNamespaces(ids, scratch),
       ...Object.fromEntries(AMOUNTS.map((name) => [name, amounts(VALUE[name])])) as AmountColumns,
       srtt_us_min: rows.gauges(VALUE.srtt_us_min),
       srtt_us_max: rows.gauges(VALUE.srtt_us_max),
       min_rtt_us: rows.gauges(VALUE.min_rtt_us),
       connect_us_max: rows.gauges(VALUE.connect_us_max),
       snd_cwnd_min: rows.gauges(VALUE.snd_cwnd_min),
-      flow_source: processes.flowSources(ids),
-      sampling_rate: processes.samplingRates(ids),
+      flow_source: processes.flowSources(ids, scratch),
+      sampling_rate: processes.samplingRates(ids, scratch),
       reporter: {
         codes: integers((i) => paired.isPaired[indexes[i]!] === 1 ? 2 : isServer[i]!).values,
         dictionary: REPORTERS,
       },
-      peer_bytes_sent: bigintsOrNull(filled(new Float64Array(n), (i) => paired.peerBytesSent[indexes[i]!]!)),
-      peer_bytes_received: bigintsOrNull(filled(new Float64Array(n), (i) => paired.peerBytesReceived[indexes[i]!]!)),
+      peer_bytes_sent: bigintsOrNull(filled(scratch.float64s(n), (i) => paired.peerBytesSent[indexes[i]!]!), scratch),
+      peer_bytes_received: bigintsOrNull(filled(scratch.float64s(n), (i) => paired.peerBytesReceived[indexes[i]!]!), scratch),
       fold_level: integers((i) => rows.foldLevel(i)),
       late_count: amounts(VALUE.late_count),
-      schema_version: { values: new Int32Array(n).fill(FLOW_SCHEMA_VERSION) },
+      schema_version: { values: scratch.int32s(n).fill(FLOW_SCHEMA_VERSION) },
     },
   };
 }

@@ -76,8 +76,9 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
       socket.copySource(i, source);
       if (!admission.admits(source, data, i * SLOT_BYTES, socket.bytes(i), socket.receivedUnixMs(i))) continue;
       agents.note(source, socket.sourcePort(i), socket.view, i * SLOT_BYTES, socket.bytes(i), receivedMs);
-      receiver.receive(socket.view, i * SLOT_BYTES, socket.bytes(i), socket.isTruncated(i));
+      receiver.read(socket.view, i * SLOT_BYTES, socket.bytes(i), socket.isTruncated(i));
     }
+    receiver.addFlows();
     const nowMs = Date.now();
     flusher.flushDue(nowMs);
     if (nowMs >= reportMs) {
