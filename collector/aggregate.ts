@@ -4,16 +4,16 @@
  */
 
 import { SKYFALL_FLOW } from "../lib/sflow/skyfall.gen.ts";
-import { getUint64Be } from "../lib/u64.ts";
+import { ExpectedFlows } from "./expected_flows.ts";
 import {
   bytesOf,
-  fillAddresses,
   FOLD_SHIFT,
   hashConversation,
-  isMapped,
-  isServicePort,
-  MINUTES_ON_MAX,
+  KeyReader,
+  MINUTE_US,
   PORT_SHIFT,
+  ROLE_CLIENT,
+  ROLE_SERVER,
   ROLE_SHIFT,
   simplify,
   TRANSPORT_TCP,
@@ -24,13 +24,8 @@ import { FlowRows, KEY } from "./flow_rows.ts";
 import { type FlowEvent, readValue, VALUE, writeIdentity } from "./flow_values.ts";
 import { ScanDetector } from "./scan_detector.ts";
 
-export { VALUE };
+export { ROLE_CLIENT, ROLE_SERVER, VALUE };
 
-const F = SKYFALL_FLOW.fields;
-
-const MINUTE_US = 60_000_000;
-/** A period that ends so little after its minute is that minute's: agents look at all their sockets one after the other. */
-const LATE_US = 1_000_000;
 /** Records that come so many windows after their period ended are counted as late. */
 const LATE_WINDOWS = 2;
 /** The flush wheel has so many slots a second. */
@@ -40,11 +35,6 @@ const SETTLE_S = 8;
 
 /** Slots over which partitions may take turns. */
 const STAGGERS = [16, 8, 4, 2];
-
-/** Flows that `expect()` takes at most. */
-export const EXPECTED_MAX = 64;
-
-export const ROLE_CLIENT = 1, ROLE_SERVER = 2;
 
 /** How a row was folded; `fold_level` of the rows. */
 export const FOLD = { none: 0, clientPrefix: 3, scan: 4, anyClient: 5 } as const;
@@ -91,8 +81,8 @@ export class FlowTable {
   isBlocked = false;
   readonly #v4: FlowRows;
   readonly #v6: FlowRows;
-  readonly #keyV4: Uint32Array;
-  readonly #keyV6: Uint32Array;
+  readonly #keyReader = new KeyReader();
+  readonly #expected: ExpectedFlows;
   readonly #scans = new ScanDetector();
   readonly #lateAfterUs: number;
   readonly #settleSlots: number;
@@ -101,8 +91,6 @@ export class FlowTable {
   readonly #stagger: number;
   readonly #event: FlowEvent = { view: new DataView(new ArrayBuffer(0)), at: 0, isClient: false, identity: 0, isLate: false, minute: 0 };
   readonly #simplified = new DataView(new ArrayBuffer(SKYFALL_FLOW.fixedSize));
-  readonly #expectedRows: FlowRows[] = [];
-  readonly #expectedHashes = new Int32Array(EXPECTED_MAX);
   #events = 0;
   #bytes = 0;
 
@@ -114,8 +102,7 @@ export class FlowTable {
     this.rowsMax = rowsMax;
     this.#v4 = new FlowRows(rowsMax, 1);
     this.#v6 = new FlowRows(rowsMax, 4);
-    this.#keyV4 = new Uint32Array(this.#v4.keyWords);
-    this.#keyV6 = new Uint32Array(this.#v6.keyWords);
+    this.#expected = new ExpectedFlows(this.#v4, this.#v6);
     this.wheelSlots = windowS * SLOTS_A_SECOND;
     this.#settleSlots = windowS < MINUTE_US / 1e6 ? 0 : SETTLE_S * SLOTS_A_SECOND;
     this.#partitionCount = partitionCount;
@@ -272,54 +259,23 @@ export class FlowTable {
     return this.#rowsOf(row).ports.copy(this.#rowsOf(row).portsAt(this.#indexOf(row)), out, at);
   }
 
-  /**
-   * Touches the memory of flows that are about to be added, `ats` and `groups` as of `add()`: waiting for it for all of them at
-   * once takes less than for one after the other.
-   */
+  /** Makes flows that are about to be added, `ats` and `groups` as of `add()`, quick to add. */
   expect(view: DataView, ats: Int32Array, groups: Uint32Array, count: number): void {
-    for (let i = 0; i < count; i++) {
-      const rows = this.#read(view, ats[i]!, groups[i]!);
-      this.#expectedRows[i] = rows;
-      this.#expectedHashes[i] = rows.hash(rows === this.#v4 ? this.#keyV4 : this.#keyV6);
-    }
-    // In loops as short as these the processor waits for many at a time.
-    for (let i = 0; i < count; i++) this.#expectedRows[i]!.touchSlot(this.#expectedHashes[i]!);
-    for (let i = 0; i < count; i++) this.#expectedRows[i]!.touchRow(this.#expectedHashes[i]!);
+    this.#expected.touch(view, ats, groups, count);
   }
 
   /** Adds the `skyfall_flow` at `at`, which was checked before, to its row. */
   add(view: DataView, at: number, group: number, identity: number): void {
-    const rows = this.#read(view, at, group), event = this.#event, key = rows === this.#v4 ? this.#keyV4 : this.#keyV6;
-    event.identity = identity;
-    event.isLate = this.nowUs - getUint64Be(view, at + F.period_end_unix_us.offset) > this.#lateAfterUs;
-    if (event.isLate) this.counts.late_events++;
-    const row = rows.find(key);
-    const clientPort = view.getUint32(at + (event.isClient ? F.local_port.offset : F.remote_port.offset));
-    this.#addTo(rows, row >= 0 ? row : this.#open(rows, key), key, clientPort);
-  }
-
-  /** Reads a flow's event and, into that of its family, its key. */
-  #read(view: DataView, at: number, group: number): FlowRows {
-    const event = this.#event, localPort = view.getUint32(at + F.local_port.offset), remotePort = view.getUint32(at + F.remote_port.offset);
-    const role = view.getUint32(at + F.role.offset);
-    const isClient = role === ROLE_CLIENT || role !== ROLE_SERVER && isServicePort(remotePort, localPort);
-    const start = getUint64Be(view, at + F.period_start_unix_us.offset), end = getUint64Be(view, at + F.period_end_unix_us.offset);
+    const event = this.#event, reader = this.#keyReader, key = reader.read(view, at, group), rows = reader.isV4 ? this.#v4 : this.#v6;
     event.view = view;
     event.at = at;
-    event.isClient = isClient;
-    event.minute = Math.floor(start / MINUTE_US);
-
-    const local = at + F.local_address.offset, remote = at + F.remote_address.offset;
-    const isV4 = isMapped(view, local) && isMapped(view, remote);
-    const rows = isV4 ? this.#v4 : this.#v6, key = isV4 ? this.#keyV4 : this.#keyV6;
-    key[KEY.group] = group;
-    // Those of one minute add up; one that goes on over several is kept apart, so that nobody takes it for one minute's.
-    const minutesOn = Math.max(0, Math.min(MINUTES_ON_MAX, Math.floor((end - LATE_US) / MINUTE_US) - event.minute));
-    key[KEY.kind] = (isClient ? remotePort : localPort) << PORT_SHIFT | role << ROLE_SHIFT |
-      (view.getUint32(at + F.transport_protocol.offset) === TRANSPORT_UDP ? 1 << UDP_SHIFT : 0) | minutesOn;
-    key[KEY.minute] = event.minute;
-    fillAddresses(key, view, isClient ? local : remote, isClient ? remote : local, rows.addressWords);
-    return rows;
+    event.isClient = reader.isClient;
+    event.minute = reader.minute;
+    event.identity = identity;
+    event.isLate = this.nowUs - reader.endUs > this.#lateAfterUs;
+    if (event.isLate) this.counts.late_events++;
+    const row = rows.find(key);
+    this.#addTo(rows, row >= 0 ? row : this.#open(rows, key), key, reader.clientPort);
   }
 
   /** Takes a row out of the table. */

@@ -178,6 +178,12 @@ export class FlowRows {
     this.#touched ^= words[at]! ^ words[at + LINE_WORDS]! ^ words[at + this.#stride - 1]!;
   }
 
+  /** Reads where that row would keep a port. */
+  touchPorts(hash: number, port: number): void {
+    const row = (this.#slots[hash & this.#mask]! & ROW_MASK) - 1;
+    if (row >= 0) this.#touched ^= this.ports.touch(this.portsAt(row), port);
+  }
+
   /** Makes a row of the key that `find()` has just not found; the table must not be full. */
   insert(key: Uint32Array, due: number): number {
     const words = this.#memory.words;

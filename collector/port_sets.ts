@@ -67,6 +67,20 @@ export class PortSets {
     }
   }
 
+  /** Something of where the port would be kept. */
+  touch(c: number, port: number): number {
+    switch (this.#halves[c + FORM]! & ~CUT) {
+      case INLINE:
+        return 0;
+      case LIST:
+        return this.#lists.halves[this.#place(c) * LIST_PORTS]!;
+      case TABLE:
+        return this.#tables.halves[this.#place(c) * TABLE_SLOTS + firstSlot(port)]!;
+      default:
+        return this.#bitmaps.halves[this.#place(c) * BITMAP_HALVES + (port >> 4)]!;
+    }
+  }
+
   /** Writes the ports to `out` from `at`, ascending; returns how many. */
   copy(c: number, out: Int32Array, at: number): number {
     const form = this.#halves[c + FORM]! & ~CUT;
@@ -164,9 +178,13 @@ export class PortSets {
   }
 }
 
+function firstSlot(port: number): number {
+  return Math.imul(port, 0x9e37_79b1) >>> 23;
+}
+
 /** Slot of the port, or the free one where it would go: at least half of them are free. */
 function slotOf(tables: Uint16Array, start: number, port: number): number {
-  let slot = Math.imul(port, 0x9e37_79b1) >>> 23;
+  let slot = firstSlot(port);
   while (tables[start + slot] !== 0 && tables[start + slot] !== port) slot = (slot + 1) & (TABLE_SLOTS - 1);
   return start + slot;
 }

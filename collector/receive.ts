@@ -22,9 +22,11 @@ import {
   SKYFALL_UDP_COUNTERS,
 } from "../lib/sflow/skyfall.gen.ts";
 import { getUint64Be } from "../lib/u64.ts";
-import { EXPECTED_MAX, type FlowTable } from "./aggregate.ts";
+import type { FlowTable } from "./aggregate.ts";
+import { EXPECTED_MAX } from "./expected_flows.ts";
 import { TRANSPORT_TCP, TRANSPORT_UDP } from "./flow_key.ts";
 import type { IdentityTable } from "./identities.ts";
+import { PendingFlows } from "./pending_flows.ts";
 import { StandardSample } from "./standard_sample.ts";
 import type { Stream } from "./stream.ts";
 import { StreamTable } from "./streams.ts";
@@ -101,11 +103,9 @@ export class FlowReceiver implements DatagramSink {
   readonly #udpCountersTag: number;
   readonly #reconciliationTag: number;
   readonly #authenticationTag: number;
-  /** Flows that are yet to be added. */
-  readonly #flowAts = new Int32Array(EXPECTED_MAX);
-  readonly #flowGroups = new Uint32Array(EXPECTED_MAX);
-  readonly #flowIdentities = new Int32Array(EXPECTED_MAX);
-  #flowCount = 0;
+  /** Of our agents, in the datagrams; and of others, as the translator left them. */
+  readonly #flows = new PendingFlows();
+  readonly #standardFlows = new PendingFlows();
   readonly #processes = new Int32Array(PROCESS_INDEX_MAX + 1);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #malformed = false;
@@ -117,7 +117,6 @@ export class FlowReceiver implements DatagramSink {
   #host = -1;
   readonly #standard = new StandardSample();
   /** Whether the standard samples of this datagram have their time. */
-  #isTimed = false;
   #sampleAt = 0;
   #sampleFlows = 0;
   /** Whether the sample holds a record of ours: what else it tells, it tells again. */
@@ -153,7 +152,6 @@ export class FlowReceiver implements DatagramSink {
     this.counts.datagrams_received++;
     this.#view = view;
     this.#malformed = false;
-    this.#isTimed = false;
     if (this.#identities.isFull) {
       this.addFlows();
       this.#makeRoom();
@@ -166,10 +164,8 @@ export class FlowReceiver implements DatagramSink {
 
   /** Adds the flows that were read to the table, many at once, as each is in memory that is far away. */
   addFlows(): void {
-    const count = this.#flowCount;
-    this.#flowCount = 0;
-    if (count > 1) this.#table.expect(this.#view, this.#flowAts, this.#flowGroups, count);
-    for (let i = 0; i < count; i++) this.#table.add(this.#view, this.#flowAts[i]!, this.#flowGroups[i]!, this.#flowIdentities[i]!);
+    this.#flows.addTo(this.#table, this.#view);
+    this.#standardFlows.addTo(this.#table, this.#standard.flows);
   }
 
   onDatagram(addressAt: number, addressBytes: number, subAgentId: number, sequenceNumber: number, uptimeMs: number): boolean {
@@ -253,13 +249,15 @@ export class FlowReceiver implements DatagramSink {
 
   #onStandardSample(): void {
     this.counts.standard_samples_received++;
-    if (!this.#isTimed) this.#standard.arrive(this.#table.nowUs);
-    this.#isTimed = true;
-    const problem = this.#standard.translate(this.#view);
+    const slot = this.#standardFlows.count, problem = this.#standard.translate(this.#view, slot, this.#table.nowUs);
     const identity = problem === null
       ? this.#identities.observer(this.#view, this.#addressAt, this.#addressBytes, this.#standard.samplingRate)
       : -1;
-    if (identity >= 0) return this.#table.add(this.#standard.flow, 0, this.#identities.columns.group(identity), identity);
+    if (identity >= 0) {
+      this.#standardFlows.push(slot * SKYFALL_FLOW.fixedSize, this.#identities.columns.group(identity), identity);
+      if (this.#standardFlows.count === EXPECTED_MAX) this.addFlows();
+      return;
+    }
     const reason = problem ?? "agent_unknown";
     this.counts.standard_samples_refused++;
     this.counts.standard_refused[reason] = (this.counts.standard_refused[reason] ?? 0) + 1;
@@ -306,11 +304,8 @@ export class FlowReceiver implements DatagramSink {
       identity = this.#knownHost();
     }
     this.#latestEndUs = Math.max(this.#latestEndUs, getUint64Be(this.#view, at + F.period_end_unix_us.offset));
-    const i = this.#flowCount++;
-    this.#flowAts[i] = at;
-    this.#flowIdentities[i] = identity;
-    this.#flowGroups[i] = this.#identities.columns.group(identity);
-    if (this.#flowCount === EXPECTED_MAX) this.addFlows();
+    this.#flows.push(at, this.#identities.columns.group(identity), identity);
+    if (this.#flows.count === EXPECTED_MAX) this.addFlows();
   }
 }
 
