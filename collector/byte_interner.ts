@@ -2,6 +2,8 @@
 
 import { mix } from "./hash.ts";
 
+const LINE_BYTES = 64, TOUCHED_LINES = 4;
+
 /** Gives equal byte strings equal numbers, comparing all of them; nothing is allocated for one that is known. */
 export class ByteInterner {
   readonly #entriesMax: number;
@@ -18,6 +20,8 @@ export class ByteInterner {
   readonly #seed = crypto.getRandomValues(new Int32Array(1))[0]!;
   #entries = 0;
   #used = 0;
+  /** Keeps what was read only to be there from being left out. */
+  #touched = 0;
 
   constructor(entriesMax: number, bytesMax: number) {
     const slots = entriesMax * 2;
@@ -69,16 +73,28 @@ export class ByteInterner {
     }
   }
 
-  /** Number of the two pieces of bytes in a row, under a salt; -1 where it would be a new one of `newMax` or above, or there is no room. */
-  intern(a: DataView, aAt: number, aBytes: number, b: DataView, bAt: number, bBytes: number, salt: number, newMax: number): number {
+  /**
+   * Number of the two pieces of bytes in a row, under a salt; -1 where it would be a new one of `newMax` or above, or there is no room.
+   *
+   * @param guess What it may well be, if at least 0: that is looked at first, without a hash.
+   */
+  intern(
+    a: DataView,
+    aAt: number,
+    aBytes: number,
+    b: DataView,
+    bAt: number,
+    bBytes: number,
+    salt: number,
+    newMax: number,
+    guess: number,
+  ): number {
+    if (guess >= 0 && guess < this.#entries && this.#is(guess, a, aAt, aBytes, b, bAt, bBytes, salt)) return guess;
     const hash = hashBytes(b, bAt, bBytes, hashBytes(a, aAt, aBytes, this.#seed ^ salt));
     let slot = hash & this.#mask;
     for (; this.#slots[slot] !== 0; slot = (slot + 1) & this.#mask) {
       const entry = this.#slots[slot]! - 1;
-      if (this.#hashes[entry] !== hash || this.#salts[entry] !== salt) continue;
-      const start = this.#starts[entry]!;
-      if (this.#starts[entry + 1]! - start !== aBytes + bBytes) continue;
-      if (this.#equal(start, a, aAt, aBytes) && this.#equal(start + aBytes, b, bAt, bBytes)) return entry;
+      if (this.#hashes[entry] === hash && this.#is(entry, a, aAt, aBytes, b, bAt, bBytes, salt)) return entry;
     }
     if (this.#entries >= Math.min(newMax, this.#entriesMax) || this.#used + aBytes + bBytes > this.#bytes.length) return -1;
     const entry = this.#entries++;
@@ -91,6 +107,19 @@ export class ByteInterner {
     this.#append(b, bAt, bBytes);
     this.#starts[entry + 1] = this.#used;
     return entry;
+  }
+
+  /** Reads the start of a number's bytes. */
+  touch(entry: number): void {
+    if (entry < 0 || entry >= this.#entries) return;
+    const start = this.#starts[entry]!;
+    for (let line = 0; line < TOUCHED_LINES; line++) this.#touched ^= this.#bytes[start + line * LINE_BYTES]!;
+  }
+
+  #is(entry: number, a: DataView, aAt: number, aBytes: number, b: DataView, bAt: number, bBytes: number, salt: number): boolean {
+    const start = this.#starts[entry]!;
+    return this.#salts[entry] === salt && this.#starts[entry + 1]! - start === aBytes + bBytes &&
+      this.#equal(start, a, aAt, aBytes) && this.#equal(start + aBytes, b, bAt, bBytes);
   }
 
   #equal(start: number, view: DataView, at: number, bytes: number): boolean {

@@ -111,6 +111,11 @@ export class IdentityTable {
     this.#observerRate = 0;
   }
 
+  /** Reads the descriptor of an id that is about to be guessed, if there is such an id. */
+  touch(id: number): void {
+    this.#descriptors.touch(id);
+  }
+
   get(id: number): ProcessIdentity {
     return this.#processes[id]!;
   }
@@ -118,11 +123,13 @@ export class IdentityTable {
   /**
    * Id of the host with this descriptor body (`skyfall_host`) and agent address, or -1 where it does not decode or the datagram
    * brings too many. With no descriptor (`bytes` 0) the address alone is the host, and never refused.
+   *
+   * @param guess Id that it may well be.
    */
-  host(view: DataView, at: number, bytes: number, addressAt: number, addressBytes: number): number {
+  host(view: DataView, at: number, bytes: number, addressAt: number, addressBytes: number, guess = -1): number {
     if (bytes !== 0 && this.#left-- <= 0) return -1;
     const newMax = bytes === 0 ? IDENTITIES_MAX : this.#newMax;
-    const id = this.#descriptors.intern(view, at, bytes, view, addressAt, addressBytes, addressBytes, newMax);
+    const id = this.#descriptors.intern(view, at, bytes, view, addressAt, addressBytes, addressBytes, newMax, guess);
     if (id < 0) return this.#refuse();
     let host = this.#hosts[id];
     if (host === undefined) {
@@ -134,10 +141,20 @@ export class IdentityTable {
   }
 
   /** Id of the process with this descriptor body (`skyfall_process`), its index left out, on a host; -1 as above. */
-  process(view: DataView, at: number, bytes: number, hostId: number): number {
+  process(view: DataView, at: number, bytes: number, hostId: number, guess = -1): number {
     const host = this.#hosts[hostId] ?? null;
     if (host === null || bytes < INDEX_BYTES || this.#left-- <= 0) return -1;
-    const id = this.#descriptors.intern(view, at + INDEX_BYTES, bytes - INDEX_BYTES, view, 0, 0, PROCESS_SALT + hostId, this.#newMax);
+    const id = this.#descriptors.intern(
+      view,
+      at + INDEX_BYTES,
+      bytes - INDEX_BYTES,
+      view,
+      0,
+      0,
+      PROCESS_SALT + hostId,
+      this.#newMax,
+      guess,
+    );
     if (id < 0) return this.#refuse();
     let process = this.#processes[id];
     if (process === undefined) {
@@ -158,7 +175,7 @@ export class IdentityTable {
 
   #internObserver(view: DataView, addressAt: number, addressBytes: number, samplingRate: number): number {
     const newMax = this.#newRatesLeft > 0 ? this.#newMax : 0;
-    const id = this.#descriptors.intern(view, addressAt, addressBytes, view, 0, 0, -samplingRate, newMax);
+    const id = this.#descriptors.intern(view, addressAt, addressBytes, view, 0, 0, -samplingRate, newMax, -1);
     if (id < 0) return this.#refuse();
     if (this.#processes[id] === undefined) {
       this.#newRatesLeft--;

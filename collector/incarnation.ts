@@ -63,6 +63,11 @@ export class Incarnation {
     return this.#numbers[this.#at + FIRST]!;
   }
 
+  /** Reads what a datagram will need. */
+  touch(sequenceNumber: number): number {
+    return this.#numbers[this.#at]! + this.#words[this.#bits + wordOf(sequenceNumber)]!;
+  }
+
   get isBegun(): boolean {
     return this.#highest !== -Infinity;
   }

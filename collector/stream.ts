@@ -16,6 +16,8 @@ const MISPLACED_MAX = 16;
 
 /** Numbers of a stream: when the minute of the clock's comparison began, and the least difference in it and the one before. */
 const MINUTE_START_MS = 0, SKEW_MS = 1, LAST_SKEW_MS = 2;
+/** What its last datagram was of: identity ids plus 1, 0 being none. */
+const HOST = 3, PROCESS = 4;
 
 /** What a datagram turned out to be. */
 export type Arrival = "new" | "reordered" | "duplicate" | "restart" | "stale";
@@ -60,6 +62,29 @@ export class Stream {
     return least === Infinity ? null : least;
   }
 
+  /** Identity of the host that its last datagram told of, or -1; it may have been forgotten. */
+  get lastHost(): number {
+    return this.#memory.numbers[this.#at + HOST]! - 1;
+  }
+
+  set lastHost(identity: number) {
+    this.#memory.numbers[this.#at + HOST] = identity + 1;
+  }
+
+  /** As `lastHost`, of the first process in the datagram. */
+  get lastProcess(): number {
+    return this.#memory.numbers[this.#at + PROCESS]! - 1;
+  }
+
+  set lastProcess(identity: number) {
+    this.#memory.numbers[this.#at + PROCESS] = identity + 1;
+  }
+
+  /** Reads what a datagram will need. */
+  touch(sequenceNumber: number): number {
+    return this.#memory.numbers[this.#at]! + this.#current.touch(sequenceNumber);
+  }
+
   /** Forgets everything, for another agent. */
   clear(): void {
     this.#current.clear();
@@ -68,6 +93,7 @@ export class Stream {
     this.#misplacedRun = this.#restarted = this.#stale = 0;
     this.#past = emptyCounts();
     this.#clearClock();
+    this.lastHost = this.lastProcess = -1;
   }
 
   /** Takes in the sequence number of a datagram that arrived. */

@@ -11,6 +11,9 @@ const STREAMS_MAX = 65_536;
 /** Address words, its length in bytes, the sub-agent. */
 const KEY_WORDS = 6, KEY_LENGTH = 4, KEY_SUB_AGENT = 5;
 const IPV4_BYTES = 4;
+/** In a datagram, behind version and address type. */
+const ADDRESS_AT = 8;
+export const EXPECTED_DATAGRAMS_MAX = 64;
 const NONE = -1;
 /** Streams are put in order of their last datagram to so many milliseconds. */
 const ORDER_MS = 1_000;
@@ -52,6 +55,10 @@ export class StreamTable {
   readonly #evictedCounts = emptyCounts();
   #newest = NONE;
   #oldest = NONE;
+  readonly #expectedHashes = new Uint32Array(EXPECTED_DATAGRAMS_MAX);
+  readonly #expected: (Stream | null)[] = [];
+  /** Keeps what was read only to be there from being left out. */
+  #touched = 0;
   /** Streams that another took the place of. */
   evictedStreams = 0;
   /** The time of what arrives now; whoever receives sets it once a batch. */
@@ -86,6 +93,29 @@ export class StreamTable {
       }
     }
     return this.#add(hash, place);
+  }
+
+  /**
+   * Reads what datagrams that are about to be accounted for will need, so that memory is waited for once. Nothing is checked, as
+   * nothing is used: `headers` are where IPv4 agents' datagrams begin, or what is taken for that.
+   *
+   * @returns The streams found, of each header or null; the array is used again.
+   */
+  expect(view: DataView, headers: Int32Array, count: number): readonly (Stream | null)[] {
+    for (let i = 0; i < count; i++) {
+      const at = headers[i]!;
+      this.#expectedHashes[i] = this.#fillKey(view, at + ADDRESS_AT, IPV4_BYTES, view.getUint32(at + ADDRESS_AT + IPV4_BYTES));
+    }
+    for (let i = 0; i < count; i++) this.#touched ^= this.#places[this.#expectedHashes[i]! & this.#mask]!;
+    for (let i = 0; i < count; i++) {
+      const index = this.#places[this.#expectedHashes[i]! & this.#mask]! - 1;
+      this.#expected[i] = index < 0 ? null : this.#streams[index]!;
+      if (index >= 0) this.#touched ^= this.#hashes[index]! ^ this.#keys[index * KEY_WORDS]! ^ this.#seenMs[index]!;
+    }
+    for (let i = 0; i < count; i++) {
+      this.#touched ^= this.#expected[i]?.touch(view.getUint32(headers[i]! + ADDRESS_AT + IPV4_BYTES + 4)) ?? 0;
+    }
+    return this.#expected;
   }
 
   counts(): StreamCounts {
