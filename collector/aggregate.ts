@@ -162,10 +162,12 @@ export class FlowTable {
 
   /** Appends the rows of one slot of the flush wheel to `out`, but those of two minutes. */
   collectDue(slot: number, exceptMinute: number, exceptOther: number, out: number[]): void {
+    const due: number[] = [];
     for (const [rows, first] of this.#families()) {
       const dues = rows.dues, end = rows.end;
-      for (let row = 0; row < end; row++) {
-        if (dues[row] !== slot) continue;
+      due.length = 0;
+      for (let row = 0; row < end; row++) if (dues[row] === slot) due.push(row);
+      for (const row of due) {
         const minute = rows.key(row, KEY.minute);
         if (minute !== exceptMinute && minute !== exceptOther) out.push(first + row);
       }
@@ -278,7 +280,12 @@ export class FlowTable {
     this.#addTo(rows, row >= 0 ? row : this.#open(rows, key), key, reader.clientPort);
   }
 
-  /** Takes a row out of the table. */
+  /** Takes rows out of the table. */
+  removeAll(rows: Int32Array): void {
+    for (let i = 0; i < rows.length; i++) this.#rowsOf(rows[i]!).touchForRemoval(this.#indexOf(rows[i]!));
+    for (let i = 0; i < rows.length; i++) this.remove(rows[i]!);
+  }
+
   remove(row: number): void {
     this.#events -= this.value(row, VALUE.event_count);
     this.#bytes -= this.value(row, VALUE.bytes_sent) + this.value(row, VALUE.bytes_received);

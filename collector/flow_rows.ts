@@ -222,6 +222,11 @@ export class FlowRows {
     return this.#detached;
   }
 
+  /** Reads where the row is found, as it is about to be removed. */
+  touchForRemoval(row: number): void {
+    this.touchSlot(this.#hashOf(row));
+  }
+
   remove(row: number): void {
     const memory = this.#memory, w = this.lanesAt(row);
     if (isDetached(memory, w)) this.#detached--;

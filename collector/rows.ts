@@ -100,7 +100,7 @@ export class RowMessages {
         start = end;
       }
     }
-    for (const row of paired.rows) this.#table.remove(row);
+    this.#table.removeAll(paired.rows);
     return messages;
   }
 
