@@ -35,7 +35,9 @@ export function* traceMinute(seed: number, minuteUnixUs: number, fleet = 0): Gen
     for (let instance = 0; instance < INSTANCES; instance++) {
       for (let call = 0; call < CALLEES; call++) {
         const callee = zipf(random);
-        for (let i = 0; i < INSTANCES; i++) yield* pair(fleet, service * INSTANCES + instance, callee * INSTANCES + i, random, minuteUnixUs);
+        for (let i = 0; i < INSTANCES; i++) {
+          yield* pair(fleet, service * INSTANCES + instance, callee * INSTANCES + i, random, minuteUnixUs);
+        }
       }
     }
   }
