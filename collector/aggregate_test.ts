@@ -231,6 +231,11 @@ Deno.test("FlowTable holds what a plain model holds, in narrow and in wide rows,
     receive(datagram([flowSample([HOST, PROCESS, skyfallRecord("skyfall_flow", flow)])], { sequence: step + 1 }));
   }
   assert.equal(table.rowCount, byKey.size);
+  const rows = Int32Array.from(table.rows()), columns = new RowColumns(table, rows);
+  for (const [name, place] of Object.entries(VALUE)) {
+    assert.deepEqual([...columns.bigints(place)], Array.from(rows, (row) => BigInt(table.value(row, place))), `${name}, seed ${seed}`);
+  }
+  assert.deepEqual([...columns.portCounts()], Array.from(rows, (row) => table.portCount(row)), `seed ${seed}`);
   for (const row of table.rows()) {
     const client = new DataView(new ArrayBuffer(16));
     table.copyClient(row, client, 0);

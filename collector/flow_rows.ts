@@ -124,7 +124,7 @@ export class FlowRows {
 
   /** Memory that is read at random, and large. */
   get buffers(): ArrayBuffer[] {
-    return [this.#memory.words.buffer as ArrayBuffer, this.#slots.buffer, ...this.ports.buffers];
+    return [this.#memory.words.buffer, this.#slots.buffer, ...this.ports.buffers];
   }
 
   get memory(): RowMemory {

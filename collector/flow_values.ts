@@ -117,7 +117,7 @@ LANES[VALUE.amounts_unknown] = LANE_HALF + AMOUNTS_UNKNOWN;
 
 /** The memory of rows, in three widths, and their wide forms. */
 export interface RowMemory {
-  readonly words: Uint32Array;
+  readonly words: Uint32Array<ArrayBuffer>;
   readonly halves: Uint16Array;
   readonly bytes: Uint8Array;
   readonly wide: Float64Array;

@@ -4,32 +4,8 @@ import { formatAddress } from "../lib/ip_address.ts";
 import { SKYFALL_HOST, SKYFALL_PROCESS } from "../lib/sflow/skyfall.gen.ts";
 import { ByteInterner } from "./byte_interner.ts";
 import { IdentityColumns } from "./identity_columns.ts";
+import type { HostIdentity, ProcessIdentity } from "./process_identity.ts";
 import { readXdrStruct } from "./xdr_read.ts";
-
-/** Host of an observer; null where it did not tell. */
-export interface HostIdentity {
-  readonly address: string;
-  readonly hostId: string | null;
-  readonly bootId: string | null;
-  readonly hostName: string | null;
-}
-
-/** A process as its agent describes it, and the group of equal processes that a row is of. */
-export interface ProcessIdentity {
-  /** Same host, service, executable, user, control group and network namespace: same group. */
-  readonly group: number;
-  readonly host: HostIdentity;
-  readonly flowSource: "skyfall" | "sflow";
-  readonly samplingRate: number;
-  readonly pid: number | null;
-  readonly userId: number | null;
-  readonly networkNamespace: number | null;
-  readonly serviceName: string | null;
-  readonly executableName: string | null;
-  readonly executablePath: string | null;
-  readonly commandLine: string | null;
-  readonly cgroupPath: string | null;
-}
 
 /** Identities at a time; those that no row refers to are forgotten when more come. The memory is taken as it is used. */
 const IDENTITIES_MAX = 1 << 18;

@@ -1,7 +1,7 @@
 /** What rows say of their process, kept by column, so that a message's columns take no look at each process. */
 
 import type { BigintColumn, IntegerColumn, TextColumn } from "../lib/flow_batch.ts";
-import type { ProcessIdentity } from "./identities.ts";
+import type { ProcessIdentity } from "./process_identity.ts";
 import type { Scratch } from "./scratch.ts";
 
 /** Places of a process's texts. */
