@@ -21,6 +21,7 @@ import {
   SKYFALL_RECONCILIATION,
   SKYFALL_UDP_COUNTERS,
 } from "../lib/sflow/skyfall.gen.ts";
+import type { PackedDatagrams } from "../lib/sflow/load_datagrams.ts";
 import { getUint64Be } from "../lib/u64.ts";
 import type { FlowTable } from "./aggregate.ts";
 import { EXPECTED_MAX } from "./expected_flows.ts";
@@ -29,7 +30,7 @@ import type { IdentityTable } from "./identities.ts";
 import { PendingFlows } from "./pending_flows.ts";
 import { StandardSample } from "./standard_sample.ts";
 import type { Stream } from "./stream.ts";
-import { StreamTable } from "./streams.ts";
+import { EXPECTED_DATAGRAMS_MAX, StreamTable } from "./streams.ts";
 import { type DatagramSink, type MalformedReason, walkDatagram } from "./walk.ts";
 import { readXdrStruct } from "./xdr_read.ts";
 
@@ -145,6 +146,16 @@ export class FlowReceiver implements DatagramSink {
   receive(view: DataView, start: number, bytes: number, isTruncated: boolean): void {
     this.read(view, start, bytes, isTruncated);
     this.addFlows();
+  }
+
+  /** Takes in datagrams that lie in one view, as many at once as a worker gets by one call. */
+  receiveAll({ view, starts, lengths }: PackedDatagrams): void {
+    for (let first = 0; first < starts.length; first += EXPECTED_DATAGRAMS_MAX) {
+      const some = starts.subarray(first, first + EXPECTED_DATAGRAMS_MAX);
+      this.expect(view, some, some.length);
+      for (let i = 0; i < some.length; i++) this.read(view, some[i]!, lengths[first + i]!, false);
+      this.addFlows();
+    }
   }
 
   /** Makes datagrams at `starts` of `view` quick to read, those of 28 bytes and more. */

@@ -148,3 +148,18 @@ function fillFlow(view: DataView, at: number, flow: number, conversation: number
   view.setUint32(at + F.local_port.offset, 32_768 + flow % CLIENT_PORTS);
   view.setUint32(at + F.remote_port.offset, 8_000 + conversation % 16);
 }
+
+/** Datagrams one behind the other. */
+export interface PackedDatagrams {
+  readonly view: DataView<ArrayBuffer>;
+  readonly starts: Int32Array;
+  readonly lengths: Int32Array;
+}
+
+export function packDatagrams(datagrams: readonly Uint8Array[]): PackedDatagrams {
+  const lengths = Int32Array.from(datagrams, ({ length }) => length), starts = new Int32Array(datagrams.length);
+  for (let i = 1; i < starts.length; i++) starts[i] = starts[i - 1]! + lengths[i - 1]!;
+  const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
+  datagrams.forEach((datagram, i) => bytes.set(datagram, starts[i]!));
+  return { view: new DataView(bytes.buffer), starts, lengths };
+}
