@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { analyse, ANALYSES } from "./analytics.ts";
 import { Database } from "./duckdb.ts";
-import { sqlText } from "./lake/flow_table.ts";
+import { sqlText } from "./sql_text.ts";
 import { formatAnswer } from "./print.ts";
 
 for (const analysis of ANALYSES) {

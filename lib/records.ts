@@ -299,6 +299,19 @@ export type FlowColumnName = FlowColumn["name"];
 export type MessageColumn = Extract<FlowColumn, { origin: "message" }>;
 export const MESSAGE_COLUMNS: readonly MessageColumn[] = FLOW_COLUMNS.filter((c): c is MessageColumn => c.origin === "message");
 
+/** Version of the meaning of `dead_letter`'s rows. */
+export const DEAD_LETTER_SCHEMA_VERSION = 1;
+
+/** Columns of `dead_letter`: one row per message that gave no rows of `flow`. Its offset counts as taken in. */
+export const DEAD_LETTER_COLUMNS = [
+  etlColumn("src_topic", "VARCHAR", "-", "Topic that the message was read from", "topic"),
+  etlColumn("src_partition", "INTEGER", "-", "Its partition", "topic"),
+  etlColumn("src_offset", "BIGINT", "-", "Its offset in the partition", "topic"),
+  etlColumn("reason", "VARCHAR", "-", "Why it gave no rows", "etl"),
+  etlColumn("value", "BLOB", "-", "The message itself", "topic"),
+  etlColumn("ingest_time", "TIMESTAMPTZ", "us since 1970 UTC", "When the ETL job read it", "etl"),
+] as const satisfies readonly Column[];
+
 type Nullability = "null" | "not null";
 
 function column<const N extends string, const T extends ColumnType>(
