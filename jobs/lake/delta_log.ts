@@ -72,10 +72,10 @@ export async function readSnapshot(directory: string, readCheckpoint: Checkpoint
     state.version = next;
   }
   if (asOf !== undefined && state.version !== asOf) {
-    const oldest = listing.checkpoints[0]?.version ?? listing.versions[0];
+    const of = (name: string | undefined) => (name === undefined ? "none" : String(versionOf(name)));
     throw new LakeError(
-      `Cannot read lake "${directory}": there is no version ${asOf}; its log has ${oldest ?? "none"} to ${
-        listing.versions.at(-1) ?? "none"
+      `Cannot read lake "${directory}": there is no version ${asOf}; its log has ${of(listing.versions[0])} to ${
+        of(listing.versions.at(-1))
       }`,
     );
   }
