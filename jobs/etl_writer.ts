@@ -8,7 +8,7 @@ import { append } from "./lake/append.ts";
 import { type Cut, CutJournal, newCut } from "./lake/cut_journal.ts";
 import { writeDataFile } from "./lake/data_file.ts";
 import { type AddFile, LakeError, type Snapshot } from "./lake/delta_log.ts";
-import { readTable, refreshTable, tableDirectory } from "./lake/table.ts";
+import { readTableHead, refreshTable, tableDirectory } from "./lake/table.ts";
 import { FLOW } from "./lake/tables.ts";
 import { formatPartitionSet } from "./partition_set.ts";
 import { Stage } from "./stage.ts";
@@ -62,7 +62,7 @@ export class EtlWriter implements Disposable {
   /** @throws {LakeError} If the lake cannot be read. */
   static async open(config: EtlWriterConfig): Promise<EtlWriter> {
     const { lake, database, consumer: { topicName } } = config;
-    const snapshot = await readTable(tableDirectory(lake, FLOW), FLOW, database);
+    const snapshot = await readTableHead(tableDirectory(lake, FLOW), FLOW, database);
     const deadLetters = await DeadLetters.open(lake, database, topicName);
     const journal = await CutJournal.open(lake, await writerName(topicName, config.partitions));
     return new EtlWriter(config, snapshot, journal, deadLetters);

@@ -7,7 +7,7 @@ import { newPlace, publishFlows } from "../testdata/topic.ts";
 import { append } from "./append.ts";
 import { CHECKPOINT_VERSIONS, removeExpiredLog, writeCheckpoint } from "./checkpoint.ts";
 import { commitVersion, listLog, logDirectory, type Snapshot, versionFile } from "./delta_log.ts";
-import { readTable } from "./table.ts";
+import { readTable, readTableHead } from "./table.ts";
 import { FLOW } from "./tables.ts";
 
 const database = await Database.open({ memoryLimit: "1GB", temporaryDirectory: await Deno.makeTempDir() });
@@ -40,6 +40,16 @@ Deno.test("a table reads the same from a checkpoint as from its log", async () =
   const again = await readTable(directory, FLOW, database);
   assert.deepEqual(plain(again), plain(snapshot));
   assert.equal(again.checkpointVersion, snapshot.version);
+});
+
+Deno.test("a writer opens a table without the files of its checkpoint, and writes the next checkpoint with them", async () => {
+  const { directory, snapshot } = await newTable();
+  await writeCheckpoint(directory, snapshot, database);
+  let head = await readTableHead(directory, FLOW, database);
+  assert.deepEqual([head.version, head.files.size, head.transactions], [snapshot.version, 0, snapshot.transactions]);
+  const nothing = { operation: "TEST", parameters: {}, adds: [], transactions: new Map() };
+  while (listLog(directory).checkpoints.length < 2) head = (await append(directory, FLOW, head, nothing, database))!;
+  assert.deepEqual((await readTable(directory, FLOW, database, head.version)).files.size, snapshot.files.size);
 });
 
 Deno.test("a checkpoint leaves nothing beside it, and takes the place of one that another program summed up", async () => {

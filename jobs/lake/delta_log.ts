@@ -33,6 +33,8 @@ export interface Snapshot {
   readonly protocol: TableProtocol | null;
   /** The newest checkpoint that was there when the log was read, -1 where there was none. */
   readonly checkpointVersion: bigint;
+  /** Whether `files` and `tombstones` are all; else they lack what the checkpoint has, as `readTableHead()` leaves it out. */
+  readonly isWhole: boolean;
 }
 
 /** Reads the actions of a checkpoint file (Parquet), each as one action of the log. */
@@ -269,6 +271,7 @@ class TableState {
   readonly #transactions: Map<string, bigint>;
   #metaData: TableMetaData | null;
   #protocol: TableProtocol | null;
+  readonly #isWhole: boolean;
 
   /** @param from What to go on from; without it an empty table. */
   constructor(directory: string, from?: Snapshot) {
@@ -280,6 +283,7 @@ class TableState {
     this.#transactions = new Map(from?.transactions);
     this.#metaData = from?.metaData ?? null;
     this.#protocol = from?.protocol ?? null;
+    this.#isWhole = from?.isWhole ?? true;
   }
 
   /** @throws {LakeError} If the protocol is newer than this program. */
@@ -308,6 +312,7 @@ class TableState {
       metaData: this.#metaData,
       protocol: this.#protocol,
       checkpointVersion: this.checkpointVersion,
+      isWhole: this.#isWhole,
     };
   }
 }
