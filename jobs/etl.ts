@@ -10,15 +10,13 @@ import { describeDisk, syncDirectory, writeDurably } from "../lib/durable_file.t
 import { log } from "../lib/log.ts";
 import { openConsumer } from "../lib/topic/open.ts";
 import type { TopicConsumer } from "../lib/topic/topic.ts";
-import { Database, type Row } from "./duckdb.ts";
+import { Database } from "./duckdb.ts";
 import { type AddFile, commitVersion, LakeError, logDirectory, READER_VERSION, type Snapshot, WRITER_VERSION } from "./lake/delta_log.ts";
 import { removeOrphans } from "./lake/orphans.ts";
-import { statsOf } from "./lake/stats.ts";
 import { neededMetaData, readTable, tableDirectory } from "./lake/table.ts";
 import { FLOW } from "./lake/tables.ts";
 import { withLock } from "./lock.ts";
-import { sqlText } from "./sql_text.ts";
-import { Stage, type StagedPartition } from "./stage.ts";
+import { Stage, type StagedFile } from "./stage.ts";
 
 /** Rows and bytes of messages that one commit takes in at most. */
 const COMMIT_ROWS_MAX = 1_000_000;
@@ -60,13 +58,12 @@ async function moveAll(consumer: TopicConsumer, directory: string): Promise<EtlR
   await removeOrphans(stagingDirectory(directory));
   let rows = 0, commits = 0, deadLetters = 0;
   for (;;) {
-    const stage = new Stage(database);
+    const stage = new Stage();
     const offsets = await fill(stage, consumer, snapshot);
     // A topic without a message still makes the table, so that questions have an empty answer instead of none.
     if (offsets.size === 0 && snapshot.metaData !== null) return { rows, commits, deadLetters, version: snapshot.version };
-    await stage.finish();
     await keepDeadLetters(stage, consumer.topicName, directory);
-    const adds = stage.rowCount === 0 ? [] : await writeFiles(database, stage, consumer.topicName, directory);
+    const adds = stage.rowCount === 0 ? [] : await writeFiles(stage, consumer.topicName, directory);
     const committed = await commit(directory, snapshot, consumer.topicName, adds, offsets, database);
     if (committed) {
       rows += stage.rowCount;
@@ -109,44 +106,37 @@ async function fill(stage: Stage, consumer: TopicConsumer, snapshot: Snapshot): 
   return next;
 }
 
-async function writeFiles(database: Database, stage: Stage, topicName: string, directory: string): Promise<AddFile[]> {
-  const ingestTime = new Date().toISOString();
+async function writeFiles(stage: Stage, topicName: string, directory: string): Promise<AddFile[]> {
   const adds: AddFile[] = [];
-  for (const partition of await stage.partitions()) {
-    adds.push(await writeFile(database, stage.selectPartition(partition, topicName, ingestTime), partition, directory));
-  }
+  for (const file of stage.files({ topicName, ingestTime: new Date().toISOString() })) adds.push(await writeFile(file, directory));
   return adds;
 }
 
 /** Writes and syncs a file under a temporary name, then gives it its own. */
-async function writeFile(database: Database, select: string, { date, hour }: StagedPartition, directory: string): Promise<AddFile> {
+async function writeFile({ partition: { date, hour }, parts, stats }: StagedFile, directory: string): Promise<AddFile> {
   const name = `part-${crypto.randomUUID()}.zstd.parquet`;
   const staged = `${stagingDirectory(directory)}/${name}`;
   const folder = `date=${date}/hour=${hour}`;
   try {
-    const [written] = await database.rows(
-      `copy (${select}) to ${sqlText(staged)} (format parquet, parquet_version v2, compression zstd, return_stats)`,
-    );
+    {
+      using file = await Deno.open(staged, { write: true, createNew: true });
+      for (const part of parts) for (let at = 0; at < part.length;) at += await file.write(part.subarray(at));
+      await file.sync();
+    }
     await Deno.mkdir(`${directory}/${folder}`, { recursive: true });
-    using file = await Deno.open(staged);
-    await file.sync();
     await Deno.rename(staged, `${directory}/${folder}/${name}`);
     await syncDirectory(`${directory}/${folder}`);
-    return addAction(`${folder}/${name}`, { date, hour: String(hour) }, written!);
+    return {
+      path: `${folder}/${name}`,
+      partitionValues: { date, hour: String(hour) },
+      size: parts.reduce((sum, { length }) => sum + length, 0),
+      modificationTime: Date.now(),
+      dataChange: true,
+      stats: JSON.stringify(stats),
+    };
   } catch (cause) {
     throw new LakeError(`Cannot write a file of lake "${directory}": ${describeDisk(cause)}`, { cause });
   }
-}
-
-function addAction(path: string, partitionValues: Readonly<Record<string, string>>, written: Row): AddFile {
-  return {
-    path,
-    partitionValues: { ...partitionValues },
-    size: Number(written["file_size_bytes"]),
-    modificationTime: Date.now(),
-    dataChange: true,
-    stats: JSON.stringify(statsOf(FLOW.columns, written)),
-  };
 }
 
 /**
