@@ -4,7 +4,8 @@ import { decodeFlowBatch, encodedDictionary, type FlowBatch } from "../lib/flow_
 import { MESSAGE_COLUMNS } from "../lib/records.ts";
 import type { TopicMessage } from "../lib/topic/topic.ts";
 import { AddressTable } from "./address_table.ts";
-import type { FileStats } from "./lake/stats.ts";
+import type { EncodedRows } from "./lake/data_file.ts";
+import { impossibleValue } from "./impossible_value.ts";
 import { ParquetFile } from "./parquet/file.ts";
 import type { Segment, StagedMessage } from "./gather.ts";
 import { encodeRowGroup, type Provenance } from "./row_group.ts";
@@ -25,10 +26,8 @@ export interface StagedPartition {
 }
 
 /** An hour's rows as a Parquet file. */
-export interface StagedFile {
+export interface StagedFile extends EncodedRows {
   readonly partition: StagedPartition;
-  readonly parts: readonly Uint8Array[];
-  readonly stats: FileStats;
 }
 
 /** Rows of a row group at most, as DuckDB has them. */
@@ -59,6 +58,11 @@ export class Stage {
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
       this.deadLetters.push({ message, reason: error.message });
+      return;
+    }
+    const impossible = impossibleValue(batch);
+    if (impossible !== null) {
+      this.deadLetters.push({ message, reason: `Cannot take in flow batch: ${impossible}` });
       return;
     }
     const staged = this.#stage(message, batch);
