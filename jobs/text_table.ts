@@ -2,27 +2,27 @@
 
 import type { EncodedTexts } from "../lib/flow_batch.ts";
 
-const FIRST_SLOTS = 1 << 12, FIRST_BYTES = 1 << 16;
+const FIRST_SLOTS = 1 << 12, FIRST_WORDS = 1 << 14;
+/** Words of a slot: hash, first word and bytes of the text, and its number and 1, or 0 where the slot is free. Together: one cache line. */
+const SLOT_WORDS = 4, FIRST_WORD = 1, BYTE_LENGTH = 2, NUMBER = 3;
 const PRIME = 0x0100_0193, SEED = 0x811c_9dc5 | 0;
 const NUL = "\0", REPLACEMENT = "\ufffd";
 
 const decoder = new TextDecoder(), encoder = new TextEncoder();
 
 export class TextTable {
-  /** Texts one after the other; text i ends where `#ends[i]` says, and begins where the one before ends. */
-  #bytes = new Uint8Array(FIRST_BYTES);
-  #view = new DataView(this.#bytes.buffer);
-  #ends = new Int32Array(FIRST_SLOTS);
-  #hashes = new Int32Array(FIRST_SLOTS);
-  #count = 0;
-  /** By hash, a text's number and 1, or 0; twice as many as texts at least. */
-  #slots = new Int32Array(2 * FIRST_SLOTS);
-  /** What stands for texts that are no UTF-8, or have a NUL, where SQL ends. */
-  readonly #replaced = new Map<number, Uint8Array>();
+  /** Texts one after the other, each from a whole word on, with zeros up to the next. */
+  #words = new Int32Array(FIRST_WORDS);
+  #wordCount = 0;
+  /** Twice as many as texts at least. */
+  #slots = new Int32Array(SLOT_WORDS * FIRST_SLOTS);
+  /** What is written for each text. */
+  readonly #texts: (Uint8Array | null)[] = [];
+  readonly #places: number[] = [];
 
   /** Texts that there are; their numbers are smaller. */
   get count(): number {
-    return this.#count;
+    return this.#places.length / 2;
   }
 
   /** Number of each text, the same for the same bytes. */
@@ -33,83 +33,74 @@ export class TextTable {
     return numbers;
   }
 
-  /** UTF-8 of a text. */
+  /** UTF-8 of a text; what stands for one that is none, or has a NUL, where SQL ends. */
   text(number: number): Uint8Array {
-    return this.#replaced.get(number) ?? this.#bytes.subarray(this.#startOf(number), this.#ends[number]!);
-  }
-
-  #startOf(number: number): number {
-    return number === 0 ? 0 : this.#ends[number - 1]!;
+    return this.#texts[number] ?? new Uint8Array(this.#words.buffer, 4 * this.#places[2 * number]!, this.#places[2 * number + 1]!);
   }
 
   #numberOf(bytes: Uint8Array, view: DataView, start: number, end: number): number {
-    const hash = hashOf(bytes, view, start, end), mask = this.#slots.length - 1;
-    for (let slot = hash & mask;; slot = (slot + 1) & mask) {
-      const number = this.#slots[slot]! - 1;
-      if (number < 0) return this.#add(bytes.subarray(start, end), hash, slot);
-      if (this.#hashes[number] === hash && this.#isText(number, bytes, view, start, end)) return number;
+    const slots = this.#slots, mask = slots.length - SLOT_WORDS, hash = hashOf(bytes, view, start, end), length = end - start;
+    for (let at = SLOT_WORDS * hash & mask;; at = (at + SLOT_WORDS) & mask) {
+      const number = slots[at + NUMBER]! - 1;
+      if (number < 0) return this.#add(bytes.subarray(start, end), hash, at);
+      if (
+        slots[at] === hash && slots[at + BYTE_LENGTH] === length && isText(this.#words, slots[at + FIRST_WORD]!, bytes, view, start, end)
+      ) {
+        return number;
+      }
     }
   }
 
-  #isText(number: number, bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
-    let at = this.#startOf(number), from = start;
-    if (this.#ends[number]! - at !== end - start) return false;
-    for (; from + 4 <= end; from += 4, at += 4) if (view.getInt32(from, true) !== this.#view.getInt32(at, true)) return false;
-    for (; from < end; from++, at++) if (bytes[from] !== this.#bytes[at]) return false;
-    return true;
-  }
-
-  #add(text: Uint8Array, hash: number, slot: number): number {
-    const number = this.#count++, start = this.#startOf(number), end = start + text.length;
-    if (number === this.#ends.length) this.#growNumbers();
-    if (end > this.#bytes.length) this.#growBytes(end);
-    this.#bytes.set(text, start);
-    this.#ends[number] = end;
-    this.#hashes[number] = hash;
-    const string = isPlain(text) ? null : decoder.decode(text).replaceAll(NUL, REPLACEMENT);
-    if (string !== null) this.#replaced.set(number, encoder.encode(string));
-    this.#slots[slot] = number + 1;
-    if (2 * this.#count > this.#slots.length) this.#growSlots();
+  #add(text: Uint8Array, hash: number, at: number): number {
+    const number = this.count, first = this.#wordCount, end = first + Math.ceil(text.length / 4);
+    if (end > this.#words.length) {
+      const words = new Int32Array(Math.max(2 * this.#words.length, end));
+      words.set(this.#words);
+      this.#words = words;
+    }
+    new Uint8Array(this.#words.buffer, 4 * first, text.length).set(text);
+    this.#wordCount = end;
+    this.#places.push(first, text.length);
+    this.#texts.push(isPlain(text) ? null : encoder.encode(decoder.decode(text).replaceAll(NUL, REPLACEMENT)));
+    this.#slots.set([hash, first, text.length, number + 1], at);
+    if (2 * SLOT_WORDS * this.count > this.#slots.length) this.#grow();
     return number;
   }
 
-  #growNumbers(): void {
-    this.#ends = grown(this.#ends);
-    this.#hashes = grown(this.#hashes);
-  }
-
-  #growBytes(needed: number): void {
-    const bytes = new Uint8Array(Math.max(2 * this.#bytes.length, needed));
-    bytes.set(this.#bytes);
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer);
-  }
-
-  #growSlots(): void {
-    const slots = new Int32Array(2 * this.#slots.length), mask = slots.length - 1;
-    for (let number = 0; number < this.#count; number++) {
-      let slot = this.#hashes[number]! & mask;
-      while (slots[slot] !== 0) slot = (slot + 1) & mask;
-      slots[slot] = number + 1;
+  #grow(): void {
+    const old = this.#slots, slots = new Int32Array(2 * old.length), mask = slots.length - SLOT_WORDS;
+    for (let from = 0; from < old.length; from += SLOT_WORDS) {
+      if (old[from + NUMBER] === 0) continue;
+      let at = SLOT_WORDS * old[from]! & mask;
+      while (slots[at + NUMBER] !== 0) at = (at + SLOT_WORDS) & mask;
+      slots.set(old.subarray(from, from + SLOT_WORDS), at);
     }
     this.#slots = slots;
   }
 }
 
-function grown(values: Int32Array): Int32Array<ArrayBuffer> {
-  const more = new Int32Array(2 * values.length);
-  more.set(values);
-  return more;
+/** Whether the text from `first` on is that one, which has as many bytes. */
+function isText(words: Int32Array, first: number, bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
+  let word = first, from = start;
+  for (; from + 4 <= end; from += 4) if (view.getInt32(from, true) !== words[word++]) return false;
+  return from === end || lastWord(bytes, from, end) === words[word];
 }
 
-/** FNV-1a's steps, four bytes at a time (RFC draft-eastlake-fnv), and its upper bits mixed into the lower. */
+/** Fewer than four bytes, the first the least significant. */
+function lastWord(bytes: Uint8Array, from: number, end: number): number {
+  let word = 0;
+  for (let at = from, shift = 0; at < end; at++, shift += 8) word |= bytes[at]! << shift;
+  return word;
+}
+
+/** FNV-1a's steps, four bytes at a time, and its upper bits mixed into the lower. */
 function hashOf(bytes: Uint8Array, view: DataView, start: number, end: number): number {
   let hash = SEED ^ (end - start), at = start;
   for (; at + 4 <= end; at += 4) {
     hash = Math.imul(hash ^ view.getInt32(at, true), PRIME);
     hash ^= hash >>> 15;
   }
-  for (; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, PRIME);
+  if (at < end) hash = Math.imul(hash ^ lastWord(bytes, at, end), PRIME);
   return hash ^ (hash >>> 16);
 }
 
