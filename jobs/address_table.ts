@@ -1,6 +1,7 @@
 /** Gives equal addresses of 16 bytes equal numbers, and tells their text and family once for each. */
 
 import { formatAddress, isMappedIpv4 } from "../lib/ip_address.ts";
+import { dictionaryOf } from "./parquet/dictionary.ts";
 
 const FIRST_SLOTS = 1 << 12;
 const ADDRESS_BYTES = 16, WORDS = 4;
@@ -30,14 +31,20 @@ export class AddressTable {
     return numbers;
   }
 
-  /** The address itself. */
-  bytes(number: number): Uint8Array {
-    return new Uint8Array(this.#words.buffer, ADDRESS_BYTES * number, ADDRESS_BYTES);
+  /** A dictionary page of the addresses, each preceded by its length. */
+  dictionary(numbers: readonly number[]): Uint8Array {
+    const out = new Int32Array((WORDS + 1) * numbers.length), words = this.#words;
+    for (let i = 0, to = 0; i < numbers.length; i++) {
+      const from = WORDS * numbers[i]!;
+      out[to++] = ADDRESS_BYTES;
+      for (let word = 0; word < WORDS; word++) out[to++] = words[from + word]!;
+    }
+    return new Uint8Array(out.buffer);
   }
 
-  /** Canonical text (RFC 5952), as ASCII. */
-  text(number: number): Uint8Array {
-    return this.#texts[number]!;
+  /** The same of their canonical texts (RFC 5952). */
+  textDictionary(numbers: readonly number[]): Uint8Array {
+    return dictionaryOf(numbers.map((number) => this.#texts[number]!));
   }
 
   isIpv4(number: number): boolean {
@@ -63,7 +70,7 @@ export class AddressTable {
     }
     this.#words.set([a, b, c, d], WORDS * number);
     this.#slots[slot] = number + 1;
-    const bytes = this.bytes(number);
+    const bytes = new Uint8Array(this.#words.buffer, ADDRESS_BYTES * number, ADDRESS_BYTES);
     this.#texts.push(encoder.encode(formatAddress(bytes)));
     this.#isIpv4.push(isMappedIpv4(bytes));
     if (2 * this.#count > this.#slots.length) this.#growSlots();

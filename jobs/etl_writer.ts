@@ -11,7 +11,7 @@ import { type AddFile, LakeError, type Snapshot } from "./lake/delta_log.ts";
 import { readTable, refreshTable, tableDirectory } from "./lake/table.ts";
 import { FLOW } from "./lake/tables.ts";
 import { formatPartitionSet } from "./partition_set.ts";
-import { Stage } from "./stage.ts";
+import { Stage, StageTables } from "./stage.ts";
 import { type Gap, type Reading, TopicReader } from "./topic_reader.ts";
 
 /** Longer names of partitions are given as their hash. */
@@ -46,6 +46,7 @@ export class EtlWriter implements Disposable {
   /** Of a run before this one, and maybe not committed. */
   #pending: Cut | null;
   #overtaken = 0;
+  readonly #tables = new StageTables();
   /** What is there when it starts is not made to wait for more. */
   #isAtEnd = false;
 
@@ -81,7 +82,7 @@ export class EtlWriter implements Disposable {
    * @throws {LakeError|TopicError} As `runEtl()`.
    */
   async moveOnce(follows: boolean, signal: AbortSignal): Promise<Moved | "overtaken" | null> {
-    const stage = new Stage();
+    const stage = new Stage(this.#tables);
     // A topic without a message still makes the table, so that questions have an empty answer instead of none.
     const hasTable = this.#snapshot.metaData !== null;
     await this.#deadLetters.begin((partition) => this.#landed(partition));

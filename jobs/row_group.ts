@@ -62,13 +62,13 @@ export function encodeRowGroup(segments: readonly Segment[], rows: number, prove
       case "network_type":
         return textColumn(column, networkTypes(clients, rows, addresses));
       case "client_address":
-        return textColumn(column, addressColumn(clients, rows, (number) => addresses.text(number)));
+        return textColumn(column, addressColumn(clients, rows, addresses.textDictionary(clients.numbers)));
       case "server_address":
-        return textColumn(column, addressColumn(servers, rows, (number) => addresses.text(number)));
+        return textColumn(column, addressColumn(servers, rows, addresses.textDictionary(servers.numbers)));
       case "client_ip":
-        return textColumn(column, addressColumn(clients, rows, (number) => addresses.bytes(number)));
+        return textColumn(column, addressColumn(clients, rows, addresses.dictionary(clients.numbers)));
       case "server_ip":
-        return textColumn(column, addressColumn(servers, rows, (number) => addresses.bytes(number)));
+        return textColumn(column, addressColumn(servers, rows, addresses.dictionary(servers.numbers)));
       case "src_topic":
         return textColumn(column, constantText(provenance.topicName, rows));
       case "ingest_time":
@@ -117,12 +117,11 @@ function bigints(column: FlowColumn, { values, valueCount, valid, words }: Gathe
 function texts({ codes, valueCount, valid, numbers }: GatheredTexts, rows: number, table: TextTable): ColumnChunk {
   const levels = nullLevels(valid, rows, rows - valueCount);
   if (valueCount === 0) return makeChunk(levels, NO_VALUES, null);
-  return makeChunk(levels, encodeCodes(codes, valueCount, numbers.length, dictionaryOf(numbers, (number) => table.text(number))), null);
+  return makeChunk(levels, encodeCodes(codes, valueCount, numbers.length, table.dictionary(numbers)), null);
 }
 
 function constantText(text: string, rows: number): ColumnChunk {
-  const bytes = encoder.encode(text);
-  return makeChunk(noNulls(rows), encodeCodes(NO_CODES, rows, 1, dictionaryOf([0], () => bytes)), null);
+  return makeChunk(noNulls(rows), encodeCodes(NO_CODES, rows, 1, dictionaryOf([encoder.encode(text)])), null);
 }
 
 const NO_CODES = new Int32Array(0);
@@ -132,11 +131,11 @@ function networkTypes({ codes, numbers }: AddressCodes, rows: number, table: Add
   const families = Int32Array.from(numbers, (number) => table.isIpv4(number) ? 0 : 1);
   const present = [0, 1].filter((family) => families.includes(family));
   const byRow = codes.map((code) => families[code]! - present[0]!);
-  return makeChunk(noNulls(rows), encodeCodes(byRow, rows, present.length, dictionaryOf(present, (family) => FAMILIES[family]!)), null);
+  return makeChunk(noNulls(rows), encodeCodes(byRow, rows, present.length, dictionaryOf(present.map((family) => FAMILIES[family]!))), null);
 }
 
-function addressColumn({ codes, numbers }: AddressCodes, rows: number, bytesOf: (number: number) => Uint8Array): ColumnChunk {
-  return makeChunk(noNulls(rows), encodeCodes(codes, rows, numbers.length, dictionaryOf(numbers, bytesOf)), null);
+function addressColumn({ codes, numbers }: AddressCodes, rows: number, dictionary: Uint8Array): ColumnChunk {
+  return makeChunk(noNulls(rows), encodeCodes(codes, rows, numbers.length, dictionary), null);
 }
 
 /** Lists that are never null, of numbers that never are. */

@@ -35,16 +35,51 @@ const ROW_GROUP_ROWS = 122_880;
 const HOUR_US = 3_600_000_000;
 const WORD = 2 ** 32;
 const TEXT_COLUMNS = MESSAGE_COLUMNS.filter(({ type }) => type === "VARCHAR");
+type TextColumnName = typeof TEXT_COLUMNS[number]["name"];
 const CREATED_BY = "Skyfall";
+/** Some hundred bytes each. */
+const TABLE_VALUES_MAX = 1_000_000;
+
+/** Texts and addresses that have been met. */
+export class StageTables {
+  #texts = newTextTables();
+  #addresses = new AddressTable();
+
+  /** By column. */
+  get texts(): ReadonlyMap<TextColumnName, TextTable> {
+    return this.#texts;
+  }
+
+  get addresses(): AddressTable {
+    return this.#addresses;
+  }
+
+  /** Forgets everything when it has become too much: commands and addresses come and go for ever. */
+  begin(): void {
+    const texts = [...this.#texts.values()].reduce((sum, { count }) => sum + count, 0);
+    if (texts + this.#addresses.count <= TABLE_VALUES_MAX) return;
+    this.#texts = newTextTables();
+    this.#addresses = new AddressTable();
+  }
+}
+
+function newTextTables(): Map<TextColumnName, TextTable> {
+  return new Map(TEXT_COLUMNS.map(({ name }) => [name, new TextTable()]));
+}
 
 /** Rows of some messages, until they are written. */
 export class Stage {
-  readonly #texts = new Map(TEXT_COLUMNS.map(({ name }) => [name, new TextTable()]));
-  readonly #addresses = new AddressTable();
+  readonly #tables: StageTables;
   /** By hour since 1970. */
   readonly #hours = new Map<number, Segment[]>();
   readonly deadLetters: DeadLetter[] = [];
   #rows = 0;
+
+  /** @param tables Kept from stage to stage, as most of what one brings is known from the one before. */
+  constructor(tables: StageTables) {
+    this.#tables = tables;
+    tables.begin();
+  }
 
   get rowCount(): number {
     return this.#rows;
@@ -81,7 +116,7 @@ export class Stage {
       const file = new ParquetFile(FLOW.columns, CREATED_BY), stats = new RowGroupStats();
       for (const group of rowGroups(segments)) {
         const rows = group.reduce((sum, { rowCount }) => sum + rowCount, 0);
-        const columns = encodeRowGroup(group, rows, provenance, { texts: this.#texts, addresses: this.#addresses });
+        const columns = encodeRowGroup(group, rows, provenance, this.#tables);
         stats.add(rows, columns);
         file.addRowGroup(rows, columns.map(({ chunk }) => chunk));
       }
@@ -96,9 +131,14 @@ export class Stage {
 
   #stage({ partition, offset }: TopicMessage, batch: FlowBatch): StagedMessage {
     const texts = new Map<string, Int32Array>();
-    for (const [name, table] of this.#texts) {
+    let leader: Int32Array | null = null;
+    for (const [name, table] of this.#tables.texts) {
       const column = batch.columns[name];
-      if ("codes" in column) texts.set(name, table.numbersOf(encodedDictionary(column)));
+      if (!("codes" in column)) continue;
+      const dictionary = encodedDictionary(column);
+      // As many texts as the column before has: as good as always one for each of them.
+      const numbers: Int32Array = table.numbersOf(dictionary, leader?.length === dictionary.offsets.length - 1 ? leader : null);
+      texts.set(name, leader = numbers);
     }
     const { client_ip, server_ip } = batch.columns;
     return {
@@ -106,8 +146,8 @@ export class Stage {
       offset: Number(offset),
       batch,
       texts,
-      clients: this.#addresses.numbersOf(client_ip.bytes, batch.rowCount),
-      servers: this.#addresses.numbersOf(server_ip.bytes, batch.rowCount),
+      clients: this.#tables.addresses.numbersOf(client_ip.bytes, batch.rowCount),
+      servers: this.#tables.addresses.numbersOf(server_ip.bytes, batch.rowCount),
     };
   }
 }

@@ -16,26 +16,63 @@ export class TextTable {
   #wordCount = 0;
   /** Twice as many as texts at least. */
   #slots = new Int32Array(SLOT_WORDS * FIRST_SLOTS);
-  /** What is written for each text. */
-  readonly #texts: (Uint8Array | null)[] = [];
-  readonly #places: number[] = [];
+  /** First word and bytes of each text. */
+  #places = new Int32Array(2 * FIRST_SLOTS);
+  #count = 0;
+  /** What is written for a text that is no UTF-8, or has a NUL, where SQL ends. */
+  readonly #replaced = new Map<number, Uint8Array>();
+  /** By number of a leader's text, the number and 1 of the text that came with it last. */
+  #followers = new Int32Array(FIRST_SLOTS);
 
   /** Texts that there are; their numbers are smaller. */
   get count(): number {
-    return this.#places.length / 2;
+    return this.#count;
   }
 
-  /** Number of each text, the same for the same bytes. */
-  numbersOf({ offsets, bytes }: EncodedTexts): Int32Array {
+  /**
+   * Number of each text, the same for the same bytes.
+   *
+   * @param leader Numbers of as many texts of another table, or null. What came with one of them before is tried first, which is
+   *   quick where it comes with it again: a host's name with the host's id.
+   */
+  numbersOf({ offsets, bytes }: EncodedTexts, leader: Int32Array | null): Int32Array {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const numbers = new Int32Array(offsets.length - 1);
-    for (let i = 0; i < numbers.length; i++) numbers[i] = this.#numberOf(bytes, view, offsets[i]!, offsets[i + 1]!);
+    for (let i = 0; i < numbers.length; i++) {
+      const start = offsets[i]!, end = offsets[i + 1]!, leading = leader === null ? -1 : leader[i]!;
+      const follower = leading >= 0 && leading < this.#followers.length ? this.#followers[leading]! - 1 : -1;
+      if (follower >= 0 && this.#isAt(follower, bytes, view, start, end)) {
+        numbers[i] = follower;
+        continue;
+      }
+      const number = numbers[i] = this.#numberOf(bytes, view, start, end);
+      if (leading >= this.#followers.length) this.#followers = grown(this.#followers, leading + 1);
+      if (leading >= 0) this.#followers[leading] = number + 1;
+    }
     return numbers;
   }
 
-  /** UTF-8 of a text; what stands for one that is none, or has a NUL, where SQL ends. */
-  text(number: number): Uint8Array {
-    return this.#texts[number] ?? new Uint8Array(this.#words.buffer, 4 * this.#places[2 * number]!, this.#places[2 * number + 1]!);
+  /** A dictionary page of texts, each preceded by its length. */
+  dictionary(numbers: readonly number[]): Uint8Array {
+    const places = this.#places;
+    let length = 0;
+    for (const number of numbers) length += 4 + (this.#replaced.get(number)?.length ?? places[2 * number + 1]!);
+    const out = new Uint8Array(length + 3), view = new DataView(out.buffer);
+    let at = 0;
+    for (const number of numbers) {
+      const text = this.#replaced.get(number), bytes = text?.length ?? places[2 * number + 1]!;
+      view.setInt32(at, bytes, true);
+      at += 4;
+      if (text !== undefined) out.set(text, at);
+      else for (let word = places[2 * number]!, to = at; to < at + bytes; to += 4) view.setInt32(to, this.#words[word++]!, true);
+      at += bytes;
+    }
+    return out.subarray(0, length);
+  }
+
+  #isAt(number: number, bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
+    const places = this.#places;
+    return places[2 * number + 1] === end - start && isText(this.#words, places[2 * number]!, bytes, view, start, end);
   }
 
   #numberOf(bytes: Uint8Array, view: DataView, start: number, end: number): number {
@@ -52,18 +89,16 @@ export class TextTable {
   }
 
   #add(text: Uint8Array, hash: number, at: number): number {
-    const number = this.count, first = this.#wordCount, end = first + Math.ceil(text.length / 4);
-    if (end > this.#words.length) {
-      const words = new Int32Array(Math.max(2 * this.#words.length, end));
-      words.set(this.#words);
-      this.#words = words;
-    }
+    const number = this.#count++, first = this.#wordCount, end = first + Math.ceil(text.length / 4);
+    if (end > this.#words.length) this.#words = grown(this.#words, end);
+    if (2 * number === this.#places.length) this.#places = grown(this.#places, 0);
     new Uint8Array(this.#words.buffer, 4 * first, text.length).set(text);
     this.#wordCount = end;
-    this.#places.push(first, text.length);
-    this.#texts.push(isPlain(text) ? null : encoder.encode(decoder.decode(text).replaceAll(NUL, REPLACEMENT)));
+    this.#places[2 * number] = first;
+    this.#places[2 * number + 1] = text.length;
+    if (!isPlain(text)) this.#replaced.set(number, encoder.encode(decoder.decode(text).replaceAll(NUL, REPLACEMENT)));
     this.#slots.set([hash, first, text.length, number + 1], at);
-    if (2 * SLOT_WORDS * this.count > this.#slots.length) this.#grow();
+    if (2 * SLOT_WORDS * this.#count > this.#slots.length) this.#grow();
     return number;
   }
 
@@ -77,6 +112,13 @@ export class TextTable {
     }
     this.#slots = slots;
   }
+}
+
+/** Twice as long, or longer where more is needed. */
+function grown(values: Int32Array, needed: number): Int32Array<ArrayBuffer> {
+  const more = new Int32Array(Math.max(2 * values.length, needed));
+  more.set(values);
+  return more;
 }
 
 /** Whether the text from `first` on is that one, which has as many bytes. */

@@ -1,8 +1,7 @@
-/** A dictionary page of byte arrays: each preceded by its length (PLAIN). */
+/** A dictionary page of byte arrays (PLAIN). */
 
-/** @param numbers Of the entries, in their order. */
-export function dictionaryOf(numbers: readonly number[], bytesOf: (number: number) => Uint8Array): Uint8Array {
-  const entries = numbers.map(bytesOf);
+/** Each entry preceded by its length. */
+export function dictionaryOf(entries: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(entries.reduce((sum, { length }) => sum + 4 + length, 0)), view = new DataView(out.buffer);
   let at = 0;
   for (const entry of entries) {
