@@ -11,10 +11,9 @@ import { planMerges } from "./compact/plan.ts";
 import { dropExpired, type KeepDays } from "./compact/retention.ts";
 import { ROLL_UPS, rollUp } from "./compact/roll_up.ts";
 import { Database } from "./duckdb.ts";
-import { stagingDirectory } from "./lake/data_file.ts";
-import { describeDisk } from "../lib/durable_file.ts";
-import { LakeError, logDirectory, type Snapshot } from "./lake/delta_log.ts";
+import type { Snapshot } from "./lake/delta_log.ts";
 import { Lease } from "./lake/lease.ts";
+import { assertTables, prepareLake } from "./lake/prepare.ts";
 import { replace } from "./lake/replace.ts";
 import { dataFilePath, readTable, refreshTable, type TableDefinition, tableDirectory } from "./lake/table.ts";
 import { EDGE_1M, TABLES } from "./lake/tables.ts";
@@ -39,34 +38,30 @@ export interface CompactResult {
 /**
  * @param keepDays Tables that are not named are kept for ever.
  * @returns Null where another run holds the lock.
- * @throws {LakeError} If the lake cannot be read or written.
+ * @throws {LakeError} If there is no lake, or it cannot be read or written.
  */
 export async function runCompact(lake: string, keepDays: KeepDays): Promise<CompactResult | null> {
-  using _lease = await Lease.forWriting(lake);
+  assertTables(lake);
+  await prepareLake(lake);
   return await withLock(compactLock(lake), async () => {
-    const temporaryDirectory = await Deno.makeTempDir({ dir: lake, prefix: ".compact-" });
-    try {
-      using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory });
-      const minutes = await readTable(tableDirectory(lake, EDGE_1M), EDGE_1M, database);
-      const rolledDays = await rollUpAll(database, lake, minutes);
-      const dropped = await dropAll(database, lake, keepDays, minutes);
-      return { rolledDays, dropped, ...await mergeAll(database, lake) };
-    } finally {
-      await Deno.remove(temporaryDirectory, { recursive: true });
-    }
+    using _lease = await Lease.forWriting(lake);
+    using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging` });
+    const minutes = await readTable(tableDirectory(lake, EDGE_1M), EDGE_1M, database);
+    const rolledDays = await rollUpAll(database, lake, minutes);
+    const dropped = await dropAll(database, lake, keepDays, minutes);
+    return { rolledDays, dropped, ...await mergeAll(database, lake) };
   });
 }
 
 /** Held by whoever rewrites or deletes files. */
 export function compactLock(lake: string): string {
-  return `${lake}/.compact.lock`;
+  return `${lake}/_locks/compact`;
 }
 
 async function rollUpAll(database: Database, lake: string, minutes: Snapshot): Promise<number> {
   if (minutes.version < 0n) return 0;
   let rolled = 0;
   for (const step of ROLL_UPS) {
-    await makeTableFolders(tableDirectory(lake, step.target));
     const { files, days } = await rollUp(database, lake, minutes, step);
     if (files > 0) log("info", "jobs", "rolled up", { table: step.target.name, files, days });
     rolled += days;
@@ -95,7 +90,6 @@ async function mergeAll(database: Database, lake: string): Promise<Pick<CompactR
     let snapshot: Snapshot = await readTable(directory, definition, database);
     const merges = planMerges(definition, snapshot);
     if (merges.length === 0) continue;
-    await makeTableFolders(directory);
     const progress = new Progress(`compact ${definition.name}`, merges.reduce((sum, { inputs }) => sum + inputs.length, 0), "files");
     let own = 0, made = 0;
     for (const merge of merges) {
@@ -125,13 +119,4 @@ async function mergeAll(database: Database, lake: string): Promise<Pick<CompactR
     filesAfter += made;
   }
   return { filesBefore, filesAfter, rows };
-}
-
-async function makeTableFolders(directory: string): Promise<void> {
-  try {
-    await Deno.mkdir(logDirectory(directory), { recursive: true });
-    await Deno.mkdir(stagingDirectory(directory), { recursive: true });
-  } catch (cause) {
-    throw new LakeError(`Cannot make table "${directory}": ${describeDisk(cause)}`, { cause });
-  }
 }

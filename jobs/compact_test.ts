@@ -148,7 +148,7 @@ Deno.test("a lake of version 1 is compacted with the same rows, and gets the col
 
 Deno.test("runCompact() gives way to another run", async () => {
   const place = await newLake(1);
-  using lock = await Deno.open(`${place.lake}/.compact.lock`, { create: true, write: true });
+  using lock = await Deno.open(`${place.lake}/_locks/compact`, { create: true, write: true });
   await lock.lock(true);
   assert.equal(await runCompact(place.lake, NOTHING), null);
 });

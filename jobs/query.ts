@@ -1,8 +1,9 @@
 /** Opens a lake for questions. */
 
 import { Database } from "./duckdb.ts";
-import { LakeError, type Snapshot } from "./lake/delta_log.ts";
+import type { Snapshot } from "./lake/delta_log.ts";
 import { awaitVacuum, Lease } from "./lake/lease.ts";
+import { assertTables } from "./lake/prepare.ts";
 import { createTableView } from "./lake/table.ts";
 import { FLOW, TABLES } from "./lake/tables.ts";
 import { type AsOf, assertWhole, versionsAsOf } from "./lake/time_travel.ts";
@@ -23,6 +24,7 @@ export async function withLake<T>(
   ask: (database: Database, snapshot: Snapshot) => Promise<T>,
   asOf: AsOf | null = null,
 ): Promise<T> {
+  assertTables(lake);
   const temporaryDirectory = await Deno.makeTempDir({ prefix: "skyfall-" });
   try {
     using lease = await Lease.forReading(lake);
@@ -33,9 +35,6 @@ export async function withLake<T>(
       snapshots.set(definition.name, await createTableView(database, lake, definition, earlier?.get(definition.name)));
     }
     lease.hold(new Map([...snapshots].map(([name, { version }]) => [name, version])));
-    if ([...snapshots.values()].every(({ version }) => version < 0n)) {
-      throw new LakeError(`Cannot read lake "${lake}": there is no table in it; make one with "jobs run etl --topic URL --lake ${lake}"`);
-    }
     return await ask(database, snapshots.get(FLOW.name)!);
   } finally {
     await Deno.remove(temporaryDirectory, { recursive: true });

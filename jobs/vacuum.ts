@@ -14,6 +14,7 @@ import { filesOfPendingCuts } from "./lake/cut_journal.ts";
 import { DATA_FILE_SUFFIX } from "./lake/data_file.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
 import { heldBy, whileDeleting } from "./lake/lease.ts";
+import { assertTables, prepareLake } from "./lake/prepare.ts";
 import { readTable, type TableDefinition, tableDirectory } from "./lake/table.ts";
 import { TABLES } from "./lake/tables.ts";
 import { withLock } from "./lock.ts";
@@ -42,6 +43,8 @@ export interface DeadFile {
  * @throws {LakeError} If the lake cannot be read.
  */
 export async function runVacuum(lake: string, options: VacuumOptions): Promise<readonly DeadFile[] | null> {
+  assertTables(lake);
+  await prepareLake(lake);
   return await withLock(compactLock(lake), async () => {
     const temporaryDirectory = await Deno.makeTempDir({ prefix: "skyfall-" });
     try {

@@ -83,7 +83,7 @@ Deno.test("the lease of a reader that was killed holds nothing", async () => {
   await child.status;
   await output.cancel();
   assert.notDeepEqual(await runVacuum(place.lake, NOW), []);
-  assert.deepEqual([...Deno.readDirSync(`${place.lake}/.leases`)], []);
+  assert.deepEqual([...Deno.readDirSync(`${place.lake}/_leases`)], []);
 });
 
 Deno.test("runVacuum() leaves a file that no version names while it is young, or while a writer is at work that may name it", async () => {
@@ -94,9 +94,9 @@ Deno.test("runVacuum() leaves a file that no version names while it is young, or
   assert.deepEqual(await runVacuum(place.lake, NOW), []);
   {
     using _lease = await Lease.forWriting(place.lake);
-    const [lease] = [...Deno.readDirSync(`${place.lake}/.leases`)];
+    const [lease] = [...Deno.readDirSync(`${place.lake}/_leases`)];
     const weekAgo = new Date(Date.now() - 7 * DAY_MS), earlier = new Date(Date.now() - 8 * DAY_MS);
-    await Deno.utime(`${place.lake}/.leases/${lease!.name}`, earlier, earlier);
+    await Deno.utime(`${place.lake}/_leases/${lease!.name}`, earlier, earlier);
     await Deno.utime(orphan, weekAgo, weekAgo);
     assert.deepEqual(await runVacuum(place.lake, NOW), []);
   }

@@ -98,18 +98,17 @@ export async function awaitVacuum(lake: string): Promise<void> {
 
 /** Runs `remove` while no reader of an older version may begin. */
 export async function whileDeleting<T>(lake: string, remove: () => Promise<T>): Promise<T> {
-  await makeFolder(leaseDirectory(lake));
   using file = await Deno.open(vacuumLock(lake), { create: true, write: true });
   await file.lock(true);
   return await remove();
 }
 
 function leaseDirectory(lake: string): string {
-  return `${lake}/.leases`;
+  return `${lake}/_leases`;
 }
 
 function vacuumLock(lake: string): string {
-  return `${lake}/.vacuum.lock`;
+  return `${lake}/_locks/vacuum`;
 }
 
 type LiveLease = { readonly versions: ReadonlyMap<string, bigint>; readonly writes: boolean; readonly sinceMs: number };
