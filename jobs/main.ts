@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typin
 import { describeError, log } from "../lib/log.ts";
 import { TOPIC_URL_FORMS } from "../lib/topic/open.ts";
 import { analyse, ANALYSES, coverage } from "./analytics.ts";
+import { addAuditCommand } from "./commands/audit.ts";
 import { QueryError } from "./duckdb.ts";
 import { runEtl } from "./etl.ts";
 import { formatAnswer, FORMATS } from "./print.ts";
@@ -75,6 +76,8 @@ program.command("report")
     await Deno.writeTextFile(output, await withLake(lake, makeReport));
     console.log(output);
   });
+
+addAuditCommand(program);
 
 function list(): void {
   const jobs = [{ name: "etl", description: ETL_DESCRIPTION }, ...ANALYSES];

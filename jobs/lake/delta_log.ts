@@ -16,6 +16,7 @@ const Add = z.looseObject({
   modificationTime: z.coerce.number(),
   dataChange: z.boolean(),
   stats: z.string().nullish(),
+  tags: z.record(z.string(), z.string()).nullish(),
 });
 const Remove = z.looseObject({ path: z.string(), dataChange: z.boolean() });
 const Txn = z.looseObject({ appId: z.string(), version: z.coerce.bigint() });
@@ -134,7 +135,8 @@ function versionFile(version: bigint): string {
   return `${String(version).padStart(VERSION_DIGITS, "0")}.json`;
 }
 
-async function listVersions(directory: string): Promise<bigint[]> {
+/** Versions whose commits are in the log, in order. */
+export async function listVersions(directory: string): Promise<bigint[]> {
   const versions: bigint[] = [];
   try {
     for await (const { name } of Deno.readDir(logDirectory(directory))) {
@@ -167,7 +169,8 @@ async function readLastCheckpoint(directory: string): Promise<{ readonly version
   return { version, paths };
 }
 
-async function readVersion(directory: string, version: bigint): Promise<LogAction[]> {
+/** The actions of one commit. @throws {LakeError} If one cannot be read. */
+export async function readVersion(directory: string, version: bigint): Promise<LogAction[]> {
   const path = `${logDirectory(directory)}/${versionFile(version)}`;
   const lines = (await Deno.readTextFile(path)).split("\n").filter((line) => line !== "");
   return lines.map((line, i) => parseAction(parseJson(line, path, i + 1), path, i + 1));
