@@ -3,8 +3,9 @@
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { describeError, log } from "../lib/log.ts";
 import { TOPIC_URL_FORMS } from "../lib/topic/open.ts";
-import { analyse, ANALYSES, coverage } from "./analytics.ts";
+import { analyse, ANALYSES } from "./analytics.ts";
 import { addAuditCommand } from "./commands/audit.ts";
+import { coverage } from "./coverage.ts";
 import { QueryError } from "./duckdb.ts";
 import { runEtl } from "./etl.ts";
 import { formatAnswer, FORMATS } from "./print.ts";
