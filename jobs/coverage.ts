@@ -15,12 +15,16 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** Silent observers that are named; the others are counted. */
 const NAMED_MAX = 5;
-/** Start of the application ids that count the messages of a partition that were given up. */
 const GAP_APPLICATION = "skyfall-gap:";
 
 interface Observer {
   readonly name: string;
   readonly lastMs: number;
+}
+
+/** Application id under which a table counts the messages of a partition that were given up: the log keeps it for ever. */
+export function gapApplicationId(topic: string, partition: number): string {
+  return `${GAP_APPLICATION}${topic}:${partition}`;
 }
 
 /** @param snapshot What the view `flow` shows. */

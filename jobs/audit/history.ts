@@ -1,7 +1,7 @@
 /** What the commits of a table say about the offsets that they took in, and whether these tile. */
 
 import { z } from "zod";
-import { LakeError, logDirectory, readVersion } from "../lake/delta_log.ts";
+import { LakeError, logDirectory, readVersionIfPresent } from "../lake/delta_log.ts";
 import { type Check, placeOf, type Problem } from "./finding.ts";
 
 /** Offsets of one partition that one commit answers for. */
@@ -48,7 +48,7 @@ export async function readHistory(directory: string, versions: readonly bigint[]
   const ranges: TakenRange[] = [];
   const commits: TakingCommit[] = [];
   for (const version of versions) {
-    const actions = await readVersion(directory, version);
+    const actions = await readVersionIfPresent(directory, version) ?? []; // its time was over meanwhile
     const info = actions.map((action) => CommitInfo.safeParse(action["commitInfo"])).find(({ success }) => success);
     const parameters = info?.data?.operationParameters;
     const offsets = parseRanges(parameters?.offsets, directory, version), gaps = parseRanges(parameters?.gaps, directory, version);
