@@ -2,8 +2,10 @@
 
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { describeError, log } from "../lib/log.ts";
-import { analyse, ANALYSES, coverage } from "./analytics.ts";
+import { analyse, ANALYSES } from "./analytics.ts";
+import { addAuditCommand } from "./commands/audit.ts";
 import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
+import { coverage } from "./coverage.ts";
 import { QueryError } from "./duckdb.ts";
 import { formatAnswer, FORMATS } from "./print.ts";
 import { confine, withLake } from "./query.ts";
@@ -60,6 +62,8 @@ program.command("report")
     await Deno.writeTextFile(output, await withLake(lake, makeReport));
     console.log(output);
   });
+
+addAuditCommand(program);
 
 function list(): void {
   const jobs = [{ name: "etl", description: ETL_DESCRIPTION }, ...ANALYSES];

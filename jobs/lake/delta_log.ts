@@ -224,8 +224,8 @@ export function listLog(directory: string): LogListing {
   };
 }
 
-/** Null where there is no such version. */
-async function readVersionIfPresent(directory: string, version: bigint): Promise<LogAction[] | null> {
+/** The actions of one commit; null where there is no such version. @throws {LakeError} If one is no action. */
+export async function readVersionIfPresent(directory: string, version: bigint): Promise<LogAction[] | null> {
   const path = `${logDirectory(directory)}/${versionFile(version)}`;
   let text: string;
   try {

@@ -132,14 +132,18 @@ export async function createTableView(
   const directory = tableDirectory(lake, definition);
   const snapshot = await readTable(directory, definition, database, asOf);
   await assertFiles(directory, snapshot);
-  const paths = [...snapshot.files.keys()].map((path) => dataFilePath(directory, path));
+  await createFilesView(database, definition, [...snapshot.files.keys()].map((path) => dataFilePath(directory, path)));
+  return snapshot;
+}
+
+/** Makes the table's view over these data files. It has all columns, whatever the files have. */
+export async function createFilesView(database: Database, definition: TableDefinition, paths: readonly string[]): Promise<void> {
   const partitions = definition.partitionColumns.map((name) => ({ name, type: PARTITION_TYPES[name].sql }));
   const columns = [...definition.columns, ...partitions].map(({ name, type }) => `null::${type} as ${name}`).join(", ");
   const types = partitions.map(({ name, type }) => `'${name}': ${type}`).join(", ");
   const files = paths.length === 0 ? "" : `union all by name select * from
     read_parquet(${sqlList(paths)}, hive_partitioning = true, hive_types = {${types}}, union_by_name = true)`;
   await database.run(`create or replace view ${definition.name} as select ${columns} where false ${files}`);
-  return snapshot;
 }
 
 /**
