@@ -96,22 +96,21 @@ Deno.test("no reader sees a changed result while others append, compact, drop wh
   await publish(place, 0);
   await job("run", "etl", "--topic", url, "--lake", place.lake);
   const readers = Array.from({ length: READERS }, () => startReader(place.lake, stopFile));
-  const writing = (async () => {
+  let isWriting = true;
+  const write = async () => {
     for (let round = 1; round <= ROUNDS; round++) {
       await publish(place, round);
       await job("run", "etl", "--topic", url, "--lake", place.lake);
     }
-  })();
-  let isWriting = true;
-  const keeping = (async () => {
+    isWriting = false;
+  };
+  const keep = async () => {
     while (isWriting) {
       await job("run", "compact", "--lake", place.lake, "--keep-days", "flow=2");
       await job("vacuum", "--lake", place.lake, "--retain-hours", "0");
     }
-  })();
-  await writing;
-  isWriting = false;
-  await keeping;
+  };
+  await Promise.all([write(), keep()]);
   await Deno.writeTextFile(stopFile, "");
   const answers: { version: string; rows: number; bytes: string; places: number }[] = [];
   for (const { success, stdout, stderr } of await Promise.all(readers)) {
