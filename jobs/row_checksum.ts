@@ -44,6 +44,7 @@ function textSql({ name, type }: Column): string {
     case "BLOB":
       return `hex(${name})`;
     case "INTEGER[]":
+    case "BIGINT[]":
       return `array_to_string(${name}, ',')`;
   }
 }

@@ -27,6 +27,7 @@ const ARROW_TYPES: Readonly<Record<ColumnType, string>> = {
   "BIGINT": "Int64",
   "TIMESTAMPTZ": "Timestamp<MICROSECOND, UTC>",
   "INTEGER[]": "List<Int32>",
+  "BIGINT[]": "List<Int64>",
 };
 
 /** Null where the message is none that gives rows. */
@@ -89,6 +90,7 @@ function textOf({ type }: Column, data: Data): TextOfRow {
     case "BIGINT":
     case "TIMESTAMPTZ":
       return textOfInt64(data.values);
+    case "BIGINT[]":
     case "INTEGER[]": {
       const { valueOffsets } = data, { values } = data.children[0]!;
       return (row) => values.subarray(valueOffsets[row]!, valueOffsets[row + 1]!).join(",");

@@ -48,7 +48,7 @@ export async function append(
 }
 
 /** A checkpoint only makes opening fast: where it cannot be written the commit stands all the same. */
-async function withCheckpoint(directory: string, snapshot: Snapshot, database: Database): Promise<Snapshot> {
+export async function withCheckpoint(directory: string, snapshot: Snapshot, database: Database): Promise<Snapshot> {
   if (snapshot.version - snapshot.checkpointVersion < CHECKPOINT_VERSIONS) return snapshot;
   try {
     await writeCheckpoint(directory, snapshot, database);

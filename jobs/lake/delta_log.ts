@@ -188,6 +188,16 @@ function versionDigits(version: bigint): string {
   return String(version).padStart(VERSION_DIGITS, "0");
 }
 
+/** Whether the folder is a table's: there is a version of it. */
+export function hasLog(directory: string): boolean {
+  try {
+    for (const { name } of Deno.readDirSync(logDirectory(directory))) if (LogFile.test(name) || CheckpointFile.test(name)) return true;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return false;
+}
+
 /** Reads the folder of a table's log; a table that is not there has an empty one. */
 export function listLog(directory: string): LogListing {
   const folder = logDirectory(directory);
