@@ -13,8 +13,9 @@ import { type FaultPlace, type JobEnd, JobProcess } from "./process.ts";
 const PARTITIONS = 4;
 const DISK_BYTES = 256 << 20;
 const FEED_MAX = 5;
-/** Steps of a run before any is known. */
-const FIRST_STEPS = 24;
+/** Steps among which one is drawn before a run has told its own, and at least. */
+const FIRST_STEPS = 80;
+const STEPS_MIN = 10;
 const KILL_WITHIN_MS = 700;
 /** Jumps of the clock, in seconds: forth and back, past whatever is kept for an hour or a week. */
 const CLOCK_JUMPS = [-864_000, -3_700, 3_700, 864_000];
@@ -139,7 +140,6 @@ class FaultRun {
       job.signal("SIGCONT");
     }
     const end = await job.ended;
-    if (end.steps !== null && end.struck === null) this.#steps = Math.max(end.steps, FIRST_STEPS / 2);
     this.#judge(deed, end);
     if (deed === "power" && end.struck === null) {
       await this.#disk!.losePower(this.#place.library);
@@ -169,7 +169,8 @@ class FaultRun {
   }
 
   /** A run may be killed, or fail and say why; it may not fail where nothing befell it, or in words that are no error of ours. */
-  #judge(deed: Deed, { code, signal, struck, stderr }: JobEnd): void {
+  #judge(deed: Deed, { code, signal, struck, steps, stderr }: JobEnd): void {
+    if (steps !== null && struck === null) this.#steps = Math.max(steps, STEPS_MIN);
     if (code === 0 || (signal === "SIGKILL" && (struck !== null || deed === "late kill")) && FATAL.has(deed)) return;
     const mayFail = deed === "full" || (deed === "eio" && struck !== null);
     if (mayFail && code === 1 && /"message":"failed","error":"Cannot [^"]/.test(stderr)) return;
@@ -208,14 +209,15 @@ class FaultRun {
   }
 }
 
-/** Lock files of a folder and those under it. */
-async function findLocks(folder: string): Promise<string[]> {
-  const found: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    if (isDirectory) found.push(...await findLocks(`${folder}/${name}`));
-    else if (name.endsWith(".lock")) found.push(`${folder}/${name}`);
+/** Locks of writers. */
+async function findLocks(lake: string): Promise<string[]> {
+  const folder = `${lake}/_locks`;
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => `${folder}/${name}`)).filter((path) => path.includes("/etl-"));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
   }
-  return found;
 }
 
 /** The line that a run ends with. */
