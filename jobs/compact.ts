@@ -15,7 +15,7 @@ import type { Snapshot } from "./lake/delta_log.ts";
 import { Lease } from "./lake/lease.ts";
 import { assertTables, prepareLake } from "./lake/prepare.ts";
 import { replace } from "./lake/replace.ts";
-import { dataFilePath, readTable, refreshTable, type TableDefinition, tableDirectory } from "./lake/table.ts";
+import { dataFilePath, readTable, refreshTable, tableDirectory } from "./lake/table.ts";
 import { EDGE_1M, TABLES } from "./lake/tables.ts";
 import { withLock } from "./lock.ts";
 import { Progress } from "./progress.ts";

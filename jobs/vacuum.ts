@@ -32,6 +32,13 @@ export interface VacuumOptions {
   readonly isDryRun: boolean;
 }
 
+/** @throws {SyntaxError} If the text is no number of hours. */
+export function parseHours(text: string): number {
+  const hours = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && Number.isFinite(hours)) return hours;
+  throw new SyntaxError(`Cannot read hours "${text}": needed a number such as 168`);
+}
+
 /** A file to delete, by its path. */
 export interface DeadFile {
   readonly path: string;
@@ -86,9 +93,8 @@ async function findDead(database: Database, lake: string, { retainMs }: VacuumOp
     const unnamedBefore = Math.min(before, Date.now() - UNNAMED_AGE_MS, held.writingSinceMs ?? Infinity);
     for (const found of dataFiles(directory)) {
       if (kept.has(encodePath(found.relative)) || kept.has(found.relative)) continue;
-      if (pending.has(found.name)) continue;
-      const isNamed = snapshot.tombstones.has(found.relative) || snapshot.tombstones.has(encodePath(found.relative));
-      if (isNamed || found.mtimeMs < unnamedBefore) dead.push({ path: found.path, bytes: found.bytes });
+      const wasNamed = snapshot.tombstones.has(found.relative) || snapshot.tombstones.has(encodePath(found.relative));
+      if (wasNamed || found.mtimeMs < unnamedBefore && !pending.has(found.name)) dead.push({ path: found.path, bytes: found.bytes });
     }
   }
   return dead;

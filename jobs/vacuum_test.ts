@@ -73,9 +73,8 @@ Deno.test("the lease of a reader that was killed holds nothing", async () => {
   const place = await compactedLake();
   const reader = `import { Lease } from ${JSON.stringify(new URL("lake/lease.ts", import.meta.url).href)};
     await Lease.forReading(Deno.args[0]); console.log("held"); await new Promise((resolve) => setTimeout(resolve, 60_000));`;
-  const script = `${place.directory}/reader.ts`;
-  await Deno.writeTextFile(script, reader);
-  const child = new Deno.Command(Deno.execPath(), { args: ["run", "-A", "--no-check", script, place.lake], stdout: "piped" }).spawn();
+  const args = ["eval", reader, place.lake], cwd = new URL("..", import.meta.url);
+  const child = new Deno.Command(Deno.execPath(), { args, cwd, stdout: "piped" }).spawn();
   const output = child.stdout.getReader();
   await output.read();
   assert.deepEqual(await runVacuum(place.lake, NOW), []);

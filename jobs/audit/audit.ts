@@ -4,6 +4,8 @@ import { log } from "../../lib/log.ts";
 import { openConsumer } from "../../lib/topic/open.ts";
 import { Database } from "../duckdb.ts";
 import { LakeError, listLog, type Snapshot } from "../lake/delta_log.ts";
+import { Lease } from "../lake/lease.ts";
+import { assertTables } from "../lake/prepare.ts";
 import { createFilesView, readTable, tableDirectory } from "../lake/table.ts";
 import { FLOW, TABLES } from "../lake/tables.ts";
 import { checkCommits, checkMessages, checkTags, type Progress, readContent } from "./content.ts";
@@ -28,8 +30,10 @@ export async function auditLake(
   topicUrl: string | null,
   progress: (what: string, done: number, all: number) => void,
 ): Promise<Check[]> {
+  assertTables(lake);
   const temporaryDirectory = await Deno.makeTempDir({ prefix: "skyfall-" });
   try {
+    using _lease = await Lease.forReading(lake);
     using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory });
     return await auditTables(database, lake, topicUrl, (what) => (done, all) => progress(what, done, all));
   } finally {

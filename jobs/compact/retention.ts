@@ -4,11 +4,22 @@ import type { Database } from "../duckdb.ts";
 import type { AddFile, Snapshot } from "../lake/delta_log.ts";
 import { replace } from "../lake/replace.ts";
 import { type TableDefinition, tableDirectory } from "../lake/table.ts";
+import { TABLES } from "../lake/tables.ts";
 
 const HOUR_MS = 3_600_000, DAY_MS = 24 * HOUR_MS;
 
 /** Days by the name of a table. */
 export type KeepDays = ReadonlyMap<string, number>;
+
+const KeepDaysText = /^(\w+)=(\d{1,6})$/;
+
+/** @throws {SyntaxError} If the text is not a table's name, "=" and a whole number of days, at least 1. */
+export function parseKeepDays(text: string): [table: string, days: number] {
+  const match = KeepDaysText.exec(text), table = match?.[1] ?? "", days = Number(match?.[2] ?? 0);
+  const names = TABLES.map(({ name }) => name);
+  if (names.includes(table) && days >= 1) return [table, days];
+  throw new SyntaxError(`Cannot keep "${text}": needed a table and at least 1 day, such as "flow=30"; tables are ${names.join(", ")}`);
+}
 
 /**
  * Drops the partitions that ended more than so many days before the newest one did, or before now if the newest is of the future:
