@@ -26,6 +26,8 @@ const CLOCK_JUMPS = [-864_000, -3_700, 3_700, 864_000];
 type Deed = Exclude<StepDeed, "count"> | "late kill" | "filled" | "broker";
 const DEEDS: readonly Deed[] = ["kill", "stop", "eio", "full", "torn", "power", "clock", "late kill", "filled", "broker"];
 const DISK_DEEDS: ReadonlySet<Deed> = new Set(["power", "filled"]);
+/** How a job says why it failed: in our words, or in the system's with the file's name. */
+const EXPLAINED = /"message":"failed","error":"(Cannot |[^"]*\(os error (5|28)\): \w+ ')/;
 /** Deeds after which no process of the run is left. */
 const FATAL: ReadonlySet<Deed> = new Set(["kill", "torn", "power", "late kill"]);
 
@@ -66,7 +68,9 @@ export async function runFaults(options: FaultOptions): Promise<FaultResult> {
     const topic = options.broker?.url("flows") ?? `sqlite:${folder}/topic.db`;
     const random = randomNumbers(options.seed);
     await using feed = await Feed.open(`${topic}?partitions=${PARTITIONS}`, random);
-    return await new FaultRun(options, place, topic, disk, feed, random).run();
+    const result = await new FaultRun(options, place, topic, disk, feed, random).run();
+    if (result.problems.length > 0) options.log(`the lake and its topic are in ${await keepCopy(folder, root)}`);
+    return result;
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -189,7 +193,7 @@ class FaultRun {
     if (steps !== null && struck === null) this.#steps = Math.max(steps, STEPS_MIN);
     if (code === 0 || (signal === "SIGKILL" && FATAL.has(deed))) return;
     const mayFail = deed === "full" || deed === "power" || deed === "broker" || (deed === "eio" && struck !== null);
-    if (mayFail && code === 1 && /"message":"failed","error":"Cannot [^"]/.test(stderr)) return;
+    if (mayFail && code === 1 && EXPLAINED.test(stderr)) return;
     this.#problem(
       `"${nameOf(command)}" ended with ${signal ?? code}${struck === null ? "" : ` after ${struck}`}: ${stderr.trim().split("\n").at(-1)}`,
     );
@@ -225,6 +229,14 @@ class FaultRun {
       return { messages: 0, rows: 0, lost: 0, doubled: 0 };
     }
   }
+}
+
+/** What went wrong can be looked at. */
+async function keepCopy(folder: string, root: string): Promise<string> {
+  const kept = await Deno.makeTempDir({ prefix: "skyfall-faults-kept-" });
+  const topics = (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).filter((name) => name.startsWith("topic."));
+  await new Deno.Command("cp", { args: ["-r", `${root}/lake`, ...topics.map((name) => `${folder}/${name}`), kept] }).output();
+  return kept;
 }
 
 /** A command as people call it: without what is the same in all. */
