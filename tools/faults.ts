@@ -3,8 +3,9 @@
 import { Command } from "@commander-js/extra-typings";
 import { missingDisk } from "../tests/faults/disk.ts";
 import { runFaults, summary } from "../tests/faults/faults.ts";
+import { Broker } from "./kafka.ts";
 
-const { faults, seed, auditEvery } = new Command("faults")
+const { faults, seed, auditEvery, kafka } = new Command("faults")
   .option("--faults <number>", "how many faults", Number, 300)
   .option(
     "--seed <number>",
@@ -12,14 +13,16 @@ const { faults, seed, auditEvery } = new Command("faults")
     Number,
     crypto.getRandomValues(new Uint32Array(1))[0]!,
   )
+  .option("--kafka", "from a real broker, which may be restarted, instead of an embedded topic", false)
   .option("--audit-every <number>", "faults between two audits", Number, 25)
   .parse(Deno.args, { from: "user" }).opts();
 
 const missing = await missingDisk();
 if (missing !== null) console.error(`without lost power and full disks: ${missing}`);
-const options = { faults, seed, topic: null, hasDisk: missing === null, auditEvery, log: (line: string) => console.log(line) };
+await using broker = kafka ? await Broker.start() : null;
+const options = { faults, seed, broker, hasDisk: missing === null, auditEvery, log: (line: string) => console.log(line) };
 console.log(`seed ${seed}`);
 const result = await runFaults(options);
 for (const problem of result.problems) console.error(problem);
 console.log(summary(options, result));
-Deno.exit(result.problems.length === 0 ? 0 : 1);
+Deno.exitCode = result.problems.length === 0 ? 0 : 1;

@@ -33,6 +33,9 @@ export async function replace(
   database: Database,
 ): Promise<Snapshot | null> {
   for (let latest = snapshot;;) {
+    // Also before the first attempt: the snapshot may be younger than what the files were chosen from.
+    if (removes.some(({ path }) => !latest.files.has(path))) return null;
+    for (const id of transactions.keys()) if (latest.transactions.get(id) !== snapshot.transactions.get(id)) return null;
     const metaData = adds.length === 0 ? null : neededMetaData(definition, latest), now = Date.now();
     const committed = await commitVersion(directory, latest.version + 1n, [
       { commitInfo: { timestamp: now, operation, operationParameters: parameters, isBlindAppend: false, engineInfo: ENGINE } },
@@ -55,7 +58,5 @@ export async function replace(
     ]);
     latest = await refreshTable(directory, definition, latest);
     if (committed) return await withCheckpoint(directory, latest, database);
-    if (removes.some(({ path }) => !latest.files.has(path))) return null;
-    for (const id of transactions.keys()) if (latest.transactions.get(id) !== snapshot.transactions.get(id)) return null;
   }
 }

@@ -1,6 +1,6 @@
 /*
- * Does one thing to the process that it is preloaded into (LD_PRELOAD), just before the Nth step that changes a folder: a file made
- * or opened for writing, written, cut, synced, renamed, linked or removed.
+ * Does one thing to the process that it is preloaded into (LD_PRELOAD), just before the Nth step that changes a folder: a file or folder
+ * made, written, cut, synced, renamed, linked or removed.
  *
  * FAULT_FOLDER  folder whose steps count
  * FAULT_STEP    N, from 1
@@ -225,9 +225,19 @@ int ftruncate(int file, off_t length)
 	return ftruncate64(file, length);
 }
 
+static int is_absent(const char *path)
+{
+	int error = errno;
+	int absent = syscall(SYS_faccessat, AT_FDCWD, path, F_OK) != 0;
+	errno = error;
+	return absent;
+}
+
+/* What opens a file that is there, or makes a folder that is there, changes nothing. */
 static int open_at(int at, const char *path, int flags, mode_t mode)
 {
-	if ((flags & (O_CREAT | O_WRONLY | O_RDWR | O_TRUNC)) != 0 && step("open", path, (flags & O_CREAT) != 0 ? NEEDS_ROOM : OTHER) < 0)
+	int changes = (flags & O_TRUNC) != 0 || ((flags & O_CREAT) != 0 && is_ours(path) && is_absent(path));
+	if (changes && step("open", path, NEEDS_ROOM) < 0)
 		return -1;
 	return (int)syscall(SYS_openat, at, path, flags, mode);
 }
@@ -297,7 +307,7 @@ int unlinkat(int at, const char *path, int flags)
 
 int mkdir(const char *path, mode_t mode)
 {
-	return step("mkdir", path, NEEDS_ROOM) < 0 ? -1 : (int)syscall(SYS_mkdir, path, mode);
+	return is_ours(path) && is_absent(path) && step("mkdir", path, NEEDS_ROOM) < 0 ? -1 : (int)syscall(SYS_mkdir, path, mode);
 }
 
 int clock_gettime(clockid_t id, struct timespec *time)

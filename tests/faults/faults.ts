@@ -5,6 +5,8 @@
 
 import { auditLake } from "../../jobs/audit/audit.ts";
 import { randomNumbers } from "../../lib/testdata/flow_batch.ts";
+import { type Broker } from "../../tools/kafka.ts";
+import { Commands, type JobCommand } from "./commands.ts";
 import { Disk } from "./disk.ts";
 import { Feed } from "./feed.ts";
 import { buildPreload, type StepDeed } from "./preload.ts";
@@ -13,24 +15,27 @@ import { type FaultPlace, type JobEnd, JobProcess } from "./process.ts";
 const PARTITIONS = 4;
 const DISK_BYTES = 256 << 20;
 const FEED_MAX = 5;
-/** Steps of a run before any is known. */
-const FIRST_STEPS = 24;
+/** Steps among which one is drawn before a run has told its own, and at least. */
+const FIRST_STEPS = 80;
+const STEPS_MIN = 10;
 const KILL_WITHIN_MS = 700;
 /** Jumps of the clock, in seconds: forth and back, past whatever is kept for an hour or a week. */
 const CLOCK_JUMPS = [-864_000, -3_700, 3_700, 864_000];
 
-/** What may befall a run: before one of its steps, at any moment ("late kill"), or its disk ("filled"). */
-type Deed = Exclude<StepDeed, "count"> | "late kill" | "filled";
-const DEEDS: readonly Deed[] = ["kill", "stop", "eio", "full", "torn", "power", "clock", "late kill", "filled"];
+/** What may befall a run: before one of its steps, at any moment ("late kill"), its disk ("filled") or its topic ("broker"). */
+type Deed = Exclude<StepDeed, "count"> | "late kill" | "filled" | "broker";
+const DEEDS: readonly Deed[] = ["kill", "stop", "eio", "full", "torn", "power", "clock", "late kill", "filled", "broker"];
 const DISK_DEEDS: ReadonlySet<Deed> = new Set(["power", "filled"]);
+/** How a job says why it failed: in our words, or in the system's with the file's name. */
+const EXPLAINED = /"message":"failed","error":"(Cannot |[^"]*\(os error (5|28)\): \w+ ')/;
 /** Deeds after which no process of the run is left. */
 const FATAL: ReadonlySet<Deed> = new Set(["kill", "torn", "power", "late kill"]);
 
 export interface FaultOptions {
   readonly faults: number;
   readonly seed: number;
-  /** URL of an empty topic; without it an embedded one is made. */
-  readonly topic: string | null;
+  /** Broker on which a topic is made; without it an embedded one is. */
+  readonly broker: Broker | null;
   /** Whether there may be a disk of its own; without it the deeds that need one are left out. */
   readonly hasDisk: boolean;
   readonly auditEvery: number;
@@ -60,10 +65,12 @@ export async function runFaults(options: FaultOptions): Promise<FaultResult> {
     const root = disk?.path ?? folder;
     await Deno.mkdir(`${folder}/scratch`);
     const place = { library: await buildPreload(folder), folder: `${root}/lake`, scratch: `${folder}/scratch` };
-    const topic = options.topic ?? `sqlite:${folder}/topic.db`;
+    const topic = options.broker?.url("flows") ?? `sqlite:${folder}/topic.db`;
     const random = randomNumbers(options.seed);
-    await using feed = await Feed.open(options.topic ?? `${topic}?partitions=${PARTITIONS}`, random);
-    return await new FaultRun(options, place, topic, disk, feed, random).run();
+    await using feed = await Feed.open(`${topic}?partitions=${PARTITIONS}`, random);
+    const result = await new FaultRun(options, place, topic, disk, feed, random).run();
+    if (result.problems.length > 0) options.log(`the lake and its topic are in ${await keepCopy(folder, root)}`);
+    return result;
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -73,6 +80,7 @@ class FaultRun {
   readonly #options: FaultOptions;
   readonly #place: FaultPlace;
   readonly #topic: string;
+  readonly #commands: Commands;
   readonly #disk: Disk | null;
   readonly #feed: Feed;
   readonly #random: (below: number) => number;
@@ -93,11 +101,14 @@ class FaultRun {
     random: (below: number) => number,
   ) {
     [this.#options, this.#place, this.#topic, this.#disk, this.#feed, this.#random] = [options, place, topic, disk, feed, random];
+    this.#commands = new Commands(place.folder, topic, random);
   }
 
   async run(): Promise<FaultResult> {
     const { faults, auditEvery, log } = this.#options;
-    const deeds = DEEDS.filter((deed) => this.#disk !== null || !DISK_DEEDS.has(deed));
+    const deeds = DEEDS.filter((deed) =>
+      (this.#disk !== null || !DISK_DEEDS.has(deed)) && (this.#options.broker !== null || deed !== "broker")
+    );
     while (this.#faults < faults) {
       const deed = deeds[this.#random(deeds.length)]!;
       await this.#feed.publish(1 + this.#random(FEED_MAX));
@@ -121,59 +132,71 @@ class FaultRun {
     };
   }
 
-  /** One run of the job, and what befalls it; tells at which step, null where it ended before. */
+  /** Runs a job, maybe two, and brings the fault; tells at which step, null where the job ended before. */
   async #bring(deed: Deed): Promise<string | null> {
     if (deed === "filled") return await this.#fill();
-    const step = deed === "late kill" ? 0 : 1 + this.#random(this.#steps);
-    const seconds = CLOCK_JUMPS[this.#random(CLOCK_JUMPS.length)]!;
-    const job = await this.#start(deed === "late kill" ? "count" : deed, step, seconds);
-    let struck: string | null = null;
-    if (deed === "late kill") {
-      const afterMs = this.#random(KILL_WITHIN_MS);
-      const timer = setTimeout(() => job.signal("SIGKILL"), afterMs);
-      struck = (await job.ended).signal === null ? null : `after ${afterMs} ms`;
-      clearTimeout(timer);
-    }
+    const { victim, companion } = this.#commands.turn();
+    const byStep = deed !== "late kill" && deed !== "broker";
+    const step = byStep ? 1 + this.#random(this.#steps) : 0, seconds = CLOCK_JUMPS[this.#random(CLOCK_JUMPS.length)]!;
+    const job = await this.#start(victim, byStep ? deed : "count", step, seconds);
+    const other = companion === null ? null : await this.#start(companion, "count", 0, 0);
+    let struck = byStep ? null : await this.#strikeAnyTime(deed, job);
     if (deed === "stop" && await job.stopped() === "stopped") {
-      await this.#overtake();
+      await this.#overtake(victim);
       job.signal("SIGCONT");
     }
     const end = await job.ended;
-    if (end.steps !== null && end.struck === null) this.#steps = Math.max(end.steps, FIRST_STEPS / 2);
-    this.#judge(deed, end);
+    if (deed === "power") other?.signal("SIGKILL");
+    this.#judge(deed, end, victim);
+    if (other !== null) this.#judge(deed === "power" || deed === "broker" ? deed : "clock", await other.ended, companion!);
+    if (end.struck !== null) struck = `before step ${step}, ${end.struck}${deed === "clock" ? `, ${seconds} s` : ""}`;
     if (deed === "power" && end.struck === null) {
       await this.#disk!.losePower(this.#place.library);
-      return "after the run";
-    }
-    if (deed === "power") await this.#disk!.recover();
-    if (end.struck !== null) struck = `before step ${step}, ${end.struck}${deed === "clock" ? `, ${seconds} s` : ""}`;
-    return struck;
+      struck = "after the run";
+    } else if (deed === "power") await this.#disk!.recover();
+    return struck === null ? null : `of "${nameOf(victim)}"${companion === null ? "" : ` beside "${nameOf(companion)}"`} ${struck}`;
   }
 
-  /** A writer on another host, where the stopped one's locks do not reach, goes on in its place. */
-  async #overtake(): Promise<void> {
+  async #strikeAnyTime(deed: Deed, job: JobProcess): Promise<string | null> {
+    const afterMs = this.#random(KILL_WITHIN_MS);
+    await Promise.race([job.ended, new Promise((resolve) => setTimeout(resolve, afterMs))]);
+    if (deed === "broker") {
+      await this.#options.broker!.kill();
+      await this.#options.broker!.restart();
+      return `restarted after ${afterMs} ms`;
+    }
+    job.signal("SIGKILL");
+    return (await job.ended).signal === null ? null : `after ${afterMs} ms`;
+  }
+
+  /** The same job on another host, where the stopped one's locks do not reach, goes on in its place. */
+  async #overtake(command: JobCommand): Promise<void> {
     for (const path of await findLocks(this.#place.folder)) await Deno.remove(path);
-    this.#judge("clock", await (await this.#start("count", 0, 0)).ended);
+    this.#judge("clock", await (await this.#start(command, "count", 0, 0)).ended, command);
   }
 
   async #fill(): Promise<string> {
     const free = await this.#disk!.fill();
-    const end = await (await this.#start("count", 0, 0)).ended;
-    this.#judge("full", end);
+    const { etl } = this.#commands;
+    const end = await (await this.#start(etl, "count", 0, 0)).ended;
+    this.#judge("full", end, etl);
     await free();
-    return `the disk, ended with ${end.code}`;
+    return `the disk of "${nameOf(etl)}", which ended with ${end.code}`;
   }
 
-  #start(deed: StepDeed, step: number, seconds: number): Promise<JobProcess> {
-    return JobProcess.start(["run", "etl", "--topic", this.#topic, "--lake", this.#place.folder], this.#place, { deed, step, seconds });
+  #start(command: JobCommand, deed: StepDeed, step: number, seconds: number): Promise<JobProcess> {
+    return JobProcess.start(command, this.#place, { deed, step, seconds });
   }
 
   /** A run may be killed, or fail and say why; it may not fail where nothing befell it, or in words that are no error of ours. */
-  #judge(deed: Deed, { code, signal, struck, stderr }: JobEnd): void {
-    if (code === 0 || (signal === "SIGKILL" && (struck !== null || deed === "late kill")) && FATAL.has(deed)) return;
-    const mayFail = deed === "full" || (deed === "eio" && struck !== null);
-    if (mayFail && code === 1 && /"message":"failed","error":"Cannot [^"]/.test(stderr)) return;
-    this.#problem(`ended with ${signal ?? code}: ${stderr.trim().split("\n").at(-1)}`);
+  #judge(deed: Deed, { code, signal, struck, steps, stderr }: JobEnd, command: JobCommand): void {
+    if (steps !== null && struck === null) this.#steps = Math.max(steps, STEPS_MIN);
+    if (code === 0 || (signal === "SIGKILL" && FATAL.has(deed))) return;
+    const mayFail = deed === "full" || deed === "power" || deed === "broker" || (deed === "eio" && struck !== null);
+    if (mayFail && code === 1 && EXPLAINED.test(stderr)) return;
+    this.#problem(
+      `"${nameOf(command)}" ended with ${signal ?? code}${struck === null ? "" : ` after ${struck}`}: ${stderr.trim().split("\n").at(-1)}`,
+    );
   }
 
   #problem(what: string): void {
@@ -183,7 +206,7 @@ class FaultRun {
 
   /** A run that nothing befalls must take in the rest, and then everything must be there once. */
   async #audit(): Promise<{ readonly messages: number; readonly rows: number; readonly lost: number; readonly doubled: number }> {
-    const { code, stderr } = await (await this.#start("count", 0, 0)).ended;
+    const { code, stderr } = await (await this.#start(this.#commands.etl, "count", 0, 0)).ended;
     if (code !== 0) {
       this.#manualRepairs++;
       this.#problem(`a run that nothing befell ended with ${code}: ${stderr.trim().split("\n").at(-1)}`);
@@ -208,14 +231,30 @@ class FaultRun {
   }
 }
 
-/** Lock files of a folder and those under it. */
-async function findLocks(folder: string): Promise<string[]> {
-  const found: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    if (isDirectory) found.push(...await findLocks(`${folder}/${name}`));
-    else if (name.endsWith(".lock")) found.push(`${folder}/${name}`);
+/** What went wrong can be looked at. */
+async function keepCopy(folder: string, root: string): Promise<string> {
+  const kept = await Deno.makeTempDir({ prefix: "skyfall-faults-kept-" });
+  const topics = (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).filter((name) => name.startsWith("topic."));
+  await new Deno.Command("cp", { args: ["-r", `${root}/lake`, ...topics.map((name) => `${folder}/${name}`), kept] }).output();
+  return kept;
+}
+
+/** A command as people call it: without what is the same in all. */
+function nameOf(command: JobCommand): string {
+  return command.filter((word, i) => !["--topic", "--lake"].includes(word) && !["--topic", "--lake"].includes(command[i - 1] ?? "")).join(
+    " ",
+  );
+}
+
+/** Locks of writers. */
+async function findLocks(lake: string): Promise<string[]> {
+  const folder = `${lake}/_locks`;
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => `${folder}/${name}`));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
   }
-  return found;
 }
 
 /** The line that a run ends with. */
