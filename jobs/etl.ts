@@ -12,6 +12,7 @@ import { joinGroup, openConsumer } from "../lib/topic/open.ts";
 import { type TopicConsumer, TopicError } from "../lib/topic/topic.ts";
 import { Database } from "./duckdb.ts";
 import { EtlWriter } from "./etl_writer.ts";
+import { Lease } from "./lake/lease.ts";
 import { prepareLake } from "./lake/prepare.ts";
 import { Locks } from "./lock.ts";
 import { formatPartitionSet } from "./partition_set.ts";
@@ -60,6 +61,7 @@ export async function runEtl(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<EtlResult> {
   await prepareLake(lake);
+  using _lease = await Lease.forWriting(lake);
   using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging` });
   let total = NOTHING, isWaiting = false;
   for (;;) {

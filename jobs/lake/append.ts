@@ -48,7 +48,7 @@ export async function append(
 }
 
 /** A checkpoint only makes opening fast: where it cannot be written the commit stands all the same. */
-async function withCheckpoint(
+export async function withCheckpoint(
   directory: string,
   definition: TableDefinition,
   snapshot: Snapshot,

@@ -14,6 +14,8 @@ export interface TableDefinition {
   readonly name: string;
   readonly columns: readonly Column[];
   readonly partitionColumns: readonly PartitionColumn[];
+  /** Order of the rows in a file that compaction has made. */
+  readonly sortColumns: readonly string[];
   /** Version of its rows' meaning; a table of a newer one is refused. */
   readonly schemaVersion: number;
 }
@@ -25,6 +27,7 @@ const DELTA_TYPES: Readonly<Record<ColumnType, unknown>> = {
   "BIGINT": "long",
   "TIMESTAMPTZ": "timestamp",
   "INTEGER[]": { type: "array", elementType: "integer", containsNull: false },
+  "BIGINT[]": { type: "array", elementType: "long", containsNull: false },
 };
 
 const PARTITION_TYPES: Readonly<Record<PartitionColumn, { readonly delta: string; readonly sql: string }>> = {
@@ -136,14 +139,30 @@ export async function createTableView(
   const directory = tableDirectory(lake, definition);
   const snapshot = await readTable(directory, definition, database, asOf);
   await assertFiles(directory, snapshot);
-  const paths = [...snapshot.files.keys()].map((path) => dataFilePath(directory, path));
+  await createFilesView(database, definition, [...snapshot.files.keys()].map((path) => dataFilePath(directory, path)));
+  return snapshot;
+}
+
+/** Makes the table's view over these data files. It has all columns, whatever the files have. */
+export async function createFilesView(database: Database, definition: TableDefinition, paths: readonly string[]): Promise<void> {
   const partitions = definition.partitionColumns.map((name) => ({ name, type: PARTITION_TYPES[name].sql }));
   const columns = [...definition.columns, ...partitions].map(({ name, type }) => `null::${type} as ${name}`).join(", ");
   const types = partitions.map(({ name, type }) => `'${name}': ${type}`).join(", ");
   const files = paths.length === 0 ? "" : `union all by name select * from
     read_parquet(${sqlList(paths)}, hive_partitioning = true, hive_types = {${types}}, union_by_name = true)`;
   await database.run(`create or replace view ${definition.name} as select ${columns} where false ${files}`);
-  return snapshot;
+}
+
+/**
+ * SQL that selects the rows of some of the table's files, at least one, with all its columns but those of its partitions, and any
+ * others that the files have.
+ *
+ * @param paths As `add` actions have them.
+ */
+export function selectFiles(directory: string, { columns }: TableDefinition, paths: readonly string[]): string {
+  const files = sqlList(paths.map((path) => dataFilePath(directory, path)));
+  return `select ${columns.map(({ name, type }) => `null::${type} as ${name}`).join(", ")} where false
+    union all by name select * from read_parquet(${files}, hive_partitioning = false, union_by_name = true)`;
 }
 
 /** @param path As an `add` action has it: relative and URL-encoded. */
@@ -160,6 +179,10 @@ async function assertFiles(directory: string, { files }: Snapshot): Promise<void
     const what = found === null ? "is named by the log, but missing" : `has ${found} bytes, and ${size} when it was committed`;
     throw new LakeError(`Cannot read lake: data file "${name}" ${what}; restore it from a copy`);
   }
+}
+
+export async function isDataFile(path: string): Promise<boolean> {
+  return await sizeOf(path) !== null;
 }
 
 /** Null where there is no such file. */
