@@ -192,6 +192,7 @@ class FaultRun {
   #judge(deed: Deed, { code, signal, struck, steps, stderr }: JobEnd, command: JobCommand): void {
     if (steps !== null && struck === null) this.#steps = Math.max(steps, STEPS_MIN);
     if (code === 0 || (signal === "SIGKILL" && FATAL.has(deed))) return;
+    if (/there is no table in it/.test(stderr) && command[1] !== "etl") return;
     const mayFail = deed === "full" || deed === "power" || deed === "broker" || (deed === "eio" && struck !== null);
     if (mayFail && code === 1 && EXPLAINED.test(stderr)) return;
     this.#problem(
