@@ -27,7 +27,7 @@ type Deed = Exclude<StepDeed, "count"> | "late kill" | "filled" | "broker";
 const DEEDS: readonly Deed[] = ["kill", "stop", "eio", "full", "torn", "power", "clock", "late kill", "filled", "broker"];
 const DISK_DEEDS: ReadonlySet<Deed> = new Set(["power", "filled"]);
 /** How a job says why it failed: in our words, or in the system's with the file's name. */
-const EXPLAINED = /"message":"failed","error":"(Cannot |[^"]*\(os error (5|28)\): \w+ ')/;
+const EXPLAINED = /"message":"failed","error":"(Cannot |IO Error: \S|[^"]*\(os error (5|28)\): \w+ ')/;
 /** Deeds after which no process of the run is left. */
 const FATAL: ReadonlySet<Deed> = new Set(["kill", "torn", "power", "late kill"]);
 
