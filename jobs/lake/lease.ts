@@ -4,6 +4,8 @@
  */
 
 import { z } from "zod";
+import { describeDisk } from "../../lib/durable_file.ts";
+import { LakeError } from "./actions.ts";
 
 /** Versions by table that a reader holds; none yet means all; or that its holder writes files which no commit names yet. */
 const Content = z.object({ versions: z.record(z.string(), z.string().regex(/^-?\d+$/).transform(BigInt)).nullable(), writes: z.boolean() });
@@ -30,12 +32,16 @@ export class Lease implements Disposable {
     this.#file = file;
   }
 
-  /** Take it before the log is read: from then on no file is deleted that is in the version read. */
+  /**
+   * Take it before the log is read: from then on no file is deleted that is in the version read.
+   *
+   * @throws {LakeError} If the disk fails or is full.
+   */
   static async forReading(lake: string): Promise<Lease> {
     return await Lease.#take(lake, { versions: null, writes: false });
   }
 
-  /** Take it before the first file is written: until it ends, no file is deleted that was written since. */
+  /** Take it before the first file is written: until it ends, no file is deleted that was written since. @throws {LakeError} As above. */
   static async forWriting(lake: string): Promise<Lease> {
     return await Lease.#take(lake, { versions: {}, writes: true });
   }
@@ -50,8 +56,8 @@ export class Lease implements Disposable {
       await Deno.rename(temporary, path);
       return new Lease({ handle, path });
     } catch (error) {
-      if (!isUnwritable(error)) throw error;
-      return new Lease(null);
+      if (isUnwritable(error)) return new Lease(null);
+      throw new LakeError(`Cannot take lease "${path}": ${describeDisk(error)}`, { cause: error });
     }
   }
 

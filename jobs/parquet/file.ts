@@ -16,7 +16,7 @@ interface PhysicalType {
   readonly converted: number | null;
 }
 
-/** Of a column's values, or of the elements of its lists. */
+/** Of a list, its elements'. */
 function physicalType(type: ColumnType): PhysicalType {
   switch (type) {
     case "VARCHAR":
@@ -32,10 +32,6 @@ function physicalType(type: ColumnType): PhysicalType {
     case "TIMESTAMPTZ":
       return { type: INT64, converted: TIMESTAMP_MICROS };
   }
-}
-
-function isList(type: ColumnType): boolean {
-  return type === "INTEGER[]" || type === "BIGINT[]";
 }
 
 interface RowGroup {
@@ -102,6 +98,10 @@ export class ParquetFile {
     fields.i64(5, offset);
     fields.i64(6, at - offset);
   }
+}
+
+function isList(type: ColumnType): boolean {
+  return type === "INTEGER[]" || type === "BIGINT[]";
 }
 
 interface SchemaElement {

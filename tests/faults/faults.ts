@@ -23,11 +23,11 @@ const KILL_WITHIN_MS = 700;
 const CLOCK_JUMPS = [-864_000, -3_700, 3_700, 864_000];
 
 /** What may befall a run: before one of its steps, at any moment ("late kill"), its disk ("filled") or its topic ("broker"). */
-type Deed = Exclude<StepDeed, "count"> | "late kill" | "filled" | "broker";
-const DEEDS: readonly Deed[] = ["kill", "stop", "eio", "full", "torn", "power", "clock", "late kill", "filled", "broker"];
+export type Deed = Exclude<StepDeed, "count"> | "late kill" | "filled" | "broker";
+export const DEEDS: readonly Deed[] = ["kill", "stop", "eio", "full", "torn", "power", "clock", "late kill", "filled", "broker"];
 const DISK_DEEDS: ReadonlySet<Deed> = new Set(["power", "filled"]);
 /** How a job says why it failed: in our words, or in the system's with the file's name. */
-const EXPLAINED = /"message":"failed","error":"(Cannot |[^"]*\(os error (5|28)\): \w+ ')/;
+const EXPLAINED = /"message":"failed","error":"(Cannot |IO Error: \S|[^"]*\(os error (5|28)\): \w+ ')/;
 /** Deeds after which no process of the run is left. */
 const FATAL: ReadonlySet<Deed> = new Set(["kill", "torn", "power", "late kill"]);
 
@@ -39,6 +39,10 @@ export interface FaultOptions {
   /** Whether there may be a disk of its own; without it the deeds that need one are left out. */
   readonly hasDisk: boolean;
   readonly auditEvery: number;
+  /** Folder of the program whose jobs run. */
+  readonly project: URL;
+  /** What may befall a run. */
+  readonly deeds: readonly Deed[];
   /** Gets a line per fault and audit. */
   readonly log: (line: string) => void;
 }
@@ -64,7 +68,7 @@ export async function runFaults(options: FaultOptions): Promise<FaultResult> {
     await using disk = options.hasDisk ? await Disk.make(folder, DISK_BYTES) : null;
     const root = disk?.path ?? folder;
     await Deno.mkdir(`${folder}/scratch`);
-    const place = { library: await buildPreload(folder), folder: `${root}/lake`, scratch: `${folder}/scratch` };
+    const place = { library: await buildPreload(folder), folder: `${root}/lake`, scratch: `${folder}/scratch`, project: options.project };
     const topic = options.broker?.url("flows") ?? `sqlite:${folder}/topic.db`;
     const random = randomNumbers(options.seed);
     await using feed = await Feed.open(`${topic}?partitions=${PARTITIONS}`, random);
@@ -88,6 +92,8 @@ class FaultRun {
   readonly #problems: string[] = [];
   #steps = FIRST_STEPS;
   #faults = 0;
+  /** Newest version of which a job said that it is committed; -1 before the first. */
+  #acknowledged = -1;
   #audits = 0;
   #manualRepairs = 0;
   #unreadable = 0;
@@ -106,7 +112,7 @@ class FaultRun {
 
   async run(): Promise<FaultResult> {
     const { faults, auditEvery, log } = this.#options;
-    const deeds = DEEDS.filter((deed) =>
+    const deeds = this.#options.deeds.filter((deed) =>
       (this.#disk !== null || !DISK_DEEDS.has(deed)) && (this.#options.broker !== null || deed !== "broker")
     );
     while (this.#faults < faults) {
@@ -150,11 +156,18 @@ class FaultRun {
     this.#judge(deed, end, victim);
     if (other !== null) this.#judge(deed === "power" || deed === "broker" ? deed : "clock", await other.ended, companion!);
     if (end.struck !== null) struck = `before step ${step}, ${end.struck}${deed === "clock" ? `, ${seconds} s` : ""}`;
-    if (deed === "power" && end.struck === null) {
-      await this.#disk!.losePower(this.#place.library);
-      struck = "after the run";
-    } else if (deed === "power") await this.#disk!.recover();
+    if (deed === "power") struck = await this.#losePower(struck);
     return struck === null ? null : `of "${nameOf(victim)}"${companion === null ? "" : ` beside "${nameOf(companion)}"`} ${struck}`;
+  }
+
+  /** Power is lost after a run that it did not strike; either way what was acknowledged must be there when it is back. */
+  async #losePower(struck: string | null): Promise<string> {
+    if (struck === null) await this.#disk!.losePower(this.#place.library);
+    else await this.#disk!.recover();
+    if (!await hasCommit(this.#place.folder, this.#acknowledged)) {
+      this.#problem(`version ${this.#acknowledged} was committed, and lost with the power`);
+    }
+    return struck ?? "after the run";
   }
 
   async #strikeAnyTime(deed: Deed, job: JobProcess): Promise<string | null> {
@@ -190,8 +203,12 @@ class FaultRun {
 
   /** A run may be killed, or fail and say why; it may not fail where nothing befell it, or in words that are no error of ours. */
   #judge(deed: Deed, { code, signal, struck, steps, stderr }: JobEnd, command: JobCommand): void {
+    for (const [, version] of stderr.matchAll(/"message":"committed","version":"(\d+)"/g)) {
+      this.#acknowledged = Math.max(this.#acknowledged, Number(version));
+    }
     if (steps !== null && struck === null) this.#steps = Math.max(steps, STEPS_MIN);
     if (code === 0 || (signal === "SIGKILL" && FATAL.has(deed))) return;
+    if (/there is no table in it/.test(stderr) && command[1] !== "etl") return;
     const mayFail = deed === "full" || deed === "power" || deed === "broker" || (deed === "eio" && struck !== null);
     if (mayFail && code === 1 && EXPLAINED.test(stderr)) return;
     this.#problem(
@@ -244,6 +261,17 @@ function nameOf(command: JobCommand): string {
   return command.filter((word, i) => !["--topic", "--lake"].includes(word) && !["--topic", "--lake"].includes(command[i - 1] ?? "")).join(
     " ",
   );
+}
+
+/** Whether the log has a version, and not an empty file in its place. */
+async function hasCommit(lake: string, version: number): Promise<boolean> {
+  if (version < 0) return true;
+  try {
+    return (await Deno.stat(`${lake}/flow/_delta_log/${String(version).padStart(20, "0")}.json`)).size > 0;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 /** Locks of writers. */

@@ -1,7 +1,6 @@
 /** A job in a process of its own that a fault may befall. */
 
 import { taskArguments } from "../../chain/program.ts";
-import { PROJECT } from "../sources.ts";
 import { faultEnvironment, type FaultReport, readFaultLog, type StepFault } from "./preload.ts";
 
 const HANG_MS = 90_000;
@@ -20,6 +19,8 @@ export interface FaultPlace {
   readonly folder: string;
   /** Folder for the logs of faults. */
   readonly scratch: string;
+  /** Folder of the program. */
+  readonly project: URL;
 }
 
 export class JobProcess {
@@ -38,7 +39,7 @@ export class JobProcess {
     const logPath = `${place.scratch}/${crypto.randomUUID()}`;
     const child = new Deno.Command(Deno.execPath(), {
       args: [...await taskArguments("jobs"), ...args],
-      cwd: PROJECT,
+      cwd: place.project,
       env: faultEnvironment(place.library, place.folder, logPath, fault),
       stdin: "null",
       stdout: "null",
@@ -57,7 +58,11 @@ export class JobProcess {
   }
 
   signal(signal: Deno.Signal): void {
-    if (!this.#hasEnded) this.#child.kill(signal);
+    try {
+      this.#child.kill(signal);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // it has just ended
+    }
   }
 
   async #end(command: string): Promise<JobEnd> {
