@@ -8,6 +8,7 @@ import { asOfOption } from "./commands/as_of.ts";
 import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
 import { addCompactCommand, addVacuumCommand, COMPACT_DESCRIPTION } from "./commands/keep.ts";
 import { coverage } from "./coverage.ts";
+import { addRepairCommand } from "./commands/repair.ts";
 import { QueryError } from "./duckdb.ts";
 import { formatAnswer, FORMATS } from "./print.ts";
 import { confine, withLake } from "./query.ts";
@@ -71,6 +72,7 @@ program.command("report")
   });
 
 addAuditCommand(program);
+addRepairCommand(program);
 
 function list(): void {
   const jobs = [{ name: "etl", description: ETL_DESCRIPTION }, { name: "compact", description: COMPACT_DESCRIPTION }, ...ANALYSES];
