@@ -3,6 +3,7 @@
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { describeError, log } from "../lib/log.ts";
 import { analyse, ANALYSES, coverage } from "./analytics.ts";
+import { addDependenciesCommand, DEPENDENCIES_DESCRIPTION } from "./commands/dependencies.ts";
 import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
 import { QueryError } from "./duckdb.ts";
 import { formatAnswer, FORMATS } from "./print.ts";
@@ -20,6 +21,7 @@ const limit = new Option("--limit <rows>", "rows of a table").argParser(rows).de
 const run = program.command("run").description("run a job by its name; see the list");
 
 addEtlCommand(run);
+addDependenciesCommand(run);
 
 for (const analysis of ANALYSES) {
   run.command(analysis.name)
@@ -62,7 +64,11 @@ program.command("report")
   });
 
 function list(): void {
-  const jobs = [{ name: "etl", description: ETL_DESCRIPTION }, ...ANALYSES];
+  const jobs = [
+    { name: "etl", description: ETL_DESCRIPTION },
+    { name: "dependencies", description: DEPENDENCIES_DESCRIPTION },
+    ...ANALYSES,
+  ];
   for (const { name, description } of jobs) console.log(`${name.padEnd(20)}${description}`);
 }
 

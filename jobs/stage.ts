@@ -3,12 +3,12 @@
  * a number's room and no join, and every address a reference.
  */
 
-import { decodeFlowBatch, type FlowBatch } from "../lib/flow_batch.ts";
+import type { FlowBatch } from "../lib/flow_batch.ts";
 import { formatAddress, isMappedIpv4 } from "../lib/ip_address.ts";
 import { FLOW_COLUMNS, type FlowColumn, MESSAGE_COLUMNS } from "../lib/records.ts";
 import type { TopicMessage } from "../lib/topic/topic.ts";
 import { type AppendColumn, BIGINT, type Database, type DuckDBType, ENUM, INTEGER, INTEGER_LIST, TIMESTAMPTZ } from "./duckdb.ts";
-import { impossibleValue } from "./impossible_value.ts";
+import { readFlowMessage } from "./flow_message.ts";
 import { sqlText } from "./sql_text.ts";
 
 /** What a message did not hold; it is set aside. */
@@ -90,17 +90,9 @@ export class Stage {
 
   /** Takes in a message's rows, or keeps the message as a dead letter. */
   add(message: TopicMessage): void {
-    let batch: FlowBatch;
-    try {
-      batch = decodeFlowBatch(message.value);
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      this.deadLetters.push({ message, reason: error.message });
-      return;
-    }
-    const impossible = impossibleValue(batch);
-    if (impossible !== null) {
-      this.deadLetters.push({ message, reason: `Cannot take in flow batch: ${impossible}` });
+    const batch = readFlowMessage(message.value);
+    if (typeof batch === "string") {
+      this.deadLetters.push({ message, reason: batch });
       return;
     }
     const n = batch.rowCount;

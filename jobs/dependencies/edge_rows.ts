@@ -41,7 +41,13 @@ class Nullables {
 
 /** Rows of a batch on their way. */
 class Rows {
-  readonly #texts = { transport: new Texts(), client: new Texts(), clientAddress: new Texts(), server: new Texts(), serverAddress: new Texts() };
+  readonly #texts = {
+    transport: new Texts(),
+    client: new Texts(),
+    clientAddress: new Texts(),
+    server: new Texts(),
+    serverAddress: new Texts(),
+  };
   readonly #ports: number[] = [];
   readonly #amounts = AMOUNTS.map((): bigint[] => []);
   readonly #flowRows: bigint[] = [];

@@ -62,6 +62,7 @@ export class EdgeTable {
 
   /** Takes amounts that are too great to be exact for the greatest that is. */
   limit(): void {
+    this.histograms.limit(AMOUNT_MAX);
     const { values } = this.measures;
     for (let edge = 0; edge < this.count; edge++) {
       for (let i = edge * MEASURES; i < edge * MEASURES + SUM_END; i++) if (values[i]! > AMOUNT_MAX) values[i] = AMOUNT_MAX;

@@ -61,6 +61,11 @@ export class Histograms {
     }
   }
 
+  /** Takes greater counts for the greatest. */
+  limit(most: number): void {
+    for (let cell = 0; cell < this.#cells; cell++) if (this.#counts[cell]! > most) this.#counts[cell] = most;
+  }
+
   #grow(): void {
     this.#next = resized(this.#next, this.#next.length * 2);
     this.#buckets = resized(this.#buckets, this.#buckets.length * 2);

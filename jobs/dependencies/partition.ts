@@ -93,6 +93,13 @@ export class Partition {
     return views;
   }
 
+  /** Goes on behind messages that are given up; only before the first message is taken. */
+  skip(to: bigint): void {
+    const { offset, closedBefore } = this.#state;
+    this.#state = { offset: offset < to ? to : offset, readFrom: to, closedBefore };
+    this.#next = to;
+  }
+
   /**
    * Takes in a message, and tells what is due.
    *
