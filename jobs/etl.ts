@@ -52,6 +52,7 @@ export async function runEtl(
     for (;;) {
       const moved = await writer.moveOnce(options.follow, signal);
       version = writer.version;
+      if (moved === null && options.follow && !signal.aborted) continue;
       if (moved === null) return;
       if (moved === "overtaken") continue;
       rows += moved.rows;

@@ -46,6 +46,8 @@ export class EtlWriter implements Disposable {
   /** Of a run before this one, and maybe not committed. */
   #pending: Cut | null;
   #overtaken = 0;
+  /** What is there when it starts is not made to wait for more. */
+  #isAtEnd = false;
 
   private constructor(config: EtlWriterConfig, snapshot: Snapshot, journal: CutJournal, deadLetters: DeadLetters) {
     this.#config = config;
@@ -88,7 +90,8 @@ export class EtlWriter implements Disposable {
       return stage.rowCount;
     };
     const again = await this.#readPending(sink);
-    const reading = again ?? await this.#reader.read((partition) => this.#landed(partition), sink, follows && hasTable, signal);
+    const reading = again ?? await this.#reader.read((partition) => this.#landed(partition), sink, follows && this.#isAtEnd, signal);
+    this.#isAtEnd ||= reading.reason === "end";
     if (reading.ranges.size === 0 && reading.gaps.length === 0 && hasTable) return null;
     const cut = again === null ? await newCut(this.#config.consumer.topicName, reading.ranges, reading.reason) : this.#pending!;
     if (again === null) await this.#journal.write(cut);
