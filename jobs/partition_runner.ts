@@ -46,13 +46,16 @@ export async function runOnPartitions(
   options: PartitionOptions,
   signal: AbortSignal,
 ): Promise<boolean> {
-  let hasWorked = false;
+  const { group } = options;
+  let hasWorked = false, isWaiting = false;
   for (;;) {
     try {
-      const { group } = options;
-      hasWorked =
-        (group === null ? await runAlone(job, topicUrl, lake, options, signal) : await runInGroup(job, topicUrl, options, group, signal)) ||
-        hasWorked;
+      const works = group === null
+        ? await runAlone(job, topicUrl, lake, options, signal)
+        : await runInGroup(job, topicUrl, options, group, signal);
+      if (!works && options.follow && !isWaiting) log("info", "jobs", "waiting for another writer", { lake });
+      isWaiting = !works;
+      hasWorked ||= works;
       if (!options.follow || signal.aborted) return hasWorked;
     } catch (error) {
       if (!(options.follow && error instanceof TopicError)) throw error;
