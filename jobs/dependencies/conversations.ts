@@ -14,6 +14,7 @@ import {
   CONNECTIONS_OPENED,
   FLOW_ROWS,
   GREATER_END,
+  GREATER_FIRST,
   MEASURES,
   Measures,
   RETRANSMITS,
@@ -29,27 +30,25 @@ export const PORT_WORD = 8, TRANSPORT_WORD = 9;
 export const CLIENT = 0, SERVER = 1, ESTIMATE = 2;
 
 const FIRST_VIEWS = 64;
+/** Words of a view: the next of its conversation and 1, who saw, and numbers of names; those told last in the order of names. */
+const VIEW_WORDS = 8;
+const NEXT = 0, SEEN_BY = 1, ESTIMATOR = 2, CLIENT_NAME = 3, SERVER_NAME = 4, TOLD_CLIENT = 5, TOLD_SERVER = 6;
 
 export class Conversations {
   readonly #names: Names;
-  readonly #table = new KeyTable(CONVERSATION_WORDS);
-  /** First view of a conversation and 1. */
-  #firstView = new Int32Array(FIRST_VIEWS);
-  /** By view: the next of its conversation and 1, who saw, and numbers of names. */
-  #next = new Int32Array(FIRST_VIEWS);
-  #seenBy = new Uint8Array(FIRST_VIEWS);
-  #estimator = new Int32Array(FIRST_VIEWS);
-  #client = new Int32Array(FIRST_VIEWS);
-  #server = new Int32Array(FIRST_VIEWS);
-  /** The last in order of those that the view's rows tell. */
-  #toldClient = new Int32Array(FIRST_VIEWS);
-  #toldServer = new Int32Array(FIRST_VIEWS);
-  readonly measures = new Measures();
+  /** The owner's word is the conversation's first view and 1. */
+  readonly #table: KeyTable;
+  #view: Int32Array;
+  readonly measures: Measures;
   readonly histograms = new Histograms();
   #views = 0;
 
-  constructor(names: Names) {
+  /** @param expected How many views there may be; more are taken too. */
+  constructor(names: Names, expected = FIRST_VIEWS) {
     this.#names = names;
+    this.#table = new KeyTable(CONVERSATION_WORDS, expected / 2);
+    this.#view = new Int32Array(Math.max(expected, FIRST_VIEWS) * VIEW_WORDS);
+    this.measures = new Measures(Math.max(expected, FIRST_VIEWS));
   }
 
   get viewCount(): number {
@@ -63,54 +62,65 @@ export class Conversations {
    * @param client Number of the client's name, so `server`.
    */
   view(key: Uint32Array, seenBy: number, estimator: number, client: number, server: number): number {
-    const conversation = this.#table.add(key);
-    if (this.#firstView.length < this.#table.capacity) this.#firstView = resized(this.#firstView, this.#table.capacity);
+    const table = this.#table, owner = table.add(key) * table.stride + table.ownerWord;
     const ownClient = seenBy === SERVER ? 0 : client, ownServer = seenBy === CLIENT ? 0 : server;
-    for (let next = this.#firstView[conversation]!; next !== 0; next = this.#next[next - 1]!) {
-      const view = next - 1;
+    for (let next = table.keys[owner]!; next !== 0;) {
+      const view = this.#view, at = (next - 1) * VIEW_WORDS;
       if (
-        this.#seenBy[view] !== seenBy || this.#client[view] !== ownClient || this.#server[view] !== ownServer ||
-        this.#estimator[view] !== estimator
-      ) continue;
-      if (this.#names.isAfter(client, this.#toldClient[view]!)) this.#toldClient[view] = client;
-      if (this.#names.isAfter(server, this.#toldServer[view]!)) this.#toldServer[view] = server;
-      return view;
+        view[at + SEEN_BY] === seenBy && view[at + CLIENT_NAME] === ownClient && view[at + SERVER_NAME] === ownServer &&
+        view[at + ESTIMATOR] === estimator
+      ) {
+        if (view[at + TOLD_CLIENT] !== client && this.#names.isAfter(client, view[at + TOLD_CLIENT]!)) view[at + TOLD_CLIENT] = client;
+        if (view[at + TOLD_SERVER] !== server && this.#names.isAfter(server, view[at + TOLD_SERVER]!)) view[at + TOLD_SERVER] = server;
+        return next - 1;
+      }
+      next = view[at + NEXT]!;
     }
-    const view = this.#views++;
-    if (view === this.#next.length) this.#grow();
-    this.#next[view] = this.#firstView[conversation]!;
-    this.#firstView[conversation] = view + 1;
-    this.#seenBy[view] = seenBy;
-    this.#estimator[view] = estimator;
-    this.#client[view] = ownClient;
-    this.#server[view] = ownServer;
-    this.#toldClient[view] = client;
-    this.#toldServer[view] = server;
-    this.measures.reset(view);
-    return view;
+    const at = this.#views++ * VIEW_WORDS;
+    if (at === this.#view.length) this.#view = resized(this.#view, at * 2);
+    this.#view[at + NEXT] = table.keys[owner]!;
+    table.keys[owner] = this.#views;
+    this.#view[at + SEEN_BY] = seenBy;
+    this.#view[at + ESTIMATOR] = estimator;
+    this.#view[at + CLIENT_NAME] = ownClient;
+    this.#view[at + SERVER_NAME] = ownServer;
+    this.#view[at + TOLD_CLIENT] = client;
+    this.#view[at + TOLD_SERVER] = server;
+    this.measures.begin(this.#views - 1);
+    return this.#views - 1;
   }
 
   /** The edges that the conversations are. */
   edges(): EdgeTable {
-    const edges = new EdgeTable(this.#names), servers = new Measures();
-    for (let conversation = 0; conversation < this.#table.count; conversation++) {
-      const views = this.#counted(conversation);
-      const clients = views.filter((view) => this.#seenBy[view] !== SERVER);
-      const key = this.#table.keys.subarray(conversation * CONVERSATION_WORDS, (conversation + 1) * CONVERSATION_WORDS);
-      if (clients.length === 0) {
-        for (const view of views) this.#addEdge(edges, key, view, this.#toldClient[view]!, this.#server[view]!);
-        continue;
-      }
-      const serverName = this.#answering(views);
-      servers.reset(0);
-      for (const view of views) if (this.#seenBy[view] === SERVER) servers.add(0, this.measures, view);
-      for (const view of clients) {
-        const edge = this.#addEdge(edges, key, view, this.#client[view]!, serverName === 0 ? this.#toldServer[view]! : serverName);
-        if (clients.length === 1) completeView(edges.measures.values, edge, this.measures.values, view, servers.values);
+    const edges = new EdgeTable(this.#names), { stride, ownerWord, keys, count } = this.#table, servers = new Measures(1);
+    for (let conversation = 0; conversation < count; conversation++) {
+      const key = keys.subarray(conversation * stride, conversation * stride + CONVERSATION_WORDS);
+      const views = this.#counted(keys[conversation * stride + ownerWord]!);
+      let clients = 0;
+      for (const view of views) if (this.#word(view, SEEN_BY) !== SERVER) clients++;
+      const serverName = clients < views.length ? this.#answering(views) : 0;
+      if (clients === 1 && views.length > 1) this.#sumServers(views, servers);
+      for (const view of views) {
+        if (clients === 0) this.#addEdge(edges, key, view, this.#word(view, TOLD_CLIENT), this.#word(view, SERVER_NAME));
+        else if (this.#word(view, SEEN_BY) !== SERVER) {
+          const answering = serverName === 0 ? this.#word(view, TOLD_SERVER) : serverName;
+          const edge = this.#addEdge(edges, key, view, this.#word(view, CLIENT_NAME), answering);
+          if (clients === 1 && views.length > 1) completeView(edges.measures.values, edge, this.measures.values, view, servers.values);
+        }
       }
     }
     edges.limit();
     return edges;
+  }
+
+  #sumServers(views: readonly number[], servers: Measures): void {
+    servers.values.fill(0);
+    servers.begin(0);
+    for (const view of views) if (this.#word(view, SEEN_BY) === SERVER) servers.add(0, this.measures, view);
+  }
+
+  #word(view: number, word: number): number {
+    return this.#view[view * VIEW_WORDS + word]!;
   }
 
   #addEdge(edges: EdgeTable, key: Uint32Array, view: number, client: number, server: number): number {
@@ -120,25 +130,28 @@ export class Conversations {
     return edge;
   }
 
-  /** Views that count: what our agents counted is exact; without it those of the one agent that estimates most. */
-  #counted(conversation: number): number[] {
+  /**
+   * Views that count: what our agents counted is exact; without it those of the one agent that estimates most.
+   *
+   * @param first The conversation's first view and 1.
+   */
+  #counted(first: number): readonly number[] {
     const views: number[] = [];
-    let isCounted = false, isEstimated = false;
-    for (let next = this.#firstView[conversation]!; next !== 0; next = this.#next[next - 1]!) {
+    let estimates = 0;
+    for (let next = first; next !== 0; next = this.#word(next - 1, NEXT)) {
       views.push(next - 1);
-      if (this.#seenBy[next - 1] === ESTIMATE) isEstimated = true;
-      else isCounted = true;
+      if (this.#word(next - 1, SEEN_BY) === ESTIMATE) estimates++;
     }
-    if (!isEstimated) return views;
-    if (isCounted) return views.filter((view) => this.#seenBy[view] !== ESTIMATE);
+    if (estimates === 0) return views;
+    if (estimates < views.length) return views.filter((view) => this.#word(view, SEEN_BY) !== ESTIMATE);
     const best = this.#mostBytes(views);
-    return views.filter((view) => this.#estimator[view] === best);
+    return views.filter((view) => this.#word(view, ESTIMATOR) === best);
   }
 
   #mostBytes(views: readonly number[]): number {
     const bytes = new Map<number, number>(), values = this.measures.values;
     for (const view of views) {
-      const at = view * MEASURES, estimator = this.#estimator[view]!;
+      const at = view * MEASURES, estimator = this.#word(view, ESTIMATOR);
       bytes.set(estimator, (bytes.get(estimator) ?? 0) + values[at + BYTES_SENT]! + values[at + BYTES_RECEIVED]!);
     }
     let best = -1, most = -1;
@@ -155,8 +168,8 @@ export class Conversations {
   #answering(views: readonly number[]): number {
     let best = 0, most = -1;
     for (const view of views) {
-      const name = this.#server[view]!;
-      if (this.#seenBy[view] !== SERVER || name === 0) continue;
+      const name = this.#word(view, SERVER_NAME);
+      if (this.#word(view, SEEN_BY) !== SERVER || name === 0) continue;
       const connections = Math.min(this.measures.values[view * MEASURES + CONNECTIONS_OPENED]!, AMOUNT_MAX);
       if (connections < most || connections === most && this.#names.isAfter(name, best)) continue;
       best = name;
@@ -164,23 +177,12 @@ export class Conversations {
     }
     return best;
   }
-
-  #grow(): void {
-    const length = this.#next.length * 2;
-    this.#next = resized(this.#next, length);
-    this.#seenBy = resized(this.#seenBy, length);
-    this.#estimator = resized(this.#estimator, length);
-    this.#client = resized(this.#client, length);
-    this.#server = resized(this.#server, length);
-    this.#toldClient = resized(this.#toldClient, length);
-    this.#toldServer = resized(this.#toldServer, length);
-  }
 }
 
 /** Adds to an edge what the servers saw more of than the one client, and their retransmissions, as they are of the other direction. */
 function completeView(edges: Float64Array, edge: number, clients: Float64Array, client: number, servers: Float64Array): void {
   const to = edge * MEASURES, from = client * MEASURES;
-  for (let i = 0; i < GREATER_END; i++) edges[to + i]! += Math.max(0, servers[i]! - clients[from + i]!);
+  for (let i = GREATER_FIRST; i < GREATER_END; i++) edges[to + i]! += Math.max(0, servers[i]! - clients[from + i]!);
   edges[to + RETRANSMITS]! += servers[RETRANSMITS]!;
   edges[to + FLOW_ROWS]! += servers[FLOW_ROWS]!;
 }

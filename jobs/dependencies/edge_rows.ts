@@ -2,7 +2,7 @@
 
 import type { EdgeBatch } from "../../lib/edge_batch.ts";
 import { EDGE_SCHEMA_VERSION, HISTOGRAM_BUCKETS } from "../../lib/edge_columns.ts";
-import { AMOUNTS, FLOW_ROWS, MEASURES } from "./measures.ts";
+import { AMOUNTS, FIRST_AMOUNT, FLOW_ROWS, MEASURES } from "./measures.ts";
 import { MINUTE_US, type Told } from "./partition.ts";
 
 /** So that a batch is a message of the topic too. */
@@ -11,96 +11,107 @@ export const EDGE_BATCH_ROWS = 1_024;
 /** Texts as codes of their dictionary. */
 class Texts {
   readonly #codes = new Map<string, number>();
-  readonly codes: number[] = [];
+  readonly #values = new Int32Array(EDGE_BATCH_ROWS);
 
-  push(text: string): void {
+  set(row: number, text: string): void {
     let code = this.#codes.get(text);
     if (code === undefined) this.#codes.set(text, code = this.#codes.size);
-    this.codes.push(code);
+    this.#values[row] = code;
   }
 
-  column(): { readonly codes: Int32Array; readonly dictionary: readonly string[] } {
-    return { codes: Int32Array.from(this.codes), dictionary: [...this.#codes.keys()] };
+  column(rowCount: number): { readonly codes: Int32Array; readonly dictionary: readonly string[] } {
+    return { codes: this.#values.subarray(0, rowCount), dictionary: [...this.#codes.keys()] };
   }
 }
 
 /** Numbers that may be null. */
 class Nullables {
-  readonly #values: number[] = [];
-  readonly #valid: number[] = [];
+  readonly #values = new Int32Array(EDGE_BATCH_ROWS);
+  readonly #valid = new Uint8Array(EDGE_BATCH_ROWS);
 
-  push(value: number | null): void {
-    this.#values.push(value ?? 0);
-    this.#valid.push(value === null ? 0 : 1);
+  set(row: number, value: number | null): void {
+    if (value === null) return;
+    this.#values[row] = value;
+    this.#valid[row] = 1;
   }
 
-  column(): { readonly values: Int32Array; readonly valid: Uint8Array } {
-    return { values: Int32Array.from(this.#values), valid: Uint8Array.from(this.#valid) };
+  column(rowCount: number): { readonly values: Int32Array; readonly valid: Uint8Array } {
+    return { values: this.#values.subarray(0, rowCount), valid: this.#valid.subarray(0, rowCount) };
+  }
+}
+
+/** Numbers of 64 bits, written as two words, as a bigint for each would cost far more. */
+class Longs {
+  readonly #values: BigInt64Array;
+  readonly #words: Int32Array;
+
+  constructor(count = EDGE_BATCH_ROWS) {
+    this.#values = new BigInt64Array(count);
+    this.#words = new Int32Array(this.#values.buffer);
+  }
+
+  /** @param value Whole, of less than 2^53. */
+  set(at: number, value: number): void {
+    this.#words[2 * at] = value; // its lowest 32 bits
+    this.#words[2 * at + 1] = Math.floor(value / 2 ** 32);
+  }
+
+  column(count: number): { readonly values: BigInt64Array } {
+    return { values: this.#values.subarray(0, count) };
   }
 }
 
 /** Rows of a batch on their way. */
 class Rows {
-  readonly #texts = {
-    transport: new Texts(),
-    client: new Texts(),
-    clientAddress: new Texts(),
-    server: new Texts(),
-    serverAddress: new Texts(),
-  };
-  readonly #ports: number[] = [];
-  readonly #amounts = AMOUNTS.map((): bigint[] => []);
-  readonly #flowRows: bigint[] = [];
+  readonly #transport = new Texts();
+  readonly #client = new Texts();
+  readonly #clientAddress = new Texts();
+  readonly #server = new Texts();
+  readonly #serverAddress = new Texts();
+  readonly #ports = new Int32Array(EDGE_BATCH_ROWS);
+  readonly #amounts = AMOUNTS.map(() => new Longs());
+  readonly #flowRows = new Longs();
   readonly #smallest = new Nullables();
   readonly #greatest = new Nullables();
   readonly #slowest = new Nullables();
-  readonly #histogram = new BigInt64Array(EDGE_BATCH_ROWS * HISTOGRAM_BUCKETS);
-  readonly #source: { readonly start: bigint[]; readonly revision: bigint[]; readonly from: bigint[]; readonly to: bigint[] } = {
-    start: [],
-    revision: [],
-    from: [],
-    to: [],
-  };
-
-  get count(): number {
-    return this.#ports.length;
-  }
+  readonly #histogram = new Longs(EDGE_BATCH_ROWS * HISTOGRAM_BUCKETS);
+  readonly #source = { start: new Longs(), revision: new Longs(), from: new Longs(), to: new Longs() };
+  count = 0;
 
   push({ edges, minute, revision, offsetFrom, offsetTo }: Told, edge: number): void {
-    const { transport, client, server, port } = edges.key(edge), { smallest, greatest, slowest } = edges.bounds(edge);
-    const at = edge * MEASURES, { values } = edges.measures, histogramAt = this.count * HISTOGRAM_BUCKETS;
-    edges.histograms.each(edge, (bucket, count) => this.#histogram[histogramAt + bucket] = BigInt(count));
-    this.#texts.transport.push(transport);
-    this.#texts.client.push(client.service);
-    this.#texts.clientAddress.push(client.address);
-    this.#texts.server.push(server.service);
-    this.#texts.serverAddress.push(server.address);
-    this.#ports.push(port);
-    for (const [i, amounts] of this.#amounts.entries()) amounts.push(BigInt(values[at + i]!));
-    this.#flowRows.push(BigInt(values[at + FLOW_ROWS]!));
-    this.#smallest.push(smallest);
-    this.#greatest.push(greatest);
-    this.#slowest.push(slowest);
-    this.#source.start.push(BigInt(minute * MINUTE_US));
-    this.#source.revision.push(revision);
-    this.#source.from.push(offsetFrom);
-    this.#source.to.push(offsetTo);
+    const row = this.count++, { transport, client, server, port } = edges.key(edge), { smallest, greatest, slowest } = edges.bounds(edge);
+    const at = edge * MEASURES, { values } = edges.measures;
+    edges.histograms.each(edge, (bucket, count) => this.#histogram.set(row * HISTOGRAM_BUCKETS + bucket, count));
+    this.#transport.set(row, transport);
+    this.#client.set(row, client.service);
+    this.#clientAddress.set(row, client.address);
+    this.#server.set(row, server.service);
+    this.#serverAddress.set(row, server.address);
+    this.#ports[row] = port;
+    for (let i = 0; i < AMOUNTS.length; i++) this.#amounts[i]!.set(row, values[at + FIRST_AMOUNT + i]!);
+    this.#flowRows.set(row, values[at + FLOW_ROWS]!);
+    this.#smallest.set(row, smallest);
+    this.#greatest.set(row, greatest);
+    this.#slowest.set(row, slowest);
+    this.#source.start.set(row, minute * MINUTE_US);
+    this.#source.revision.set(row, Number(revision));
+    this.#source.from.set(row, Number(offsetFrom));
+    this.#source.to.set(row, Number(offsetTo));
   }
 
   batch(topicName: string, partition: number): EdgeBatch {
     const rowCount = this.count, { start, revision, from, to } = this.#source;
-    const bigints = (values: readonly bigint[]) => ({ values: BigInt64Array.from(values) });
-    const amount = (name: typeof AMOUNTS[number]) => bigints(this.#amounts[AMOUNTS.indexOf(name)]!);
+    const amount = (name: typeof AMOUNTS[number]) => this.#amounts[AMOUNTS.indexOf(name)]!.column(rowCount);
     return {
       rowCount,
       columns: {
-        window_start: bigints(start),
-        network_transport: this.#texts.transport.column(),
-        client_service_name: this.#texts.client.column(),
-        client_address: this.#texts.clientAddress.column(),
-        server_service_name: this.#texts.server.column(),
-        server_address: this.#texts.serverAddress.column(),
-        server_port: { values: Int32Array.from(this.#ports) },
+        window_start: start.column(rowCount),
+        network_transport: this.#transport.column(rowCount),
+        client_service_name: this.#client.column(rowCount),
+        client_address: this.#clientAddress.column(rowCount),
+        server_service_name: this.#server.column(rowCount),
+        server_address: this.#serverAddress.column(rowCount),
+        server_port: { values: this.#ports.subarray(0, rowCount) },
         connections_opened: amount("connections_opened"),
         connections_closed: amount("connections_closed"),
         connections_reset: amount("connections_reset"),
@@ -116,21 +127,21 @@ class Rows {
         retransmits: amount("retransmits"),
         srtt_us_sum: amount("srtt_us_sum"),
         srtt_samples: amount("srtt_samples"),
-        srtt_us_min: this.#smallest.column(),
-        srtt_us_max: this.#greatest.column(),
+        srtt_us_min: this.#smallest.column(rowCount),
+        srtt_us_max: this.#greatest.column(rowCount),
         srtt_us_histogram: {
           offsets: Int32Array.from({ length: rowCount + 1 }, (_, i) => i * HISTOGRAM_BUCKETS),
-          values: this.#histogram.subarray(0, rowCount * HISTOGRAM_BUCKETS),
+          ...this.#histogram.column(rowCount * HISTOGRAM_BUCKETS),
         },
         connect_us_sum: amount("connect_us_sum"),
         connect_samples: amount("connect_samples"),
-        connect_us_max: this.#slowest.column(),
-        flow_rows: bigints(this.#flowRows),
-        revision: bigints(revision),
+        connect_us_max: this.#slowest.column(rowCount),
+        flow_rows: this.#flowRows.column(rowCount),
+        revision: revision.column(rowCount),
         src_topic: { codes: new Int32Array(rowCount), dictionary: [topicName] },
         src_partition: { values: new Int32Array(rowCount).fill(partition) },
-        src_offset_from: bigints(from),
-        src_offset_to: bigints(to),
+        src_offset_from: from.column(rowCount),
+        src_offset_to: to.column(rowCount),
         schema_version: { values: new Int32Array(rowCount).fill(EDGE_SCHEMA_VERSION) },
       },
     };

@@ -3,7 +3,7 @@
 import { formatAddress } from "../../lib/ip_address.ts";
 import { Histograms } from "./histograms.ts";
 import { KeyTable } from "./key_table.ts";
-import { AMOUNT_MAX, CONNECT_MAX, MEASURES, Measures, SRTT_MAX, SRTT_MIN, SUM_END } from "./measures.ts";
+import { AMOUNT_MAX, CONNECT_MAX, MEASURES, Measures, SRTT_MAX, SRTT_MIN, SUMS } from "./measures.ts";
 import type { Names } from "./names.ts";
 
 /** Words of an edge's key: client and server, each a name or an address; port; transport and which of them are names. */
@@ -56,7 +56,7 @@ export class EdgeTable {
 
   #addKey(key: Uint32Array): number {
     const before = this.#table.count, edge = this.#table.add(key);
-    if (edge === before) this.measures.reset(edge);
+    if (edge === before) this.measures.begin(edge);
     return edge;
   }
 
@@ -65,7 +65,7 @@ export class EdgeTable {
     this.histograms.limit(AMOUNT_MAX);
     const { values } = this.measures;
     for (let edge = 0; edge < this.count; edge++) {
-      for (let i = edge * MEASURES; i < edge * MEASURES + SUM_END; i++) if (values[i]! > AMOUNT_MAX) values[i] = AMOUNT_MAX;
+      for (let i = edge * MEASURES + SUMS; i < (edge + 1) * MEASURES; i++) if (values[i]! > AMOUNT_MAX) values[i] = AMOUNT_MAX;
     }
   }
 
@@ -80,10 +80,10 @@ export class EdgeTable {
   #addTo(changes: EdgeTable, factor: 1 | -1): void {
     const from = this.measures.values;
     for (let edge = 0; edge < this.count; edge++) {
-      const change = changes.#addKey(this.#table.keys.subarray(edge * EDGE_WORDS, (edge + 1) * EDGE_WORDS));
+      const change = changes.#addKey(this.#keyOf(edge));
       const to = changes.measures.values, at = change * MEASURES;
-      for (let i = 0; i < SUM_END; i++) to[at + i]! += factor * from[edge * MEASURES + i]!;
-      if (factor === 1) { for (let i = SUM_END; i < MEASURES; i++) to[at + i] = from[edge * MEASURES + i]!; }
+      for (let i = SUMS; i < MEASURES; i++) to[at + i]! += factor * from[edge * MEASURES + i]!;
+      if (factor === 1) { for (let i = 0; i < SUMS; i++) to[at + i] = from[edge * MEASURES + i]!; }
       changes.histograms.addAll(change, this.histograms, edge, factor);
     }
   }
@@ -91,14 +91,19 @@ export class EdgeTable {
   /** Whether no sum of the edge is other than 0. */
   isNothing(edge: number): boolean {
     const { values } = this.measures;
-    for (let i = edge * MEASURES; i < edge * MEASURES + SUM_END; i++) if (values[i] !== 0) return false;
+    for (let i = edge * MEASURES + SUMS; i < (edge + 1) * MEASURES; i++) if (values[i] !== 0) return false;
     let isNothing = true;
     this.histograms.each(edge, (_, count) => isNothing &&= count === 0);
     return isNothing;
   }
 
+  #keyOf(edge: number): Uint32Array {
+    const { keys, stride } = this.#table;
+    return keys.subarray(edge * stride, edge * stride + EDGE_WORDS);
+  }
+
   key(edge: number): EdgeKey {
-    const key = this.#table.keys.subarray(edge * EDGE_WORDS, (edge + 1) * EDGE_WORDS), kind = key[KIND_WORD]!;
+    const key = this.#keyOf(edge), kind = key[KIND_WORD]!;
     return {
       transport: this.#names.text(kind >>> TRANSPORT_SHIFT),
       client: this.#end(key, 0, (kind & CLIENT_NAMED) !== 0),

@@ -4,6 +4,8 @@ import { HISTOGRAM_BUCKETS } from "../../lib/edge_columns.ts";
 import { resized } from "./key_table.ts";
 
 const FIRST_CELLS = 64;
+/** A cell: number of the next one and 1, its bucket, and how many are in it. */
+const CELL = 3, NEXT = 0, BUCKET = 1, COUNT = 2;
 
 /** Bucket of a number of microseconds, not negative. */
 export function bucketOf(us: number): number {
@@ -14,25 +16,25 @@ export function bucketOf(us: number): number {
 export class Histograms {
   /** Number of the first cell and 1, by histogram. */
   #first = new Int32Array(FIRST_CELLS);
-  #next = new Int32Array(FIRST_CELLS);
-  #buckets = new Uint8Array(FIRST_CELLS);
-  #counts = new Float64Array(FIRST_CELLS);
-  #cells = 0;
+  #cells = new Float64Array(FIRST_CELLS * CELL);
+  #count = 0;
 
   /** Counts times of a bucket; a histogram that was not there is empty before. */
   add(histogram: number, bucket: number, count: number): void {
-    while (histogram >= this.#first.length) this.#first = resized(this.#first, this.#first.length * 2);
-    for (let cell = this.#first[histogram]!; cell !== 0; cell = this.#next[cell - 1]!) {
-      if (this.#buckets[cell - 1] !== bucket) continue;
-      this.#counts[cell - 1]! += count;
+    if (histogram >= this.#first.length) this.#first = resized(this.#first, Math.max(histogram + 1, this.#first.length * 2));
+    const first = this.#first[histogram]!;
+    for (let cell = first; cell !== 0; cell = this.#cells[(cell - 1) * CELL + NEXT]!) {
+      const at = (cell - 1) * CELL;
+      if (this.#cells[at + BUCKET] !== bucket) continue;
+      this.#cells[at + COUNT]! += count;
       return;
     }
-    if (this.#cells === this.#next.length) this.#grow();
-    const cell = this.#cells++;
-    this.#buckets[cell] = bucket;
-    this.#counts[cell] = count;
-    this.#next[cell] = this.#first[histogram]!;
-    this.#first[histogram] = cell + 1;
+    const at = this.#count++ * CELL;
+    if (at === this.#cells.length) this.#cells = resized(this.#cells, at * 2);
+    this.#cells[at + NEXT] = first;
+    this.#cells[at + BUCKET] = bucket;
+    this.#cells[at + COUNT] = count;
+    this.#first[histogram] = this.#count;
   }
 
   /**
@@ -55,20 +57,13 @@ export class Histograms {
   }
 
   each(histogram: number, take: (bucket: number, count: number) => void): void {
-    if (histogram >= this.#first.length) return;
-    for (let cell = this.#first[histogram]!; cell !== 0; cell = this.#next[cell - 1]!) {
-      take(this.#buckets[cell - 1]!, this.#counts[cell - 1]!);
+    for (let cell = this.#first[histogram] ?? 0; cell !== 0; cell = this.#cells[(cell - 1) * CELL + NEXT]!) {
+      take(this.#cells[(cell - 1) * CELL + BUCKET]!, this.#cells[(cell - 1) * CELL + COUNT]!);
     }
   }
 
   /** Takes greater counts for the greatest. */
   limit(most: number): void {
-    for (let cell = 0; cell < this.#cells; cell++) if (this.#counts[cell]! > most) this.#counts[cell] = most;
-  }
-
-  #grow(): void {
-    this.#next = resized(this.#next, this.#next.length * 2);
-    this.#buckets = resized(this.#buckets, this.#buckets.length * 2);
-    this.#counts = resized(this.#counts, this.#counts.length * 2);
+    for (let at = COUNT; at < this.#count * CELL; at += CELL) if (this.#cells[at]! > most) this.#cells[at] = most;
   }
 }

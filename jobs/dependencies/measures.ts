@@ -3,7 +3,7 @@
 import type { FlowBatch } from "../../lib/flow_batch.ts";
 import { resized } from "./key_table.ts";
 
-/** Amounts that add up, by their name in `flow` and in `edge_1m`. */
+/** Amounts that add up, by their name in `flow` and in `edge_1m`; those that most rows have first, so that they lie together. */
 export const AMOUNTS = [
   "connections_opened",
   "connections_closed",
@@ -12,58 +12,66 @@ export const AMOUNTS = [
   "segments_sent",
   "segments_received",
   "retransmits",
+  "srtt_us_sum",
+  "srtt_samples",
+  "connect_us_sum",
+  "connect_samples",
   "connections_reset",
   "connections_timed_out",
   "connections_failed_refused",
   "connections_failed_timeout",
   "connections_failed_unreachable",
   "connections_failed_other",
-  "srtt_us_sum",
-  "srtt_samples",
-  "connect_us_sum",
-  "connect_samples",
 ] as const;
 
-const place = (name: typeof AMOUNTS[number]) => AMOUNTS.indexOf(name);
-
-export const CONNECTIONS_OPENED = place("connections_opened"),
-  BYTES_SENT = place("bytes_sent"),
-  BYTES_RECEIVED = place("bytes_received"),
-  RETRANSMITS = place("retransmits"),
-  SRTT_SUM = place("srtt_us_sum"),
-  SRTT_SAMPLES = place("srtt_samples");
-/** Of the amounts before this place the greater of two ends' views counts. */
-export const GREATER_END = RETRANSMITS;
-export const FLOW_ROWS = AMOUNTS.length;
-/** Places from 0 to before this add up. */
-export const SUM_END = FLOW_ROWS + 1;
 /** Infinity, and -1 for the greatest, where there is none. */
-export const SRTT_MIN = SUM_END, SRTT_MAX = SUM_END + 1, CONNECT_MAX = SUM_END + 2;
-export const MEASURES = SUM_END + 3;
+export const SRTT_MIN = 0, SRTT_MAX = 1, CONNECT_MAX = 2;
+export const FLOW_ROWS = 3;
+/** Amounts follow in the order of `AMOUNTS`. */
+export const FIRST_AMOUNT = FLOW_ROWS + 1;
+/** Places from this one on add up. */
+export const SUMS = FLOW_ROWS;
+export const MEASURES = FIRST_AMOUNT + AMOUNTS.length;
+
+function placeOf(name: typeof AMOUNTS[number]): number {
+  return FIRST_AMOUNT + AMOUNTS.indexOf(name);
+}
+
+export const CONNECTIONS_OPENED = placeOf("connections_opened"),
+  BYTES_SENT = placeOf("bytes_sent"),
+  BYTES_RECEIVED = placeOf("bytes_received"),
+  RETRANSMITS = placeOf("retransmits"),
+  SRTT_SAMPLES = placeOf("srtt_samples");
+/** From the first to before the second: amounts of which the greater of two ends' views counts. */
+export const GREATER_FIRST = CONNECTIONS_OPENED, GREATER_END = RETRANSMITS;
 
 /** The greatest amount; a greater one is taken for it, so that all are exact. */
 export const AMOUNT_MAX = Number.MAX_SAFE_INTEGER;
 
 /** Runs of measures, one after the other. */
 export class Measures {
-  values = new Float64Array(0);
+  values: Float64Array;
 
-  /** Makes the run if there is none yet. */
-  reset(run: number): void {
+  /** @param expected How many runs there may be; more are taken too. */
+  constructor(expected = 64) {
+    this.values = new Float64Array(expected * MEASURES);
+  }
+
+  /** Makes a run that was not there before. */
+  begin(run: number): void {
     const at = run * MEASURES;
-    if (at >= this.values.length) this.values = resized(this.values, Math.max(64 * MEASURES, this.values.length * 2));
-    this.values.fill(0, at, at + MEASURES);
+    if (at >= this.values.length) this.values = resized(this.values, this.values.length * 2);
     this.values[at + SRTT_MIN] = Infinity;
     this.values[at + SRTT_MAX] = this.values[at + CONNECT_MAX] = -1;
   }
 
   /** Adds another's run. */
   add(run: number, others: Measures, other: number): void {
-    const to = this.values, from = others.values, at = run * MEASURES, other_at = other * MEASURES;
-    for (let i = 0; i < SUM_END; i++) to[at + i]! += from[other_at + i]!;
-    to[at + SRTT_MIN] = Math.min(to[at + SRTT_MIN]!, from[other_at + SRTT_MIN]!);
-    to[at + SRTT_MAX] = Math.max(to[at + SRTT_MAX]!, from[other_at + SRTT_MAX]!);
-    to[at + CONNECT_MAX] = Math.max(to[at + CONNECT_MAX]!, from[other_at + CONNECT_MAX]!);
+    const to = this.values, from = others.values, at = run * MEASURES, otherAt = other * MEASURES;
+    to[at + SRTT_MIN] = Math.min(to[at + SRTT_MIN]!, from[otherAt + SRTT_MIN]!);
+    to[at + SRTT_MAX] = Math.max(to[at + SRTT_MAX]!, from[otherAt + SRTT_MAX]!);
+    to[at + CONNECT_MAX] = Math.max(to[at + CONNECT_MAX]!, from[otherAt + CONNECT_MAX]!);
+    for (let i = SUMS; i < MEASURES; i++) to[at + i]! += from[otherAt + i]!;
   }
 }
 
@@ -84,13 +92,13 @@ interface Nullable {
 
 export function measureColumns({ columns }: FlowBatch): MeasureColumns {
   const places: number[] = [], words: Int32Array[] = [];
-  for (const [i, name] of AMOUNTS.entries()) {
+  for (const name of AMOUNTS) {
     const { values } = columns[name];
     const halves = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
     let any = 0;
     for (let j = 0; j < halves.length; j++) any |= halves[j]!;
     if (any === 0) continue;
-    places.push(i);
+    places.push(placeOf(name));
     words.push(halves);
   }
   return { places, words, smallest: columns.srtt_us_min, greatest: columns.srtt_us_max, slowest: columns.connect_us_max };

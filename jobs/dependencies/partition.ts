@@ -68,6 +68,8 @@ export class Partition {
   #rows = 0;
   #messagesSinceTold = 0;
   #isRestored = false;
+  /** As many as minutes had before, so that the next ones seldom have to grow. */
+  #expectedViews = 0;
   readonly #key = new Uint32Array(CONVERSATION_WORDS);
 
   /** @param state As the last commit has it; its messages from `readFrom` on must be taken again. */
@@ -152,7 +154,11 @@ export class Partition {
 
   #tell(closedBefore: number): Told[] {
     const told = this.#tellChanged(closedBefore, this.#state.closedBefore);
-    for (const minute of [...this.#windows.keys()]) if (minute < closedBefore - HELD_MINUTES) this.#windows.delete(minute);
+    for (const { minute, conversations } of [...this.#windows.values()]) {
+      if (minute >= closedBefore - HELD_MINUTES) continue;
+      this.#windows.delete(minute);
+      this.#expectedViews = Math.max(conversations.viewCount, this.#expectedViews >> 1);
+    }
     let readFrom = this.#next;
     for (const { from } of this.#windows.values()) if (from < readFrom) readFrom = from;
     this.#state = { offset: this.#next, readFrom, closedBefore };
@@ -182,7 +188,11 @@ export class Partition {
 
   #window(minute: number, offset: bigint): Window {
     let window = this.#windows.get(minute);
-    if (window === undefined) this.#windows.set(minute, window = new Window(minute, offset, this.#rows, this.#names));
+    if (window === undefined) {
+      const isOfNow = minute >= this.#state.closedBefore && minute <= this.#clock + 1; // not one of a few stray rows
+      window = new Window(minute, offset, this.#rows, this.#names, isOfNow ? this.#expectedViews : 0);
+      this.#windows.set(minute, window);
+    }
     window.isChanged = true;
     return window;
   }

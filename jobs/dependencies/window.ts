@@ -16,11 +16,12 @@ export class Window {
   /** What was told; null before the first time. */
   #told: EdgeTable | null = null;
 
-  constructor(minute: number, from: bigint, rowsBefore: number, names: Names) {
+  /** @param expected How many views of conversations there may be; more are taken too. */
+  constructor(minute: number, from: bigint, rowsBefore: number, names: Names, expected: number) {
     this.minute = minute;
     this.from = from;
     this.rowsBefore = rowsBefore;
-    this.conversations = new Conversations(names);
+    this.conversations = new Conversations(names, expected);
   }
 
   /** What is new since it was told last. */
