@@ -11,7 +11,7 @@ import { type AddFile, LakeError, type Snapshot } from "./lake/delta_log.ts";
 import { readTable, refreshTable, tableDirectory } from "./lake/table.ts";
 import { FLOW } from "./lake/tables.ts";
 import { formatPartitionSet } from "./partition_set.ts";
-import { Stage } from "./stage.ts";
+import { Stage, StageTables } from "./stage.ts";
 import { type Gap, type Reading, TopicReader } from "./topic_reader.ts";
 
 /** Longer names of partitions are given as their hash. */
@@ -46,6 +46,7 @@ export class EtlWriter implements Disposable {
   /** Of a run before this one, and maybe not committed. */
   #pending: Cut | null;
   #overtaken = 0;
+  readonly #tables = new StageTables();
   /** What is there when it starts is not made to wait for more. */
   #isAtEnd = false;
 
@@ -81,7 +82,7 @@ export class EtlWriter implements Disposable {
    * @throws {LakeError|TopicError} As `runEtl()`.
    */
   async moveOnce(follows: boolean, signal: AbortSignal): Promise<Moved | "overtaken" | null> {
-    const stage = new Stage(this.#config.database);
+    const stage = new Stage(this.#tables);
     // A topic without a message still makes the table, so that questions have an empty answer instead of none.
     const hasTable = this.#snapshot.metaData !== null;
     await this.#deadLetters.begin((partition) => this.#landed(partition));
@@ -127,7 +128,6 @@ export class EtlWriter implements Disposable {
 
   async #commit(stage: Stage, cut: Cut, gaps: readonly Gap[]): Promise<Moved | "overtaken"> {
     const { database, consumer: { topicName } } = this.#config;
-    await stage.finish();
     const offsets = offsetsJson(topicName, [...cut.ranges].map(([partition, [from, to]]) => ({ partition, from, to })));
     const transactions = new Map([
       ...gaps.map(({ partition, to }) => [applicationId(topicName, partition), to] as const),
@@ -168,15 +168,9 @@ export class EtlWriter implements Disposable {
   async #writeFiles(stage: Stage, { file, ingestTime }: Cut, offsets: string): Promise<AddFile[]> {
     const { database, consumer: { topicName } } = this.#config;
     const adds: AddFile[] = [];
-    for (const partition of await stage.partitions()) {
-      adds.push(
-        await writeDataFile(database, this.#directory, FLOW, {
-          select: stage.selectPartition(partition, topicName, ingestTime),
-          name: file,
-          partition: { date: partition.date, hour: String(partition.hour) },
-          tags: { "skyfall.offsets": offsets },
-        }),
-      );
+    for (const { partition: { date, hour }, parts, stats } of stage.files({ topicName, ingestTime })) {
+      const place = { name: file, partition: { date, hour: String(hour) }, tags: { "skyfall.offsets": offsets } };
+      adds.push(await writeDataFile(database, this.#directory, FLOW, { ...place, parts, stats }));
     }
     const rows = adds.reduce((sum, { tags }) => sum + Number(tags?.["skyfall.rows"]), 0);
     if (rows !== stage.rowCount) {
