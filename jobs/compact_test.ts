@@ -146,6 +146,32 @@ Deno.test("a lake of version 1 is compacted with the same rows, and gets the col
   assert.match((await flowTable(place)).metaData!.schemaString, /late_count/);
 });
 
+async function compactAndKill({ lake }: TestPlace, afterMs: number): Promise<void> {
+  const args = ["run", "-A", "--no-check", new URL("main.ts", import.meta.url).pathname, "run", "compact", "--lake", lake];
+  const job = new Deno.Command(Deno.execPath(), { args, stdout: "null", stderr: "null" }).spawn();
+  const killed = setTimeout(() => {
+    try {
+      job.kill("SIGKILL");
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // it was quicker
+    }
+  }, afterMs);
+  await job.status;
+  clearTimeout(killed);
+}
+
+Deno.test("a compaction that is killed at any moment changes no row, and the next one goes on", async () => {
+  const place = await newLake(3), rows = await rowsOf(place);
+  for (let i = 0; i < 8; i++) {
+    await compactAndKill(place, 300 + 60 * i);
+    assert.deepEqual(await rowsOf(place), rows);
+  }
+  // The last one that was killed may take a moment to let go of the lock.
+  while (await runCompact(place.lake, NOTHING) === null) await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(planMerges(FLOW, await flowTable(place)), []);
+  assert.deepEqual(await rowsOf(place), rows);
+});
+
 Deno.test("runCompact() gives way to another run", async () => {
   const place = await newLake(1);
   using lock = await Deno.open(`${place.lake}/_locks/compact`, { create: true, write: true });

@@ -10,7 +10,7 @@ import { type EdgeColumn, HISTOGRAM_BUCKETS, ROLLED_EDGE_COLUMNS } from "../../l
 import { log } from "../../lib/log.ts";
 import type { Database } from "../duckdb.ts";
 import { writeDataFile } from "../lake/data_file.ts";
-import { type AddFile, LakeError, listLog, readVersion, type Snapshot } from "../lake/delta_log.ts";
+import { type AddFile, LakeError, listLog, readVersion, type Snapshot, versionOf } from "../lake/delta_log.ts";
 import { replace } from "../lake/replace.ts";
 import { dataFilePath, isDataFile, readTable, selectFiles, type TableDefinition, tableDirectory } from "../lake/table.ts";
 import { EDGE_1D, EDGE_1H, EDGE_1M } from "../lake/tables.ts";
@@ -51,11 +51,14 @@ export async function rollUp(database: Database, lake: string, source: Snapshot,
   const adds: AddFile[] = [], removes: AddFile[] = [];
   for (const [date, files] of days) {
     const old = [...snapshot.files.values()].filter(({ partitionValues }) => partitionValues["date"] === date);
-    const rows = [selectRolled(unit, selectFiles(sourceDirectory, EDGE_1M, files.map(({ path }) => path)))];
-    if (!isWhole && old.length > 0) rows.push(selectRolled(unit, selectFiles(directory, target, old.map(({ path }) => path))));
+    const sums = isWhole || old.length === 0 ? null : selectFiles(directory, target, old.map(({ path }) => path));
+    await database.run(`create or replace table rolled as ${sums ?? selectNone(target)}`);
+    for (const hour of Map.groupBy(files, ({ partitionValues }) => partitionValues["hour"]).values()) {
+      await addHour(database, unit, selectFiles(sourceDirectory, EDGE_1M, hour.map(({ path }) => path)));
+    }
     adds.push(
       await writeDataFile(database, directory, target, {
-        select: `${rolledSql(rows)} order by ${target.sortColumns.join(", ")}`,
+        select: `select * from rolled order by ${target.sortColumns.join(", ")}`,
         name: `${MERGED_PREFIX}-${crypto.randomUUID()}`,
         partition: { date },
         tags: { [SORTED_TAG]: sortedTag(target) },
@@ -83,7 +86,7 @@ async function addedSince(
 ): Promise<{ readonly added: readonly AddFile[]; readonly isWhole: boolean }> {
   const whole = { added: [...source.files.values()], isWhole: true };
   if (done < 0n) return whole;
-  if ((listLog(directory).versions[0] ?? source.version) > done + 1n) {
+  if (versionOf(listLog(directory).versions[0]!) > done + 1n) {
     log("warn", "jobs", "the log of edge_1m since the last roll-up is gone: the days that it has are added up anew", {
       done: String(done),
     });
@@ -102,17 +105,21 @@ async function addedSince(
   return { added, isWhole: false };
 }
 
-/** Rows with the time that they are added up to. */
-function selectRolled(unit: RollUp["unit"], select: string): string {
+/** Adds an hour's minutes to the table `rolled`: one hour at a time, as a day's sums may be more than fit in memory. */
+async function addHour(database: Database, unit: RollUp["unit"], minutes: string): Promise<void> {
   const columns = ROLLED_EDGE_COLUMNS.map(({ name, merge }) => merge === "minute" ? `date_trunc('${unit}', ${name}) as ${name}` : name);
-  return `select ${columns.join(", ")} from (${select})`;
+  const keys = ROLLED_EDGE_COLUMNS.filter(({ merge }) => merge === "minute" || merge === "key").map(({ name }) => name).join(", ");
+  const sums = ROLLED_EDGE_COLUMNS.map((column) => `${mergeSql(column)} as ${column.name}`).join(", ");
+  const add = (rows: string) => `select ${sums} from (${rows}) group by ${keys}`;
+  await database.run(`create or replace table hour as ${add(`select ${columns.join(", ")} from (${minutes})`)}`);
+  const isOfHour = "window_start in (select window_start from hour)";
+  await database.run(`create or replace table both_sums as ${add(`from hour union all by name from rolled where ${isOfHour}`)}`);
+  await database.run(`delete from rolled where ${isOfHour}`);
+  await database.run("insert into rolled by name from both_sums");
 }
 
-/** SQL that adds up the rows of several queries; a row for each time and key. */
-export function rolledSql(selects: readonly string[]): string {
-  const keys = ROLLED_EDGE_COLUMNS.filter(({ merge }) => merge === "minute" || merge === "key").map(({ name }) => name);
-  return `select ${ROLLED_EDGE_COLUMNS.map((column) => `${mergeSql(column)} as ${column.name}`).join(", ")}
-    from (${selects.join(" union all by name ")}) group by ${keys.join(", ")}`;
+function selectNone({ columns }: TableDefinition): string {
+  return `select ${columns.map(({ name, type }) => `null::${type} as ${name}`).join(", ")} where false`;
 }
 
 function mergeSql({ name, type, merge }: EdgeColumn): string {

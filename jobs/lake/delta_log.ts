@@ -33,20 +33,22 @@ export interface Snapshot {
   readonly protocol: TableProtocol | null;
   /** The newest checkpoint that was there when the log was read, -1 where there was none. */
   readonly checkpointVersion: bigint;
+  /** Whether `files` and `tombstones` are all; else they lack what the checkpoint has, as `readTableHead()` leaves it out. */
+  readonly isWhole: boolean;
 }
 
 /** Reads the actions of a checkpoint file (Parquet), each as one action of the log. */
 export type CheckpointReader = (paths: readonly string[]) => Promise<unknown[]>;
 
 const VERSION_DIGITS = 20;
-const LogFile = new RegExp(`^(\\d{${VERSION_DIGITS}})\\.json$`);
+const LOG_SUFFIX = ".json";
 /** A checkpoint in one file, or one of several parts. */
 const CheckpointFile = new RegExp(`^(\\d{${VERSION_DIGITS}})\\.checkpoint(?:\\.(\\d{10})\\.(\\d{10}))?\\.parquet$`);
 
 /** What a table's log folder holds. */
 export interface LogListing {
-  /** Ascending. */
-  readonly versions: readonly bigint[];
+  /** Names of the versions' files, ascending; `versionOf()` tells the version. */
+  readonly versions: readonly string[];
   /** Complete ones, ascending, with the files of each. */
   readonly checkpoints: readonly { readonly version: bigint; readonly paths: readonly string[] }[];
 }
@@ -60,22 +62,22 @@ export interface LogListing {
 export async function readSnapshot(directory: string, readCheckpoint: CheckpointReader, asOf?: bigint): Promise<Snapshot> {
   const listing = listLog(directory);
   const wanted = (version: bigint) => asOf === undefined || version <= asOf;
-  const newest = listing.versions.findLast(wanted) ?? -1n;
+  const newest = listing.versions.findLast((name) => wanted(versionOf(name))) ?? "";
   const checkpoints = listing.checkpoints.filter(({ version }) => wanted(version));
-  const state = await startingState(directory, checkpoints, listing.versions[0] ?? -1n, readCheckpoint);
-  while (state.version < newest) {
+  const state = await startingState(directory, checkpoints, listing.versions[0] === versionFile(0n), readCheckpoint);
+  while (versionFile(state.version) < newest) {
     const next = state.version + 1n;
     // A name that the listing lacks may be younger than it: others write while the folder is read.
     const actions = await readVersionIfPresent(directory, next);
-    if (actions === null) throw holeError(directory, next, listing.versions.find((version) => version > next)!);
+    if (actions === null) throw holeError(directory, next, versionOf(listing.versions.find((name) => name > versionFile(next))!));
     state.apply(actions);
     state.version = next;
   }
   if (asOf !== undefined && state.version !== asOf) {
-    const oldest = listing.checkpoints[0]?.version ?? listing.versions[0];
+    const of = (name: string | undefined) => (name === undefined ? "none" : String(versionOf(name)));
     throw new LakeError(
-      `Cannot read lake "${directory}": there is no version ${asOf}; its log has ${oldest ?? "none"} to ${
-        listing.versions.at(-1) ?? "none"
+      `Cannot read lake "${directory}": there is no version ${asOf}; its log has ${of(listing.versions[0])} to ${
+        of(listing.versions.at(-1))
       }`,
     );
   }
@@ -86,7 +88,7 @@ export async function readSnapshot(directory: string, readCheckpoint: Checkpoint
 async function startingState(
   directory: string,
   checkpoints: LogListing["checkpoints"],
-  firstVersion: bigint,
+  isComplete: boolean,
   readCheckpoint: CheckpointReader,
 ): Promise<TableState> {
   let failure: unknown;
@@ -104,7 +106,7 @@ async function startingState(
     state.version = state.checkpointVersion = version;
     return state;
   }
-  if (failure !== undefined && firstVersion > 0n) {
+  if (failure !== undefined && !isComplete) {
     const path = checkpoints.at(-1)!.paths[0]!;
     throw new LakeError(`Cannot read lake file "${path}": it is damaged, and the log before it is gone; restore it from a copy`, {
       cause: failure,
@@ -191,7 +193,7 @@ function versionDigits(version: bigint): string {
 /** Whether the folder is a table's: there is a version of it. */
 export function hasLog(directory: string): boolean {
   try {
-    for (const { name } of Deno.readDirSync(logDirectory(directory))) if (LogFile.test(name) || CheckpointFile.test(name)) return true;
+    for (const { name } of Deno.readDirSync(logDirectory(directory))) if (isLogFile(name) || CheckpointFile.test(name)) return true;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
@@ -205,10 +207,13 @@ export function listLog(directory: string): LogListing {
   const parts = new Map<string, string[]>();
   try {
     for (const { name } of Deno.readDirSync(folder)) {
-      const version = LogFile.exec(name)?.[1];
-      if (version !== undefined) versions.push(version);
-      else if (CheckpointFile.test(name)) {
-        const [, digits, , count] = CheckpointFile.exec(name)!;
+      if (isLogFile(name)) {
+        versions.push(name);
+        continue;
+      }
+      const match = CheckpointFile.exec(name);
+      if (match !== null) {
+        const [, digits, , count] = match;
         const key = `${digits}.${count ?? ""}`;
         parts.set(key, [...parts.get(key) ?? [], `${folder}/${name}`]);
       }
@@ -219,9 +224,19 @@ export function listLog(directory: string): LogListing {
   const complete = [...parts].filter(([key, paths]) => paths.length === Number(key.split(".")[1] || 1));
   const checkpoints = complete.map(([key, paths]) => ({ version: BigInt(key.split(".")[0]!), paths: paths.sort() }));
   return {
-    versions: versions.sort().map(BigInt), // of equal length: in order of text they are in order of number
+    versions: versions.sort(), // of equal length: in order of text they are in order of number
     checkpoints: checkpoints.sort((a, b) => (a.version < b.version ? -1 : 1)),
   };
+}
+
+/** A test by hand, as a log may have a hundred thousand. */
+function isLogFile(name: string): boolean {
+  return name.length === VERSION_DIGITS + LOG_SUFFIX.length && name.endsWith(LOG_SUFFIX) && name >= "0" && name < ":";
+}
+
+/** @param name Of a file of the log. */
+export function versionOf(name: string): bigint {
+  return BigInt(name.slice(0, VERSION_DIGITS));
 }
 
 /** The actions of one commit; null where there is no such version. @throws {LakeError} If one is no action. */
@@ -266,6 +281,7 @@ class TableState {
   readonly #transactions: Map<string, bigint>;
   #metaData: TableMetaData | null;
   #protocol: TableProtocol | null;
+  readonly #isWhole: boolean;
 
   /** @param from What to go on from; without it an empty table. */
   constructor(directory: string, from?: Snapshot) {
@@ -277,6 +293,7 @@ class TableState {
     this.#transactions = new Map(from?.transactions);
     this.#metaData = from?.metaData ?? null;
     this.#protocol = from?.protocol ?? null;
+    this.#isWhole = from?.isWhole ?? true;
   }
 
   /** @throws {LakeError} If the protocol is newer than this program. */
@@ -305,6 +322,7 @@ class TableState {
       metaData: this.#metaData,
       protocol: this.#protocol,
       checkpointVersion: this.checkpointVersion,
+      isWhole: this.#isWhole,
     };
   }
 }

@@ -57,6 +57,6 @@ export async function replace(
       ...adds.map((add) => ({ add: { ...add, dataChange } })),
     ]);
     latest = await refreshTable(directory, definition, latest);
-    if (committed) return await withCheckpoint(directory, latest, database);
+    if (committed) return await withCheckpoint(directory, definition, latest, database);
   }
 }

@@ -84,9 +84,16 @@ export function neededMetaData(definition: TableDefinition, { metaData }: Pick<S
  * @throws {LakeError} As `readSnapshot()`, or if a newer version of Skyfall wrote the table.
  */
 export async function readTable(directory: string, definition: TableDefinition, database: Database, asOf?: bigint): Promise<Snapshot> {
-  const snapshot = await readSnapshot(directory, checkpointReader(database), asOf);
+  const snapshot = await readSnapshot(directory, checkpointReader(database, ""), asOf);
   assertKnownSchema(directory, definition, snapshot);
   return snapshot;
+}
+
+/** The newest version of a table without most of its files: what a writer must know that appends, however many there are. */
+export async function readTableHead(directory: string, definition: TableDefinition, database: Database): Promise<Snapshot> {
+  const snapshot = await readSnapshot(directory, checkpointReader(database, "where add is null and remove is null"));
+  assertKnownSchema(directory, definition, snapshot);
+  return { ...snapshot, isWhole: snapshot.checkpointVersion < 0n };
 }
 
 /** The same table as of its newest version; reads what was committed since. @throws {LakeError} As `readTable()`. */
@@ -109,9 +116,9 @@ function schemaVersion({ configuration }: TableMetaData): number {
 }
 
 /** Reads checkpoints, which are Parquet, through DuckDB. */
-function checkpointReader(database: Database): CheckpointReader {
+function checkpointReader(database: Database, where: string): CheckpointReader {
   return async (paths) => {
-    const rows = await database.rows(`select to_json(c) as action from read_parquet(${sqlList(paths)}) c`);
+    const rows = await database.rows(`select to_json(c) as action from read_parquet(${sqlList(paths)}) c ${where}`);
     return rows.map(({ action }) => JSON.parse(String(action)));
   };
 }
