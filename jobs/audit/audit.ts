@@ -3,7 +3,7 @@
 import { log } from "../../lib/log.ts";
 import { openConsumer } from "../../lib/topic/open.ts";
 import { Database } from "../duckdb.ts";
-import { LakeError, listLog, type Snapshot, versionOf } from "../lake/delta_log.ts";
+import { LakeError, listLog, type Snapshot } from "../lake/delta_log.ts";
 import { Lease } from "../lake/lease.ts";
 import { assertTables } from "../lake/prepare.ts";
 import { createFilesView, readTable, tableDirectory } from "../lake/table.ts";
@@ -72,7 +72,7 @@ async function auditTables(
     );
   }
   const directory = tableDirectory(lake, FLOW), { readable } = files.get(FLOW.name)!;
-  const history = await readHistory(directory, listLog(directory).versions.map(versionOf).filter((version) => version <= flow.version));
+  const history = await readHistory(directory, listLog(directory).versions.filter((version) => version <= flow.version));
   checks.push(checkTiling(history, flow.transactions, lake));
   const unreadable = await readContent(database, readable, repair, progressOf("rows"));
   const tags = await checkTags(database, readable, repair);
