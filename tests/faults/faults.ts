@@ -224,12 +224,13 @@ class FaultRun {
     this.#options.log(`WRONG ${this.#problems.at(-1)}`);
   }
 
-  /** A run that nothing befalls must take in the rest, and then everything must be there once. */
+  /** Runs that nothing befalls must take in the rest, and then everything must be there once. */
   async #audit(): Promise<{ readonly messages: number; readonly rows: number; readonly lost: number; readonly doubled: number }> {
-    const { code, stderr } = await (await this.#start(this.#commands.etl, "count", 0, 0)).ended;
-    if (code !== 0) {
+    for (const command of this.#commands.all) {
+      const { code, stderr } = await (await this.#start(command, "count", 0, 0)).ended;
+      if (code === 0) continue;
       this.#manualRepairs++;
-      this.#problem(`a run that nothing befell ended with ${code}: ${stderr.trim().split("\n").at(-1)}`);
+      this.#problem(`"${nameOf(command)}" that nothing befell ended with ${code}: ${stderr.trim().split("\n").at(-1)}`);
     }
     this.#audits++;
     try {
