@@ -1,7 +1,7 @@
 /** The topic, read again as long as it keeps what the lake took in, and compared message by message. */
 
 import { BIGINT, type Database, INTEGER } from "../duckdb.ts";
-import type { TopicConsumer } from "../../lib/topic/topic.ts";
+import { MissingMessagesError, type TopicConsumer } from "../../lib/topic/topic.ts";
 import { sqlText } from "../sql_text.ts";
 import { messagePlace, named, type Progress } from "./content.ts";
 import { type Check, placeOf, type Problem } from "./finding.ts";
@@ -64,7 +64,15 @@ async function reread(
   const appender = await database.appender("reread", [INTEGER, BIGINT, INTEGER, BIGINT]);
   let messages = 0;
   for (let offset = begin; offset < to;) {
-    const read = (await consumer.read(partition, offset, READ_BYTES_MAX)).filter((message) => message.offset < to);
+    const found = await consumer.read(partition, offset, READ_BYTES_MAX).catch((error) => {
+      if (error instanceof MissingMessagesError) return error;
+      throw error;
+    });
+    if (found instanceof MissingMessagesError) { // the comparison tells what the lake has of them
+      offset = found.to;
+      continue;
+    }
+    const read = found.filter((message) => message.offset < to);
     if (read.length === 0) break; // what another program's transaction left is no message
     const all = read.map((message) => ({ offset: message.offset, content: messageContent(message, message.value, droppedHours) }));
     const kept = all.filter(({ content }) => content?.rows !== 0);
