@@ -5,6 +5,7 @@ import { describeError, log } from "../lib/log.ts";
 import { analyse, ANALYSES } from "./analytics.ts";
 import { addAuditCommand } from "./commands/audit.ts";
 import { asOfOption } from "./commands/as_of.ts";
+import { addDependenciesCommand, DEPENDENCIES_DESCRIPTION } from "./commands/dependencies.ts";
 import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
 import { addCompactCommand, addVacuumCommand, COMPACT_DESCRIPTION } from "./commands/keep.ts";
 import { coverage } from "./coverage.ts";
@@ -27,6 +28,7 @@ const run = program.command("run").description("run a job by its name; see the l
 addEtlCommand(run);
 addCompactCommand(run);
 addVacuumCommand(program);
+addDependenciesCommand(run);
 
 for (const analysis of ANALYSES) {
   run.command(analysis.name)
@@ -75,7 +77,12 @@ addAuditCommand(program);
 addRepairCommand(program);
 
 function list(): void {
-  const jobs = [{ name: "etl", description: ETL_DESCRIPTION }, { name: "compact", description: COMPACT_DESCRIPTION }, ...ANALYSES];
+  const jobs = [
+    { name: "etl", description: ETL_DESCRIPTION },
+    { name: "dependencies", description: DEPENDENCIES_DESCRIPTION },
+    { name: "compact", description: COMPACT_DESCRIPTION },
+    ...ANALYSES,
+  ];
   for (const { name, description } of jobs) console.log(`${name.padEnd(20)}${description}`);
 }
 

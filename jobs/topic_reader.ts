@@ -49,10 +49,13 @@ export class TopicReader {
   readonly #consumer: TopicConsumer;
   readonly #partitions: readonly number[];
   readonly #acceptedGaps: readonly Gap[];
+  readonly #job: string;
   /** Place in `#partitions` that the next reading begins with, so that none waits for the others for ever. */
   #first = 0;
 
-  constructor(consumer: TopicConsumer, partitions: readonly number[], acceptedGaps: readonly Gap[]) {
+  /** @param job As a person calls it. */
+  constructor(job: string, consumer: TopicConsumer, partitions: readonly number[], acceptedGaps: readonly Gap[]) {
+    this.#job = job;
     this.#consumer = consumer;
     this.#partitions = partitions;
     this.#acceptedGaps = acceptedGaps;
@@ -126,7 +129,7 @@ export class TopicReader {
     const has = `the lake has it up to offset ${offset}, the topic has ${begin} to before ${end}`;
     if (offset < begin) {
       throw new LakeError(
-        `Cannot go on with topic "${name}" partition ${partition}: ${has}; messages were deleted before they were read: give them up with "jobs run etl ${
+        `Cannot go on with topic "${name}" partition ${partition}: ${has}; messages were deleted before they were read: give them up with "jobs run ${this.#job} ${
           acceptGap(partition, landed, begin)
         }", and the gap is kept in the table's history`,
       );
@@ -202,7 +205,7 @@ export class TopicReader {
       if (error instanceof MissingMessagesError) {
         const { from, to } = error;
         throw new LakeError(
-          `Cannot go on with topic "${this.#consumer.topicName}" partition ${partition}: offsets ${from} to before ${to} are missing within it; give them up with "jobs run etl ${
+          `Cannot go on with topic "${this.#consumer.topicName}" partition ${partition}: offsets ${from} to before ${to} are missing within it; give them up with "jobs run ${this.#job} ${
             acceptGap(partition, from, to)
           }", and the gap is kept in the table's history`,
           { cause: error },

@@ -1,4 +1,4 @@
-/** Values of options: whatever a parser refuses is shown as the command line's error. */
+/** Parsers of option values. */
 
 import { InvalidArgumentError } from "@commander-js/extra-typings";
 
