@@ -267,7 +267,7 @@ function holeError(directory: string, missing: bigint, next: bigint): LakeError 
   return new LakeError(
     `Cannot read lake "${directory}": its log goes from version ${missing - 1n} to ${next}; "${
       versionFile(missing)
-    }" is missing: restore it from a copy`,
+    }" is missing: restore it from a copy, or give up what it brought with "jobs repair --accept-loss"`,
   );
 }
 
