@@ -9,6 +9,7 @@ import { addDependenciesCommand, DEPENDENCIES_DESCRIPTION } from "./commands/dep
 import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
 import { addCompactCommand, addVacuumCommand, COMPACT_DESCRIPTION } from "./commands/keep.ts";
 import { coverage } from "./coverage.ts";
+import { addRepairCommand } from "./commands/repair.ts";
 import { QueryError } from "./duckdb.ts";
 import { formatAnswer, FORMATS } from "./print.ts";
 import { confine, withLake } from "./query.ts";
@@ -73,6 +74,7 @@ program.command("report")
   });
 
 addAuditCommand(program);
+addRepairCommand(program);
 
 function list(): void {
   const jobs = [

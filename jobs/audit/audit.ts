@@ -79,12 +79,12 @@ async function auditTables(
   const unreadable = await readContent(database, readable, repair, progressOf("rows"));
   const tags = await checkTags(database, readable, repair);
   checks.push({ ...tags, problems: [...unreadable, ...tags.problems] });
-  checks.push(await checkMessages(database, lake), await checkCommits(database, history, lake));
+  checks.push(await checkMessages(database, readable, history, lake), await checkCommits(database, history, lake));
   if (topicUrl !== null) {
     await using consumer = await openConsumer(topicUrl);
     const next = nextOffsets(flow, consumer.topicName);
     if (next.size === 0) log("warn", "jobs", "the lake has nothing of this topic", { topic: consumer.topicName });
-    checks.push(await checkTopic(database, consumer, next, lake, progressOf("messages")));
+    checks.push(await checkTopic(database, consumer, next, history.droppedHours, lake, progressOf("messages")));
   }
   if (files.has(EDGE_1M.name)) {
     for (const definition of [FLOW, EDGE_1M]) {

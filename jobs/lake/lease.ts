@@ -25,7 +25,7 @@ export interface Held {
 
 /** Held until it is disposed of. */
 export class Lease implements Disposable {
-  /** Null where the lake is read-only for this user: then the retention alone protects its reads. */
+  /** Null where the lake is read-only for this user, or full: then the retention alone protects its reads. */
   readonly #file: { readonly handle: Deno.FsFile; readonly path: string } | null;
 
   private constructor(file: { readonly handle: Deno.FsFile; readonly path: string } | null) {
@@ -35,13 +35,13 @@ export class Lease implements Disposable {
   /**
    * Take it before the log is read: from then on no file is deleted that is in the version read.
    *
-   * @throws {LakeError} If the disk fails or is full.
+   * @throws {LakeError} If the disk fails.
    */
   static async forReading(lake: string): Promise<Lease> {
     return await Lease.#take(lake, { versions: null, writes: false });
   }
 
-  /** Take it before the first file is written: until it ends, no file is deleted that was written since. @throws {LakeError} As above. */
+  /** Take it before the first file is written: until it ends, no file is deleted that was written since. @throws {LakeError} If the disk fails or is full. */
   static async forWriting(lake: string): Promise<Lease> {
     return await Lease.#take(lake, { versions: {}, writes: true });
   }
@@ -51,12 +51,20 @@ export class Lease implements Disposable {
     try {
       await makeFolder(leaseDirectory(lake));
       const handle = await Deno.open(temporary, { createNew: true, write: true });
-      await handle.lock(true);
-      writeContent(handle, content);
-      await Deno.rename(temporary, path);
-      return new Lease({ handle, path });
+      try {
+        await handle.lock(true);
+        writeContent(handle, content);
+        await Deno.rename(temporary, path);
+        return new Lease({ handle, path });
+      } catch (error) {
+        handle.close();
+        removeIfPresent(temporary);
+        throw error;
+      }
     } catch (error) {
-      if (isUnwritable(error)) return new Lease(null);
+      removeIfPresent(temporary);
+      // A full disk must not keep people from asking; then, too, the retention alone protects what they read.
+      if (isUnwritable(error) || (!content.writes && isFull(error))) return new Lease(null);
       throw new LakeError(`Cannot take lease "${path}": ${describeDisk(error)}`, { cause: error });
     }
   }
@@ -147,11 +155,16 @@ function parseContent(text: string): unknown {
   }
 }
 
+/** Where the disk is full the text stays cut short, and the lease holds everything: questions and vacuum go on. */
 function writeContent(file: Deno.FsFile, content: unknown): void {
   file.seekSync(0, Deno.SeekMode.Start);
   file.truncateSync(0);
   const bytes = new TextEncoder().encode(JSON.stringify(content));
-  for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
+  try {
+    for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
+  } catch (error) {
+    if (!isFull(error)) throw error;
+  }
 }
 
 /** @throws {Deno.errors.NotFound} If there is no lake. */
@@ -173,9 +186,17 @@ function namesOf(folder: string): string[] {
 }
 
 /** No such folder, no right to write there, or a file system that is mounted read-only. */
+function isFull(error: unknown): boolean {
+  return error instanceof Error && /No space left|os error 28/.test(error.message);
+}
+
 function isUnwritable(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied ||
     error instanceof Error && /os error 30\b/.test(error.message);
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && /os error (28|122)\b/.test(error.message); // ENOSPC, EDQUOT
 }
 
 function removeIfPresent(path: string): void {
