@@ -62,7 +62,6 @@ export class Lease implements Disposable {
         throw error;
       }
     } catch (error) {
-      removeIfPresent(temporary);
       // A full disk must not keep people from asking; then, too, the retention alone protects what they read.
       if (isUnwritable(error) || (!content.writes && isFull(error))) return new Lease(null);
       throw new LakeError(`Cannot take lease "${path}": ${describeDisk(error)}`, { cause: error });
@@ -186,10 +185,6 @@ function namesOf(folder: string): string[] {
 }
 
 /** No such folder, no right to write there, or a file system that is mounted read-only. */
-function isFull(error: unknown): boolean {
-  return error instanceof Error && /No space left|os error 28/.test(error.message);
-}
-
 function isUnwritable(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied ||
     error instanceof Error && /os error 30\b/.test(error.message);
