@@ -10,7 +10,7 @@ import { checkFiles } from "./audit/files.ts";
 import { Database } from "./duckdb.ts";
 import { writeDataFile } from "./lake/data_file.ts";
 import { ENGINE } from "./lake/append.ts";
-import { type AddFile, commitVersion, LakeError, listLog, type Snapshot, versionFile, versionOf } from "./lake/delta_log.ts";
+import { type AddFile, commitVersion, LakeError, listLog, type Snapshot, versionFile } from "./lake/delta_log.ts";
 import { Lease } from "./lake/lease.ts";
 import { replace } from "./lake/replace.ts";
 import { dataFilePath, readTable, tableDirectory } from "./lake/table.ts";
@@ -105,8 +105,8 @@ async function fillHoles(directory: string): Promise<void> {
   const { versions, checkpoints } = listLog(directory);
   const present = new Set(versions), newest = versions.at(-1);
   if (newest === undefined) return;
-  for (let version = (checkpoints.at(-1)?.version ?? -1n) + 1n; version < versionOf(newest); version++) {
-    if (present.has(versionFile(version))) continue;
+  for (let version = (checkpoints.at(-1)?.version ?? -1n) + 1n; version < newest; version++) {
+    if (present.has(version)) continue;
     const commitInfo = { timestamp: Date.now(), operation: "ACCEPT MISSING VERSION", operationParameters: {}, engineInfo: ENGINE };
     if (await commitVersion(directory, version, [{ commitInfo }])) {
       log("warn", "jobs", "missing version given up", { file: versionFile(version) });
