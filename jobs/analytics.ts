@@ -1,7 +1,6 @@
-/** Asks the lake: one `.sql` file under `analytics/` an answer, and what a query's answer covers. */
+/** Asks the lake: one `.sql` file under `analytics/` an answer. */
 
 import type { Answer, Database } from "./duckdb.ts";
-import type { Snapshot } from "./lake/delta_log.ts";
 
 /** An answer that can be asked for by name. */
 export interface Analysis {
@@ -21,16 +20,4 @@ export const ANALYSES: readonly Analysis[] = [
 /** Runs an analysis on the view `flow`. */
 export async function analyse(database: Database, analysis: Analysis): Promise<Answer> {
   return await database.table(await Deno.readTextFile(analysis.file));
-}
-
-/** One line on what the answers from the view `flow` rest on. */
-export async function coverage(database: Database, snapshot: Snapshot): Promise<string> {
-  const [row] = await database.rows(`
-    select count(*) as rows, count(distinct coalesce(observer_host_id, observer_address)) as observers,
-      strftime(min(window_start), '%Y-%m-%d %H:%M:%S') as first, strftime(max(window_end), '%Y-%m-%d %H:%M:%S') as last
-    from flow`);
-  if (Number(row!["rows"]) === 0) return `coverage: no rows, version ${snapshot.version}`;
-  return `coverage: ${row!["rows"]} rows of ${row!["observers"]} observing hosts, from ${row!["first"]} to ${
-    row!["last"]
-  } UTC, version ${snapshot.version}`;
 }

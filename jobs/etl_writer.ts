@@ -2,13 +2,14 @@
 
 import { log } from "../lib/log.ts";
 import type { TopicConsumer, TopicMessage } from "../lib/topic/topic.ts";
+import { gapApplicationId } from "./coverage.ts";
 import { DeadLetters } from "./dead_letters.ts";
 import type { Database } from "./duckdb.ts";
 import { append } from "./lake/append.ts";
 import { type Cut, CutJournal, newCut } from "./lake/cut_journal.ts";
 import { writeDataFile } from "./lake/data_file.ts";
 import { type AddFile, LakeError, type Snapshot } from "./lake/delta_log.ts";
-import { readTable, refreshTable, tableDirectory } from "./lake/table.ts";
+import { readTableHead, refreshTable, tableDirectory } from "./lake/table.ts";
 import { FLOW } from "./lake/tables.ts";
 import { formatPartitionSet } from "./partition_set.ts";
 import { Stage, StageTables } from "./stage.ts";
@@ -53,7 +54,7 @@ export class EtlWriter implements Disposable {
   private constructor(config: EtlWriterConfig, snapshot: Snapshot, journal: CutJournal, deadLetters: DeadLetters) {
     this.#config = config;
     this.#directory = tableDirectory(config.lake, FLOW);
-    this.#reader = new TopicReader(config.consumer, config.partitions, config.acceptedGaps);
+    this.#reader = new TopicReader("etl", config.consumer, config.partitions, config.acceptedGaps);
     this.#snapshot = snapshot;
     this.#journal = journal;
     this.#pending = journal.last;
@@ -63,7 +64,7 @@ export class EtlWriter implements Disposable {
   /** @throws {LakeError} If the lake cannot be read. */
   static async open(config: EtlWriterConfig): Promise<EtlWriter> {
     const { lake, database, consumer: { topicName } } = config;
-    const snapshot = await readTable(tableDirectory(lake, FLOW), FLOW, database);
+    const snapshot = await readTableHead(tableDirectory(lake, FLOW), FLOW, database);
     const deadLetters = await DeadLetters.open(lake, database, topicName);
     const journal = await CutJournal.open(lake, await writerName(topicName, config.partitions));
     return new EtlWriter(config, snapshot, journal, deadLetters);
@@ -131,6 +132,7 @@ export class EtlWriter implements Disposable {
     const offsets = offsetsJson(topicName, [...cut.ranges].map(([partition, [from, to]]) => ({ partition, from, to })));
     const transactions = new Map([
       ...gaps.map(({ partition, to }) => [applicationId(topicName, partition), to] as const),
+      ...gaps.map(({ partition, from, to }) => this.#givenUp(partition, to - from)),
       ...[...cut.ranges].map(([partition, [, to]]) => [applicationId(topicName, partition), to] as const),
     ]);
     // Before the rows: what a crash between leaves is found there, and is not set aside again.
@@ -163,6 +165,12 @@ export class EtlWriter implements Disposable {
       log("warn", "jobs", "gap accepted", { topic: topicName, partition, from: String(from), to: String(to) });
     }
     return moved;
+  }
+
+  /** The count of messages given up, as it is after so many more. */
+  #givenUp(partition: number, messages: bigint): readonly [string, bigint] {
+    const id = gapApplicationId(this.#config.consumer.topicName, partition);
+    return [id, (this.#snapshot.transactions.get(id) ?? 0n) + messages];
   }
 
   async #writeFiles(stage: Stage, { file, ingestTime }: Cut, offsets: string): Promise<AddFile[]> {

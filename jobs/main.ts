@@ -2,8 +2,14 @@
 
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { describeError, log } from "../lib/log.ts";
-import { analyse, ANALYSES, coverage } from "./analytics.ts";
+import { analyse, ANALYSES } from "./analytics.ts";
+import { addAuditCommand } from "./commands/audit.ts";
+import { asOfOption } from "./commands/as_of.ts";
+import { addDependenciesCommand, DEPENDENCIES_DESCRIPTION } from "./commands/dependencies.ts";
 import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
+import { addCompactCommand, addVacuumCommand, COMPACT_DESCRIPTION } from "./commands/keep.ts";
+import { coverage } from "./coverage.ts";
+import { addRepairCommand } from "./commands/repair.ts";
 import { QueryError } from "./duckdb.ts";
 import { formatAnswer, FORMATS } from "./print.ts";
 import { confine, withLake } from "./query.ts";
@@ -20,6 +26,9 @@ const limit = new Option("--limit <rows>", "rows of a table").argParser(rows).de
 const run = program.command("run").description("run a job by its name; see the list");
 
 addEtlCommand(run);
+addCompactCommand(run);
+addVacuumCommand(program);
+addDependenciesCommand(run);
 
 for (const analysis of ANALYSES) {
   run.command(analysis.name)
@@ -27,11 +36,12 @@ for (const analysis of ANALYSES) {
     .requiredOption("--lake <dir>", "folder of the lake")
     .addOption(format)
     .addOption(limit)
-    .action(async ({ lake, format, limit }) => {
+    .addOption(asOfOption())
+    .action(async ({ lake, format, limit, asOf }) => {
       await withLake(lake, async (database, snapshot) => {
         console.log(formatAnswer(await analyse(database, analysis), format, limit));
         console.error(await coverage(database, snapshot));
-      });
+      }, asOf);
     });
 }
 
@@ -43,26 +53,36 @@ program.command("sql <query>")
   .requiredOption("--lake <dir>", "folder of the lake")
   .addOption(format)
   .addOption(limit)
-  .action(async (query, { lake, format, limit }) => {
+  .addOption(asOfOption())
+  .action(async (query, { lake, format, limit, asOf }) => {
     await withLake(lake, async (database, snapshot) => {
       const covered = await coverage(database, snapshot);
       await confine(database, lake);
       console.log(formatAnswer(await database.table(query), format, limit));
       console.error(covered);
-    });
+    }, asOf);
   });
 
 program.command("report")
   .description("write the dependency graph as one HTML file that opens without a network")
   .requiredOption("--lake <dir>", "folder of the lake")
   .requiredOption("--output <file>", "where the report goes")
-  .action(async ({ lake, output }) => {
-    await Deno.writeTextFile(output, await withLake(lake, makeReport));
+  .addOption(asOfOption())
+  .action(async ({ lake, output, asOf }) => {
+    await Deno.writeTextFile(output, await withLake(lake, makeReport, asOf));
     console.log(output);
   });
 
+addAuditCommand(program);
+addRepairCommand(program);
+
 function list(): void {
-  const jobs = [{ name: "etl", description: ETL_DESCRIPTION }, ...ANALYSES];
+  const jobs = [
+    { name: "etl", description: ETL_DESCRIPTION },
+    { name: "dependencies", description: DEPENDENCIES_DESCRIPTION },
+    { name: "compact", description: COMPACT_DESCRIPTION },
+    ...ANALYSES,
+  ];
   for (const { name, description } of jobs) console.log(`${name.padEnd(20)}${description}`);
 }
 

@@ -4,7 +4,7 @@ import { log } from "../../lib/log.ts";
 import type { Database } from "../duckdb.ts";
 import { CHECKPOINT_VERSIONS, writeCheckpoint } from "./checkpoint.ts";
 import { type AddFile, commitVersion, READER_VERSION, refreshSnapshot, type Snapshot, WRITER_VERSION } from "./delta_log.ts";
-import { neededMetaData, type TableDefinition } from "./table.ts";
+import { neededMetaData, readTable, type TableDefinition } from "./table.ts";
 
 /** What `commitInfo.engineInfo` says of our commits. */
 export const ENGINE = "Skyfall";
@@ -42,16 +42,21 @@ export async function append(
       ...adds.map((add) => ({ add })),
     ]);
     latest = await refreshSnapshot(directory, latest);
-    if (committed) return await withCheckpoint(directory, latest, database);
+    if (committed) return await withCheckpoint(directory, definition, latest, database);
     for (const id of transactions.keys()) if (latest.transactions.get(id) !== snapshot.transactions.get(id)) return null;
   }
 }
 
 /** A checkpoint only makes opening fast: where it cannot be written the commit stands all the same. */
-async function withCheckpoint(directory: string, snapshot: Snapshot, database: Database): Promise<Snapshot> {
+export async function withCheckpoint(
+  directory: string,
+  definition: TableDefinition,
+  snapshot: Snapshot,
+  database: Database,
+): Promise<Snapshot> {
   if (snapshot.version - snapshot.checkpointVersion < CHECKPOINT_VERSIONS) return snapshot;
   try {
-    await writeCheckpoint(directory, snapshot, database);
+    await writeCheckpoint(directory, snapshot.isWhole ? snapshot : await readTable(directory, definition, database), database);
   } catch (error) {
     log("warn", "jobs", "checkpoint not written", { error: String(error) });
   }
