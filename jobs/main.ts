@@ -2,17 +2,15 @@
 
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { describeError, log } from "../lib/log.ts";
-import { TOPIC_URL_FORMS } from "../lib/topic/open.ts";
 import { analyse, ANALYSES, coverage } from "./analytics.ts";
+import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
 import { QueryError } from "./duckdb.ts";
-import { runEtl } from "./etl.ts";
 import { formatAnswer, FORMATS } from "./print.ts";
 import { confine, withLake } from "./query.ts";
 import { makeReport } from "./report.ts";
 
 const DEFAULT_LIMIT = 50;
 const LIMIT_MAX = 1_000_000;
-const ETL_DESCRIPTION = "move everything new in a topic into the lake, each row exactly once";
 
 const program = new Command("jobs").description("Keeps the lake of flows and answers questions from it.").exitOverride();
 
@@ -21,20 +19,7 @@ const limit = new Option("--limit <rows>", "rows of a table").argParser(rows).de
 
 const run = program.command("run").description("run a job by its name; see the list");
 
-run.command("etl")
-  .description(ETL_DESCRIPTION)
-  .requiredOption("--topic <url>", TOPIC_URL_FORMS)
-  .requiredOption("--lake <dir>", "folder of the lake; made where there is none")
-  .action(async ({ topic, lake }) => {
-    const result = await runEtl(topic, lake);
-    if (result.version === null) log("info", "jobs", "another run is at work", { lake });
-    else {log("info", "jobs", "etl done", {
-        rows: result.rows,
-        commits: result.commits,
-        dead_letters: result.deadLetters,
-        version: String(result.version),
-      });}
-  });
+addEtlCommand(run);
 
 for (const analysis of ANALYSES) {
   run.command(analysis.name)

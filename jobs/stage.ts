@@ -8,6 +8,7 @@ import { formatAddress, isMappedIpv4 } from "../lib/ip_address.ts";
 import { FLOW_COLUMNS, type FlowColumn, MESSAGE_COLUMNS } from "../lib/records.ts";
 import type { TopicMessage } from "../lib/topic/topic.ts";
 import { type AppendColumn, BIGINT, type Database, type DuckDBType, ENUM, INTEGER, INTEGER_LIST, TIMESTAMPTZ } from "./duckdb.ts";
+import { impossibleValue } from "./impossible_value.ts";
 import { sqlText } from "./sql_text.ts";
 
 /** What a message did not hold; it is set aside. */
@@ -95,6 +96,11 @@ export class Stage {
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
       this.deadLetters.push({ message, reason: error.message });
+      return;
+    }
+    const impossible = impossibleValue(batch);
+    if (impossible !== null) {
+      this.deadLetters.push({ message, reason: `Cannot take in flow batch: ${impossible}` });
       return;
     }
     const n = batch.rowCount;
