@@ -12,10 +12,12 @@ import { openConsumer } from "../lib/topic/open.ts";
 import type { TopicConsumer } from "../lib/topic/topic.ts";
 import { Database, type Row } from "./duckdb.ts";
 import { type AddFile, commitVersion, LakeError, logDirectory, READER_VERSION, type Snapshot, WRITER_VERSION } from "./lake/delta_log.ts";
-import { flowDirectory, neededMetaData, PARTITION_COLUMNS, readFlowTable, sqlText } from "./lake/flow_table.ts";
 import { removeOrphans } from "./lake/orphans.ts";
 import { statsOf } from "./lake/stats.ts";
+import { neededMetaData, readTable, tableDirectory } from "./lake/table.ts";
+import { FLOW } from "./lake/tables.ts";
 import { withLock } from "./lock.ts";
+import { sqlText } from "./sql_text.ts";
 import { Stage, type StagedPartition } from "./stage.ts";
 
 /** Rows and bytes of messages that one commit takes in at most. */
@@ -41,7 +43,7 @@ export interface EtlResult {
  */
 export async function runEtl(topicUrl: string, lake: string): Promise<EtlResult> {
   await using consumer = await openConsumer(topicUrl);
-  const directory = flowDirectory(lake);
+  const directory = tableDirectory(lake, FLOW);
   try {
     await Deno.mkdir(logDirectory(directory), { recursive: true });
     await Deno.mkdir(stagingDirectory(directory), { recursive: true });
@@ -54,7 +56,7 @@ export async function runEtl(topicUrl: string, lake: string): Promise<EtlResult>
 
 async function moveAll(consumer: TopicConsumer, directory: string): Promise<EtlResult> {
   using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: stagingDirectory(directory) });
-  let snapshot = await readFlowTable(directory, database);
+  let snapshot = await readTable(directory, FLOW, database);
   await removeOrphans(stagingDirectory(directory));
   let rows = 0, commits = 0, deadLetters = 0;
   for (;;) {
@@ -72,7 +74,7 @@ async function moveAll(consumer: TopicConsumer, directory: string): Promise<EtlR
       deadLetters += stage.deadLetters.length;
       log("info", "jobs", "committed", { rows: stage.rowCount, files: adds.length, dead_letters: stage.deadLetters.length });
     }
-    snapshot = await readFlowTable(directory, database);
+    snapshot = await readTable(directory, FLOW, database);
   }
 }
 
@@ -120,7 +122,7 @@ async function writeFiles(database: Database, stage: Stage, topicName: string, d
 async function writeFile(database: Database, select: string, { date, hour }: StagedPartition, directory: string): Promise<AddFile> {
   const name = `part-${crypto.randomUUID()}.zstd.parquet`;
   const staged = `${stagingDirectory(directory)}/${name}`;
-  const folder = `${PARTITION_COLUMNS[0]}=${date}/${PARTITION_COLUMNS[1]}=${hour}`;
+  const folder = `date=${date}/hour=${hour}`;
   try {
     const [written] = await database.rows(
       `copy (${select}) to ${sqlText(staged)} (format parquet, parquet_version v2, compression zstd, return_stats)`,
@@ -143,7 +145,7 @@ function addAction(path: string, partitionValues: Readonly<Record<string, string
     size: Number(written["file_size_bytes"]),
     modificationTime: Date.now(),
     dataChange: true,
-    stats: JSON.stringify(statsOf(written)),
+    stats: JSON.stringify(statsOf(FLOW.columns, written)),
   };
 }
 
@@ -161,7 +163,7 @@ async function commit(
   database: Database,
 ): Promise<boolean> {
   for (let latest = snapshot;;) {
-    const metaData = neededMetaData(latest);
+    const metaData = neededMetaData(FLOW, latest);
     const actions = [
       { commitInfo: { timestamp: Date.now(), operation: "STREAMING UPDATE", engineInfo: "Skyfall" } },
       ...(latest.metaData === null ? [{ protocol: { minReaderVersion: READER_VERSION, minWriterVersion: WRITER_VERSION } }] : []),
@@ -172,7 +174,7 @@ async function commit(
       ...adds.map((add) => ({ add })),
     ];
     if (await commitVersion(directory, latest.version + 1n, actions)) return true;
-    latest = await readFlowTable(directory, database);
+    latest = await readTable(directory, FLOW, database);
     for (const partition of offsets.keys()) {
       const id = applicationId(topicName, partition);
       if (latest.transactions.get(id) !== snapshot.transactions.get(id)) return false;

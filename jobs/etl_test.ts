@@ -161,7 +161,7 @@ Deno.test("a query names the data file that is missing", async () => {
 Deno.test("a folder that is no lake is refused, with the command that makes one", async () => {
   await assert.rejects(ask("/nowhere", "from flow"), {
     name: "LakeError",
-    message: /there is no table "flow" in it; make it with "jobs run etl/,
+    message: /there is no table in it; make one with "jobs run etl/,
   });
 });
 

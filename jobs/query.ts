@@ -1,18 +1,30 @@
 /** Opens a lake for questions. */
 
 import { Database } from "./duckdb.ts";
-import type { Snapshot } from "./lake/delta_log.ts";
-import { createFlowView, sqlText } from "./lake/flow_table.ts";
+import { LakeError, type Snapshot } from "./lake/delta_log.ts";
+import { createTableView } from "./lake/table.ts";
+import { FLOW, TABLES } from "./lake/tables.ts";
+import { sqlText } from "./sql_text.ts";
 
 const MEMORY_LIMIT = "4GB";
 
-/** Runs `ask` on a database with the view `flow`. What spills goes to a folder that is removed at the end. */
+/**
+ * Runs `ask` on a database with a view of every table of the lake, empty where there is no such table yet. What spills goes to a
+ * folder that is removed at the end.
+ *
+ * @param ask Gets the snapshot of `flow`.
+ * @throws {LakeError} If the folder is no lake, or a table cannot be read.
+ */
 export async function withLake<T>(lake: string, ask: (database: Database, snapshot: Snapshot) => Promise<T>): Promise<T> {
   const temporaryDirectory = await Deno.makeTempDir({ prefix: "skyfall-" });
   try {
     using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory });
-    const snapshot = await createFlowView(database, lake);
-    return await ask(database, snapshot);
+    const snapshots = new Map<string, Snapshot>();
+    for (const definition of TABLES) snapshots.set(definition.name, await createTableView(database, lake, definition));
+    if ([...snapshots.values()].every(({ version }) => version < 0n)) {
+      throw new LakeError(`Cannot read lake "${lake}": there is no table in it; make one with "jobs run etl --topic URL --lake ${lake}"`);
+    }
+    return await ask(database, snapshots.get(FLOW.name)!);
   } finally {
     await Deno.remove(temporaryDirectory, { recursive: true });
   }

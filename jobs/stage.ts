@@ -8,7 +8,7 @@ import { formatAddress, isMappedIpv4 } from "../lib/ip_address.ts";
 import { FLOW_COLUMNS, type FlowColumn, MESSAGE_COLUMNS } from "../lib/records.ts";
 import type { TopicMessage } from "../lib/topic/topic.ts";
 import { type AppendColumn, BIGINT, type Database, type DuckDBType, ENUM, INTEGER, INTEGER_LIST, TIMESTAMPTZ } from "./duckdb.ts";
-import { sqlText } from "./lake/flow_table.ts";
+import { sqlText } from "./sql_text.ts";
 
 /** What a message did not hold; it is set aside. */
 export interface DeadLetter {

@@ -62,12 +62,13 @@ const LogFile = new RegExp(`^(\\d{${VERSION_DIGITS}})\\.json$`);
 const LastCheckpoint = z.looseObject({ version: z.coerce.bigint(), parts: z.coerce.number().nullish() });
 
 /**
- * Reads the newest version of the table in `directory`, from the last checkpoint on.
+ * Reads the table in `directory`, from the last checkpoint that serves on.
  *
- * @throws {LakeError} If the log has a hole, an entry that is no action, or a protocol that is newer than this program.
+ * @param asOf The version to read; without it the newest.
+ * @throws {LakeError} If the log has a hole, an entry that is no action, a protocol that is newer than this program, or no such version.
  */
-export async function readSnapshot(directory: string, readCheckpoint: CheckpointReader): Promise<Snapshot> {
-  const versions = await listVersions(directory);
+export async function readSnapshot(directory: string, readCheckpoint: CheckpointReader, asOf?: bigint): Promise<Snapshot> {
+  const versions = (await listVersions(directory)).filter((version) => asOf === undefined || version <= asOf);
   const files = new Map<string, AddFile>();
   const transactions = new Map<string, bigint>();
   const state: TableState = { metaData: null };
@@ -75,7 +76,7 @@ export async function readSnapshot(directory: string, readCheckpoint: Checkpoint
 
   const checkpoint = await readLastCheckpoint(directory);
   let version = -1n;
-  if (checkpoint !== null) {
+  if (checkpoint !== null && (asOf === undefined || checkpoint.version <= asOf)) {
     const actions = await readCheckpoint(checkpoint.paths);
     actions.forEach((action, i) => apply(parseAction(action, checkpoint.paths[0]!, i + 1)));
     version = checkpoint.version;
@@ -91,6 +92,9 @@ export async function readSnapshot(directory: string, readCheckpoint: Checkpoint
     }
     for (const action of await readVersion(directory, next)) apply(action);
     version = next;
+  }
+  if (asOf !== undefined && version !== asOf) {
+    throw new LakeError(`Cannot read lake "${directory}": there is no version ${asOf}, the newest is ${version}`);
   }
   return { version, files, transactions, metaData: state.metaData };
 }

@@ -2,7 +2,7 @@
 
 import { FLOW_COLUMNS } from "../../lib/records.ts";
 import { Database } from "../duckdb.ts";
-import { sqlText } from "../lake/flow_table.ts";
+import { sqlText } from "../sql_text.ts";
 
 /** Of rows without a time of their own. */
 const WINDOW_START = "2026-01-02 03:04:00+00";
