@@ -10,15 +10,10 @@ import {
   LIST,
 } from "@duckdb/node-api";
 import * as bindings from "@duckdb/node-bindings";
+import type { Answer, Engine } from "./portable_sql.ts";
 
 /** What `SELECT` gives: numbers of 64 bits as text, timestamps as "YYYY-MM-DD HH:MM:SS.ffffff+00", lists as arrays. */
 export type Row = Readonly<Record<string, unknown>>;
-
-/** A table as a query gave it. */
-export interface Answer {
-  readonly columns: readonly { readonly name: string; readonly isNumber: boolean }[];
-  readonly rows: readonly Row[];
-}
 
 const NUMBER_TYPE = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*\))$/;
 
@@ -42,7 +37,7 @@ export class QueryError extends Error {
 }
 
 /** A database in memory. */
-export class Database implements Disposable {
+export class Database implements Disposable, Engine {
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
 

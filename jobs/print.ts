@@ -1,7 +1,7 @@
 /** Prints answers: tables for people, CSV (RFC 4180) and JSON for programs. */
 
 import Table from "cli-table3";
-import type { Answer } from "./duckdb.ts";
+import type { Answer } from "./portable_sql.ts";
 
 export const FORMATS = ["table", "csv", "json"] as const;
 export type Format = typeof FORMATS[number];

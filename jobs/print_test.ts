@@ -1,7 +1,7 @@
 /** How answers are printed. */
 
 import assert from "node:assert/strict";
-import type { Answer } from "./duckdb.ts";
+import type { Answer } from "./portable_sql.ts";
 import { bytesText, durationText, formatAnswer } from "./print.ts";
 
 const ANSWER: Answer = {

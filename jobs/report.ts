@@ -1,7 +1,8 @@
 /** Writes the report: one HTML file that opens without a network. */
 
 import { analyse, ANALYSES, coverage } from "./analytics.ts";
-import type { Answer, Database } from "./duckdb.ts";
+import type { Database } from "./duckdb.ts";
+import type { Answer } from "./portable_sql.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
 import { bytesText, durationText, formatAnswer } from "./print.ts";
 

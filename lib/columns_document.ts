@@ -1,5 +1,6 @@
-/** The reference of the flow table's columns, made of lib/records.ts; written by `deno task gen`. */
+/** The reference of the tables' columns, made of lib/records.ts and lib/edge_columns.ts; written by `deno task gen`. */
 
+import { EDGE_COLUMNS, EDGE_SCHEMA_VERSION } from "./edge_columns.ts";
 import { FLOW_COLUMNS, FLOW_SCHEMA_VERSION } from "./records.ts";
 
 /** Markdown of docs/reference/columns.md. */
@@ -14,7 +15,7 @@ export function columnsDocument(): string {
       (origin === "message" ? "collector" : "ETL job") + (since > 1 ? `, since version ${since}` : ""),
     ].map(cell).join(" | ")
   );
-  return `<!-- Do not edit; made by \`deno task gen\` from lib/records.ts. -->
+  return `<!-- Do not edit; made by \`deno task gen\` from lib/records.ts and lib/edge_columns.ts. -->
 
 # Columns of \`flow\`
 
@@ -32,6 +33,23 @@ commit: in its older files they are null. Null in \`flow_source\` is \`skyfall\`
 \`reporter\` the end of \`observer_role\`. A message or a lake of a newer version is refused.
 
 | Column | Type | Unit or values | Meaning | Source | Filled by |
+| --- | --- | --- | --- | --- | --- |
+${rows.map((row) => `| ${row} |`).join("\n")}
+${edgeSection()}`;
+}
+
+function edgeSection(): string {
+  const rows = EDGE_COLUMNS.map(({ name, type, nullable, merge, unit, meaning, source }) =>
+    [`\`${name}\``, type + (nullable ? ", null" : ""), unit, meaning, source, merge].map(cell).join(" | ")
+  );
+  return `
+# Columns of \`edge_1m\`
+
+Service edges by minute, which the job \`dependencies\` makes: one row per minute, transport, client, server and port, topic partition and
+revision ([dependencies](dependencies.md)). Both ends of a conversation are one edge there, and the greater view of each amount counts: rows may
+always be added up. The table is partitioned by \`date\` and \`hour\` of \`window_start\` (UTC). Its schema is of version ${EDGE_SCHEMA_VERSION}.
+
+| Column | Type | Unit or values | Meaning | Source | When rows of an edge are added up |
 | --- | --- | --- | --- | --- | --- |
 ${rows.map((row) => `| ${row} |`).join("\n")}
 `;

@@ -20,7 +20,7 @@ import {
   Utf8,
   Vector,
 } from "apache-arrow";
-import { type ColumnType, FLOW_SCHEMA_VERSION, MESSAGE_COLUMNS, type MessageColumn } from "./records.ts";
+import { FLOW_SCHEMA_VERSION, MESSAGE_COLUMNS, type MessageColumn } from "./records.ts";
 
 /** Strings by reference: row i is `dictionary[codes[i]]`, or null where `codes[i]` is -1. */
 export interface TextColumn {
@@ -60,7 +60,7 @@ interface ColumnDataByType {
   "INTEGER[]": ListColumn;
 }
 
-type ColumnData = ColumnDataByType[ColumnType];
+type ColumnData = ColumnDataByType[keyof ColumnDataByType];
 
 /** Rows by column; every column of `MESSAGE_COLUMNS` is present with `rowCount` rows. */
 export interface FlowBatch {
@@ -169,7 +169,7 @@ function noArrowStream(message: Uint8Array): string {
   return `Cannot decode flow batch: ${message.length} bytes are no Arrow IPC stream`;
 }
 
-function arrowType(type: ColumnType, index: number): DataType {
+function arrowType(type: MessageColumn["type"], index: number): DataType {
   switch (type) {
     case "VARCHAR":
       return new Dictionary(new Utf8(), new Int32(), index);

@@ -4,7 +4,7 @@
  * Storage types, named as in DuckDB SQL. `TIMESTAMPTZ` holds microseconds since 1970 UTC. `BLOB` holds an address of
  * 16 bytes in network order, IPv4 as `::ffff:a.b.c.d` (RFC 4291, section 2.5.5.2).
  */
-export type ColumnType = "VARCHAR" | "BLOB" | "INTEGER" | "BIGINT" | "TIMESTAMPTZ" | "INTEGER[]";
+export type ColumnType = "VARCHAR" | "BLOB" | "INTEGER" | "BIGINT" | "TIMESTAMPTZ" | "INTEGER[]" | "BIGINT[]";
 
 /** Who first writes a column: the collector into the topic's messages, or the ETL job on the way to the lake. */
 export type ColumnOrigin = "message" | "etl";

@@ -25,6 +25,7 @@ const DELTA_TYPES: Readonly<Record<ColumnType, unknown>> = {
   "BIGINT": "long",
   "TIMESTAMPTZ": "timestamp",
   "INTEGER[]": { type: "array", elementType: "integer", containsNull: false },
+  "BIGINT[]": { type: "array", elementType: "long", containsNull: false },
 };
 
 const PARTITION_TYPES: Readonly<Record<PartitionColumn, { readonly delta: string; readonly sql: string }>> = {

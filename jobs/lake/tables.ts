@@ -1,5 +1,6 @@
 /** The tables of a lake. */
 
+import { EDGE_COLUMNS, EDGE_SCHEMA_VERSION } from "../../lib/edge_columns.ts";
 import { DEAD_LETTER_COLUMNS, DEAD_LETTER_SCHEMA_VERSION, FLOW_COLUMNS, FLOW_SCHEMA_VERSION } from "../../lib/records.ts";
 import type { TableDefinition } from "./table.ts";
 
@@ -19,4 +20,12 @@ export const DEAD_LETTER: TableDefinition = {
   schemaVersion: DEAD_LETTER_SCHEMA_VERSION,
 };
 
-export const TABLES: readonly TableDefinition[] = [FLOW, DEAD_LETTER];
+/** Service edges by minute, partitioned by the hour of their `window_start`. */
+export const EDGE_1M: TableDefinition = {
+  name: "edge_1m",
+  columns: EDGE_COLUMNS,
+  partitionColumns: ["date", "hour"],
+  schemaVersion: EDGE_SCHEMA_VERSION,
+};
+
+export const TABLES: readonly TableDefinition[] = [FLOW, EDGE_1M, DEAD_LETTER];
