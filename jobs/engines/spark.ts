@@ -5,7 +5,7 @@ import type { ColumnType } from "../../lib/records.ts";
 import type { Answer, Engine } from "../portable_sql.ts";
 import { LakeError, type Snapshot } from "../lake/delta_log.ts";
 import { type PartitionColumn, type TableDefinition, tableDirectory } from "../lake/table.ts";
-import { QueryError } from "../query_error.ts";
+import { QueryError } from "../duckdb.ts";
 
 /** Settings that the answers rest on; every other, such as the master and the jars, is of Spark's own configuration. */
 const SETTINGS: Readonly<Record<string, string>> = {

@@ -4,7 +4,7 @@
  */
 
 import { log } from "../../lib/log.ts";
-import { logDirectory, versionFile } from "./delta_log.ts";
+import { logDirectory, versionFile } from "./log_folder.ts";
 
 /** Versions that are remembered; what is overwritten later than so many commits after it is not noticed. */
 const KEPT_VERSIONS = 10_000n;

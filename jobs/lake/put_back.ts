@@ -7,7 +7,17 @@ import { z } from "zod";
 import { log } from "../../lib/log.ts";
 import type { Database } from "../duckdb.ts";
 import { type LogAction, parseAction, parseJson } from "./actions.ts";
-import { checkpointFile, commitVersion, LakeError, listLog, logDirectory, readVersion, type Snapshot } from "./delta_log.ts";
+import {
+  checkpointFile,
+  commitVersion,
+  LakeError,
+  listLog,
+  logDirectory,
+  READER_VERSION,
+  readVersion,
+  type Snapshot,
+  WRITER_VERSION,
+} from "./delta_log.ts";
 import { commitPath, forgetCommit, overwrittenCommits } from "./own_commits.ts";
 import { dataFilePath, neededMetaData, readTable, type TableDefinition } from "./table.ts";
 
@@ -54,19 +64,38 @@ async function putBack(directory: string, definition: TableDefinition, database:
   const path = commitPath(directory, version);
   const lines = (await Deno.readTextFile(path)).split("\n").filter((line) => line !== "");
   const own = lines.map((line, i) => parseAction(parseJson(line, path, i + 1), path, i + 1));
+  // What replaces files, as compaction does, leaves the replaced ones in the table where it is overwritten.
+  if (own.some(({ remove }) => remove) || !own.some(({ add, txn }) => add || txn)) return "to be made again";
   const ranges = rangesOf(own);
-  // What is made of other tables alone is missed by its job, which looks into the log too.
-  if (ranges.size === 0) return "to be made again";
   for (;;) {
     const latest = await readTable(directory, definition, database);
-    const decision = await decide(directory, latest, version, own, ranges);
+    const decision = ranges.size === 0
+      ? await decideByFiles(directory, latest, version, own)
+      : await decideByOffsets(directory, latest, version, own, ranges);
     if (decision !== "put back") return decision;
     if (await commitVersion(directory, latest.version + 1n, newActions(definition, latest, version, own))) return decision;
   }
 }
 
-async function decide(directory: string, latest: Snapshot, version: bigint, own: readonly LogAction[], ranges: Ranges): Promise<Outcome> {
-  const covered = await rangesSince(directory, version, latest.version);
+/** A commit that names no offsets is in the table again where one of its files is, whose names are its own. */
+async function decideByFiles(directory: string, latest: Snapshot, version: bigint, own: readonly LogAction[]): Promise<Outcome> {
+  const paths = new Set(own.map(({ add }) => add?.path));
+  const since = (await actionsSince(directory, version, latest.version)).flat();
+  if (since.some(({ add }) => add && paths.has(add.path))) return "in the table again";
+  if (await hasAllFiles(directory, own)) return "put back";
+  throw new LakeError(
+    `Cannot put back version ${version} of lake "${directory}", which another program has overwritten: a file of it is gone; restore "${directory}" from a copy`,
+  );
+}
+
+async function decideByOffsets(
+  directory: string,
+  latest: Snapshot,
+  version: bigint,
+  own: readonly LogAction[],
+  ranges: Ranges,
+): Promise<Outcome> {
+  const covered = (await actionsSince(directory, version, latest.version)).map(rangesOf);
   const isCovered = ([partition, [from, to]]: [string, readonly [bigint, bigint]]) =>
     covered.some((ranges) => overlaps(ranges.get(partition), from, to));
   const landed = landedOffsets(latest, own);
@@ -88,10 +117,10 @@ function overlaps(range: readonly [bigint, bigint] | undefined, from: bigint, to
   return range !== undefined && range[0] < to && range[1] > from;
 }
 
-/** Messages that versions since brought, the one included that stands where ours did. */
-async function rangesSince(directory: string, version: bigint, newest: bigint): Promise<Ranges[]> {
-  const all: Ranges[] = [];
-  for (let next = version; next <= newest; next++) all.push(rangesOf(await readVersion(directory, next)));
+/** By version, what was committed since, the version included that stands where ours did. */
+async function actionsSince(directory: string, version: bigint, newest: bigint): Promise<(readonly LogAction[])[]> {
+  const all: (readonly LogAction[])[] = [];
+  for (let next = version; next <= newest; next++) all.push(await readVersion(directory, next));
   return all;
 }
 
@@ -134,7 +163,11 @@ function newActions(definition: TableDefinition, latest: Snapshot, version: bigi
     const { commitInfo, txn, add } = action;
     if (commitInfo) {
       const operationParameters = { ...commitInfo.operationParameters, putBack: String(version) };
-      return [{ commitInfo: { ...commitInfo, timestamp: Date.now(), operationParameters } }, ...metaData === null ? [] : [{ metaData }]];
+      return [
+        { commitInfo: { ...commitInfo, timestamp: Date.now(), operationParameters } },
+        ...latest.metaData === null ? [{ protocol: { minReaderVersion: READER_VERSION, minWriterVersion: WRITER_VERSION } }] : [],
+        ...metaData === null ? [] : [{ metaData }],
+      ];
     }
     if (txn) {
       const isPassed = (latest.transactions.get(txn.appId) ?? -1n) >= txn.version;
