@@ -3,21 +3,27 @@
 import { dependencyGraph } from "./analytics/dependency_graph.ts";
 import type { Analysis } from "./analytics/analysis.ts";
 import { graphDiff } from "./analytics/graph_diff.ts";
+import { hubs } from "./analytics/hubs.ts";
+import { unmanaged } from "./analytics/unmanaged.ts";
+import { zoneCrossings } from "./analytics/zone_crossings.ts";
 import { downstream, upstream } from "./analytics/neighbours.ts";
 import type { Database } from "./duckdb.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
 import { nameRangesView, reverseNamesView } from "./names.ts";
-import { type Answer, type Engine, timeLiteral } from "./portable_sql.ts";
+import { type Answer, type Engine, timeLiteral, valuesView } from "./portable_sql.ts";
 import { assertPeriod, EVERYTHING, type Question } from "./question.ts";
 import { reverseNames } from "./reverse_dns.ts";
 
-export const ANALYSES: readonly Analysis[] = [dependencyGraph, upstream, downstream, graphDiff];
+export const ANALYSES: readonly Analysis[] = [dependencyGraph, upstream, downstream, graphDiff, hubs, zoneCrossings, unmanaged];
 
 /** Views that the analyses read, each made of those before it. */
 const VIEWS = ["conversation", "listener", "address_name", "named_conversation"] as const;
 
 /** How long before the time that is asked about listeners are looked for; as long as `listener.sql` takes them to be there. */
 const LISTENER_MS = 3_600_000;
+
+/** What is not seen for so long is new when it comes. */
+const HISTORY_MS = 30 * 86_400_000;
 
 /** With which the rows of every answer come, in its file. */
 const ROWS = "\nselect * from final\n";
@@ -30,7 +36,9 @@ const ROWS = "\nselect * from final\n";
  */
 export async function analyse(engine: Engine, analysis: Analysis, question: Question = EVERYTHING): Promise<Answer> {
   await prepareViews(engine, question);
+  await createHistory(engine, question, analysis.needsHistory ?? false);
   await analysis.prepare?.(engine, question);
+  for (const view of analysis.views ?? []) await createView(engine, view);
   const sql = await Deno.readTextFile(analysis.file);
   if (question.where === null) return await engine.table(sql);
   const at = sql.lastIndexOf(ROWS) + ROWS.length;
@@ -54,6 +62,17 @@ export async function prepareViews(engine: Engine, question: Question): Promise<
 async function createView(engine: Engine, view: string): Promise<void> {
   const sql = await Deno.readTextFile(new URL(`analytics/views/${view}.sql`, import.meta.url));
   await engine.run(`create or replace temporary view ${view} as ${sql}`);
+}
+
+/** Makes history_flow, and asked_history, which says whether there is a time before the one that is asked about. */
+async function createHistory(engine: Engine, { fromMs }: Question, isNeeded: boolean): Promise<void> {
+  const hasHistory = isNeeded && fromMs !== null;
+  await engine.run(
+    hasHistory
+      ? flowView("history_flow", [[fromMs - HISTORY_MS, fromMs]])
+      : "create or replace temporary view history_flow as select * from flow where false",
+  );
+  await engine.run(valuesView("asked_history", [["has_history", "whole"]], [[hasHistory ? 1 : 0]]));
 }
 
 type Period = readonly [fromMs: number | null, toMs: number | null];

@@ -12,6 +12,8 @@ const TESTDATA = new URL("analytics/testdata/", import.meta.url).pathname;
 const QUESTIONS: Readonly<Record<string, Partial<Question>>> = {
   "upstream": { service: "store", depth: 2 },
   "downstream": { service: "web", depth: 2 },
+  "zone-crossings": { fromMs: at(3), zones: `${TESTDATA}zones.yaml`, policy: `${TESTDATA}policy.csv` },
+  "unmanaged": { zones: `${TESTDATA}zones.yaml`, names: `${TESTDATA}owners.csv` },
   "graph-diff": { fromMs: at(3), toMs: at(4), spanMs: 3_600_000 },
 };
 

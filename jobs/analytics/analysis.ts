@@ -13,7 +13,11 @@ export interface Analysis {
   readonly parameters: readonly Parameter[];
   /** Whether its rows are edges, with client_service and server_service, that can be drawn. */
   readonly isGraph: boolean;
-  /** Makes the views that its file reads besides named_conversation. */
+  /** Files under `views/` that its file reads, besides those of every analysis; made in order, after `prepare`. */
+  readonly views?: readonly string[];
+  /** Whether it reads history_flow: the flows of the 30 days before the time that is asked about. */
+  readonly needsHistory?: boolean;
+  /** Makes the views of what SQL does not find: files, and the steps on the graph. */
   readonly prepare?: (engine: Engine, question: Question) => Promise<void>;
 }
 
