@@ -1,26 +1,20 @@
 /** Asks the lake: one `.sql` file under `analytics/` an answer, and what a query's answer covers. */
 
+import { dependencyGraph } from "./analytics/dependency_graph.ts";
+import type { Analysis } from "./analytics/analysis.ts";
+import { graphDiff } from "./analytics/graph_diff.ts";
+import { hubs } from "./analytics/hubs.ts";
+import { unmanaged } from "./analytics/unmanaged.ts";
+import { zoneCrossings } from "./analytics/zone_crossings.ts";
+import { downstream, upstream } from "./analytics/neighbours.ts";
 import type { Database } from "./duckdb.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
 import { nameRangesView, reverseNamesView } from "./names.ts";
-import { type Answer, type Engine, timeLiteral } from "./portable_sql.ts";
+import { type Answer, type Engine, timeLiteral, valuesView } from "./portable_sql.ts";
+import { assertPeriod, EVERYTHING, type Question } from "./question.ts";
 import { reverseNames } from "./reverse_dns.ts";
-import { EVERYTHING, type Question } from "./question.ts";
 
-/** An answer that can be asked for by name. */
-export interface Analysis {
-  readonly name: string;
-  readonly description: string;
-  readonly file: URL;
-}
-
-export const ANALYSES: readonly Analysis[] = [
-  {
-    name: "dependency-graph",
-    description: "which service depends on which: connections, bytes, retransmissions and round-trip time of every edge",
-    file: new URL("analytics/dependency_graph.sql", import.meta.url),
-  },
-];
+export const ANALYSES: readonly Analysis[] = [dependencyGraph, upstream, downstream, graphDiff, hubs, zoneCrossings, unmanaged];
 
 /** Views that the analyses read, each made of those before it. */
 const VIEWS = ["conversation", "listener", "address_name", "named_conversation"] as const;
@@ -28,31 +22,74 @@ const VIEWS = ["conversation", "listener", "address_name", "named_conversation"]
 /** How long before the time that is asked about listeners are looked for; as long as `listener.sql` takes them to be there. */
 const LISTENER_MS = 3_600_000;
 
-/** Runs an analysis on the view `flow`. */
+/** What is not seen for so long is new when it comes. */
+const HISTORY_MS = 30 * 86_400_000;
+
+/** With which the rows of every answer come, in its file. */
+const ROWS = "\nselect * from final\n";
+
+/**
+ * Runs an analysis on the view `flow`.
+ *
+ * @throws {QuestionError} If it cannot be answered as it is asked.
+ * @throws {SyntaxError} If a file that it needs is wrong.
+ */
 export async function analyse(engine: Engine, analysis: Analysis, question: Question = EVERYTHING): Promise<Answer> {
   await prepareViews(engine, question);
-  return await engine.table(await Deno.readTextFile(analysis.file));
+  await createHistory(engine, question, analysis.needsHistory ?? false);
+  await analysis.prepare?.(engine, question);
+  for (const view of analysis.views ?? []) await createView(engine, view);
+  const sql = await Deno.readTextFile(analysis.file);
+  if (question.where === null) return await engine.table(sql);
+  const at = sql.lastIndexOf(ROWS) + ROWS.length;
+  return await engine.table(`${sql.slice(0, at)}where (\n${question.where}\n)\n${sql.slice(at)}`);
 }
 
 /** Makes the views of the conversations that a question is about, with the names that it gives. */
-export async function prepareViews(engine: Engine, { fromMs, toMs, names, reverseDns }: Question): Promise<void> {
-  await engine.run(periodView("asked_flow", fromMs, toMs));
-  await engine.run(periodView("inventory_flow", fromMs === null ? null : fromMs - LISTENER_MS, toMs));
+export async function prepareViews(engine: Engine, question: Question): Promise<void> {
+  const { fromMs, toMs, names, reverseDns } = question;
+  const periods = askedPeriods(question);
+  await engine.run(flowView("asked_flow", periods));
+  await engine.run(flowView("inventory_flow", periods.map(([from, to]) => [from === null ? null : from - LISTENER_MS, to])));
+  if (fromMs !== null || toMs !== null) await assertPeriod(engine, question);
   await engine.run(await nameRangesView(names));
   await engine.run(reverseNamesView([]));
-  for (const view of VIEWS) {
-    const sql = await Deno.readTextFile(new URL(`analytics/views/${view}.sql`, import.meta.url));
-    await engine.run(`create or replace temporary view ${view} as ${sql}`);
-  }
+  for (const view of VIEWS) await createView(engine, view);
   if (reverseDns !== null) await engine.run(reverseNamesView(await reverseNames(engine, reverseDns)));
 }
 
-function periodView(view: string, fromMs: number | null, toMs: number | null): string {
-  const bounds = [
-    ...fromMs === null ? [] : [`window_start >= ${timeLiteral(fromMs)}`],
-    ...toMs === null ? [] : [`window_start < ${timeLiteral(toMs)}`],
-  ];
-  return `create or replace temporary view ${view} as select * from flow${bounds.length === 0 ? "" : ` where ${bounds.join(" and ")}`}`;
+/** Makes a view of a file under `analytics/views/`. */
+async function createView(engine: Engine, view: string): Promise<void> {
+  const sql = await Deno.readTextFile(new URL(`analytics/views/${view}.sql`, import.meta.url));
+  await engine.run(`create or replace temporary view ${view} as ${sql}`);
+}
+
+/** Makes history_flow, and asked_history, which says whether there is a time before the one that is asked about. */
+async function createHistory(engine: Engine, { fromMs }: Question, isNeeded: boolean): Promise<void> {
+  const hasHistory = isNeeded && fromMs !== null;
+  await engine.run(
+    hasHistory
+      ? flowView("history_flow", [[fromMs - HISTORY_MS, fromMs]])
+      : "create or replace temporary view history_flow as select * from flow where false",
+  );
+  await engine.run(valuesView("asked_history", [["has_history", "whole"]], [[hasHistory ? 1 : 0]]));
+}
+
+type Period = readonly [fromMs: number | null, toMs: number | null];
+
+function askedPeriods({ fromMs, toMs, spanMs }: Question): Period[] {
+  if (spanMs === null || fromMs === null || toMs === null) return [[fromMs, toMs]];
+  return [[fromMs, fromMs + spanMs], [toMs, toMs + spanMs]];
+}
+
+function flowView(view: string, periods: readonly Period[]): string {
+  const within = periods.map(([fromMs, toMs]) =>
+    [
+      ...fromMs === null ? [] : [`window_start >= ${timeLiteral(fromMs)}`],
+      ...toMs === null ? [] : [`window_start < ${timeLiteral(toMs)}`],
+    ].join(" and ") || "true"
+  );
+  return `create or replace temporary view ${view} as select * from flow where ${within.map((bounds) => `(${bounds})`).join(" or ")}`;
 }
 
 /** One line on what the answers from the view `flow` rest on. */

@@ -1,39 +1,24 @@
 /** The jobs: move the topic into the lake, and ask the lake. */
 
-import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { Command } from "@commander-js/extra-typings";
 import { describeError, log } from "../lib/log.ts";
-import { analyse, ANALYSES, coverage } from "./analytics.ts";
+import { ANALYSES, coverage } from "./analytics.ts";
+import { answerCommands } from "./commands/answers.ts";
 import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
+import { formatOption, limitOption } from "./commands/options.ts";
 import { QueryError } from "./duckdb.ts";
-import { formatAnswer, FORMATS } from "./print.ts";
+import { formatAnswer } from "./print.ts";
 import { confine, withLake } from "./query.ts";
+import { QuestionError } from "./question.ts";
 import { makeReport } from "./report.ts";
 
-const DEFAULT_LIMIT = 50;
-const LIMIT_MAX = 1_000_000;
-
 const program = new Command("jobs").description("Keeps the lake of flows and answers questions from it.").exitOverride();
-
-const format = new Option("--format <format>", "how the answer is printed").choices(FORMATS).default("table" as const);
-const limit = new Option("--limit <rows>", "rows of a table").argParser(rows).default(DEFAULT_LIMIT);
 
 const run = program.command("run").description("run a job by its name; see the list");
 
 addEtlCommand(run);
 
-for (const analysis of ANALYSES) {
-  run.command(analysis.name)
-    .description(analysis.description)
-    .requiredOption("--lake <dir>", "folder of the lake")
-    .addOption(format)
-    .addOption(limit)
-    .action(async ({ lake, format, limit }) => {
-      await withLake(lake, async (database, snapshot) => {
-        console.log(formatAnswer(await analyse(database, analysis), format, limit));
-        console.error(await coverage(database, snapshot));
-      });
-    });
-}
+for (const command of answerCommands()) run.addCommand(command.exitOverride());
 
 run.command("list").description("print the jobs").action(list);
 program.command("list").description("print the jobs").action(list);
@@ -41,8 +26,8 @@ program.command("list").description("print the jobs").action(list);
 program.command("sql <query>")
   .description("ask in DuckDB's SQL; the view flow holds the table, docs/reference/columns.md its columns")
   .requiredOption("--lake <dir>", "folder of the lake")
-  .addOption(format)
-  .addOption(limit)
+  .addOption(formatOption)
+  .addOption(limitOption)
   .action(async (query, { lake, format, limit }) => {
     await withLake(lake, async (database, snapshot) => {
       const covered = await coverage(database, snapshot);
@@ -66,17 +51,12 @@ function list(): void {
   for (const { name, description } of jobs) console.log(`${name.padEnd(20)}${description}`);
 }
 
-function rows(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < 1 || value > LIMIT_MAX) throw new InvalidArgumentError(`Needed a whole number of 1 to ${LIMIT_MAX}.`);
-  return value;
-}
-
 try {
   await program.parseAsync(Deno.args, { from: "user" });
 } catch (error) {
   if (error instanceof Error && "exitCode" in error) Deno.exit(error.exitCode === 0 ? 0 : 2); // commander has said why
   log("error", "jobs", "failed", { error: describeError(error) });
-  Deno.exit(error instanceof QueryError ? 2 : 1);
+  const isMisuse = error instanceof QueryError || error instanceof QuestionError || error instanceof SyntaxError;
+  Deno.exit(isMisuse ? 2 : 1);
 }
 Deno.exit(0);
