@@ -87,7 +87,7 @@ function flowView(view: string, periods: readonly Period[]): string {
     [
       ...fromMs === null ? [] : [`window_start >= ${timeLiteral(fromMs)}`],
       ...toMs === null ? [] : [`window_start < ${timeLiteral(toMs)}`],
-    ].join(" and ") || "true"
+    ].join(" and ") || "1 = 1" // Spark takes "where (true)" for the name of a column of an alias
   );
   return `create or replace temporary view ${view} as select * from flow where ${within.map((bounds) => `(${bounds})`).join(" or ")}`;
 }

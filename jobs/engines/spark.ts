@@ -45,7 +45,7 @@ export interface TableVersion {
   readonly snapshot: Pick<Snapshot, "version" | "metaData">;
 }
 
-/** A Spark session with a view of every table of a lake; dispose of it to end the process. */
+/** A Spark session; dispose of it to end the process. */
 export class Spark implements Engine, AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #requests: WritableStreamDefaultWriter<Uint8Array>;
@@ -59,16 +59,17 @@ export class Spark implements Engine, AsyncDisposable {
     this.#printed = lastLines(child.stderr);
   }
 
-  /**
-   * @param lake Its tables are read as of the versions given.
-   * @throws {LakeError} If there is no Spark.
-   */
-  static async open(lake: string, tables: readonly TableVersion[]): Promise<Spark> {
-    const path = await Deno.realPath(lake);
+  /** @throws {LakeError} If there is no Spark. */
+  static async start(): Promise<Spark> {
     const spark = new Spark(start());
     await spark.#reply();
-    for (const { definition, snapshot } of tables) await spark.run(viewSql(path, definition, snapshot));
     return spark;
+  }
+
+  /** Makes a view of every table of the lake, as of the versions given. */
+  async openLake(lake: string, tables: readonly TableVersion[]): Promise<void> {
+    const path = await Deno.realPath(lake);
+    for (const { definition, snapshot } of tables) await this.run(viewSql(path, definition, snapshot));
   }
 
   /** @throws {QueryError} If Spark refuses or fails. */

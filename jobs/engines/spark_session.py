@@ -17,6 +17,7 @@ try:
     import pyspark
 except ImportError:
     sys.path += [f"{os.environ.get('SPARK_HOME')}/python", *glob.glob(f"{os.environ.get('SPARK_HOME')}/python/lib/py4j-*.zip")]
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import types as t
@@ -62,5 +63,5 @@ answer({"version": session.version})
 for line in sys.stdin:
     try:
         answer(run(session, json.loads(line)["sql"]))
-    except PySparkException as error:
+    except (PySparkException, Py4JError) as error:
         answer({"error": str(error)})

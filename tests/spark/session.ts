@@ -34,6 +34,9 @@ const TEST_SETTINGS: Readonly<Record<string, string>> = {
   "spark.driver.bindAddress": "127.0.0.1",
   "spark.ui.enabled": "false",
   "spark.sql.shuffle.partitions": "2",
+  // A plan that is compiled takes longer than these few rows.
+  "spark.sql.codegen.wholeStage": "false",
+  "spark.sql.codegen.factoryMode": "NO_CODEGEN",
   "spark.databricks.delta.snapshotPartitions": "2",
   "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
   "spark.databricks.delta.retentionDurationCheck.enabled": "false",
@@ -106,6 +109,16 @@ export class Spark implements AsyncDisposable {
     if (value === undefined) throw new Error(`Cannot go on with Spark: it ended with ${(await this.#child.status).code}`);
     return JSON.parse(value);
   }
+}
+
+/** Makes Spark be found by what this process starts: on the path, and with its settings in a folder. */
+export async function configureSpark(): Promise<void> {
+  const folder = await Deno.makeTempDir(), path = await python();
+  const settings = { ...TEST_SETTINGS, "spark.master": "local[2]", "spark.jars": (await sparkJars()).join(",") };
+  await Deno.writeTextFile(`${folder}/spark-defaults.conf`, Object.entries(settings).map(([name, value]) => `${name} ${value}\n`).join(""));
+  Deno.env.set("SPARK_CONF_DIR", folder);
+  Deno.env.set("SPARK_LOCAL_IP", "127.0.0.1");
+  Deno.env.set("PATH", `${path.slice(0, path.lastIndexOf("/"))}:${Deno.env.get("PATH")}`);
 }
 
 let built: Promise<string> | null = null;
