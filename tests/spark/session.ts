@@ -37,6 +37,7 @@ const TEST_SETTINGS: Readonly<Record<string, string>> = {
   // A plan that is compiled takes longer than these few rows.
   "spark.sql.codegen.wholeStage": "false",
   "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+  "spark.sql.adaptive.enabled": "false",
   "spark.databricks.delta.snapshotPartitions": "2",
   "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
   "spark.databricks.delta.retentionDurationCheck.enabled": "false",
