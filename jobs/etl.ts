@@ -61,12 +61,14 @@ export async function runEtl(
 ): Promise<EtlResult> {
   await prepareLake(lake);
   using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging` });
-  let total = NOTHING;
+  let total = NOTHING, isWaiting = false;
   for (;;) {
     try {
       const result = options.group === null
         ? await runAlone(topicUrl, lake, options, database, signal)
         : await runInGroup(topicUrl, lake, options, options.group, database, signal);
+      if (result === NOTHING && options.follow && !isWaiting) log("info", "jobs", "waiting for another writer", { lake });
+      isWaiting = result === NOTHING;
       total = sum(total, result);
       if (!options.follow || signal.aborted) return total;
     } catch (error) {
@@ -146,6 +148,7 @@ async function move({ consumer, lake, database, partitions, options, signal }: T
   let rows = 0, commits = 0, deadLetters = 0;
   for (;;) {
     const moved = await writer.moveOnce(options.follow, signal);
+    if (moved === null && options.follow && !signal.aborted) continue;
     if (moved === null) return { rows, commits, deadLetters, version: writer.version };
     if (moved === "overtaken") continue;
     rows += moved.rows;

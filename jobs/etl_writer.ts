@@ -12,7 +12,7 @@ import { putBackOverwritten } from "./lake/put_back.ts";
 import { readTable, tableDirectory } from "./lake/table.ts";
 import { DEAD_LETTER, FLOW } from "./lake/tables.ts";
 import { formatPartitionSet } from "./partition_set.ts";
-import { Stage } from "./stage.ts";
+import { Stage, StageTables } from "./stage.ts";
 import { type Gap, type Reading, TopicReader } from "./topic_reader.ts";
 
 /** Longer names of partitions are given as their hash. */
@@ -47,6 +47,9 @@ export class EtlWriter implements Disposable {
   /** Of a run before this one, and maybe not committed. */
   #pending: Cut | null;
   #overtaken = 0;
+  readonly #tables = new StageTables();
+  /** What is there when it starts is not made to wait for more. */
+  #isAtEnd = false;
 
   private constructor(config: EtlWriterConfig, snapshot: Snapshot, journal: CutJournal, deadLetters: DeadLetters) {
     this.#config = config;
@@ -81,7 +84,7 @@ export class EtlWriter implements Disposable {
    * @throws {LakeError|TopicError} As `runEtl()`.
    */
   async moveOnce(follows: boolean, signal: AbortSignal): Promise<Moved | "overtaken" | null> {
-    const stage = new Stage(this.#config.database);
+    const stage = new Stage(this.#tables);
     // A topic without a message still makes the table, so that questions have an empty answer instead of none.
     const hasTable = this.#snapshot.metaData !== null;
     await this.#deadLetters.begin((partition) => this.#landed(partition));
@@ -90,7 +93,8 @@ export class EtlWriter implements Disposable {
       return stage.rowCount;
     };
     const again = await this.#readPending(sink);
-    const reading = again ?? await this.#reader.read((partition) => this.#landed(partition), sink, follows && hasTable, signal);
+    const reading = again ?? await this.#reader.read((partition) => this.#landed(partition), sink, follows && this.#isAtEnd, signal);
+    this.#isAtEnd ||= reading.reason === "end";
     if (reading.ranges.size === 0 && reading.gaps.length === 0 && hasTable) return null;
     const cut = again === null ? await newCut(this.#config.consumer.topicName, reading.ranges, reading.reason) : this.#pending!;
     if (again === null) await this.#journal.write(cut);
@@ -126,7 +130,6 @@ export class EtlWriter implements Disposable {
 
   async #commit(stage: Stage, cut: Cut, gaps: readonly Gap[]): Promise<Moved | "overtaken"> {
     const { database, consumer: { topicName } } = this.#config;
-    await stage.finish();
     const offsets = offsetsJson(topicName, [...cut.ranges].map(([partition, [from, to]]) => ({ partition, from, to })));
     const transactions = new Map([
       ...gaps.map(({ partition, to }) => [applicationId(topicName, partition), to] as const),
@@ -167,15 +170,9 @@ export class EtlWriter implements Disposable {
   async #writeFiles(stage: Stage, { file, ingestTime }: Cut, offsets: string): Promise<AddFile[]> {
     const { database, consumer: { topicName } } = this.#config;
     const adds: AddFile[] = [];
-    for (const partition of await stage.partitions()) {
-      adds.push(
-        await writeDataFile(database, this.#directory, FLOW, {
-          select: stage.selectPartition(partition, topicName, ingestTime),
-          name: file,
-          partition: { date: partition.date, hour: String(partition.hour) },
-          tags: { "skyfall.offsets": offsets },
-        }),
-      );
+    for (const { partition: { date, hour }, parts, stats } of stage.files({ topicName, ingestTime })) {
+      const place = { name: file, partition: { date, hour: String(hour) }, tags: { "skyfall.offsets": offsets } };
+      adds.push(await writeDataFile(database, this.#directory, FLOW, { ...place, parts, stats }));
     }
     const rows = adds.reduce((sum, { tags }) => sum + Number(tags?.["skyfall.rows"]), 0);
     if (rows !== stage.rowCount) {

@@ -5,7 +5,8 @@ import { MESSAGE_COLUMNS } from "../lib/records.ts";
 
 const PORT_MAX = 65_535;
 /** Folders of the lake have years of four digits. */
-const YEAR_2200_US = BigInt(Date.UTC(2200, 0)) * 1_000n;
+const YEAR_2200_US = Date.UTC(2200, 0) * 1_000;
+const WORD = 2 ** 32;
 const COUNT_UNITS: ReadonlySet<string> = new Set([
   "bytes",
   "segments",
@@ -29,12 +30,19 @@ export function impossibleValue({ rowCount, columns }: FlowBatch): string | null
     if (row >= 0) return `column "${name}" row ${row} has ${column.values[row]}, needed at least 0`;
   }
   const { window_start: { values: starts }, window_end: { values: ends }, server_port, client_ports } = columns;
+  const startOf = toNumbers(starts), endOf = toNumbers(ends);
   for (let i = 0; i < rowCount; i++) {
-    const start = starts[i]!, end = ends[i]!;
-    if (start < 0n || start >= YEAR_2200_US) return `column "window_start" row ${i} has ${start} us, needed 1970 to 2199`;
-    if (end < start) return `column "window_end" row ${i} has ${end} us, needed at least window_start, ${start}`;
+    const start = startOf(i);
+    if (start < 0 || start >= YEAR_2200_US) return `column "window_start" row ${i} has ${starts[i]} us, needed 1970 to 2199`;
+    if (endOf(i) < start) return `column "window_end" row ${i} has ${ends[i]} us, needed at least window_start, ${starts[i]}`;
   }
   return impossiblePort("server_port", server_port.values) ?? impossiblePort("client_ports", client_ports.values);
+}
+
+/** Values as numbers, which those are exactly that are possible; a bigint for each would cost far more. */
+function toNumbers(values: BigInt64Array): (row: number) => number {
+  const words = new Int32Array(values.buffer, values.byteOffset, 2 * values.length);
+  return (row) => words[2 * row + 1]! * WORD + (words[2 * row]! >>> 0);
 }
 
 /** Looks at the signs alone, which costs a fraction of making a number of each. What a null hides may be anything. */

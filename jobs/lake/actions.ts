@@ -52,6 +52,7 @@ export type LogAction = z.infer<typeof Action>;
 
 /** @throws {LakeError} If the value is no action; it says where. */
 export function parseAction(value: unknown, path: string, line: number): LogAction {
+  if (isPlainAdd(value)) return value;
   const parsed = Action.safeParse(value);
   if (parsed.success) return parsed.data;
   throw new LakeError(`Cannot read lake file "${path}": line ${line} is no action of a Delta log: ${z.prettifyError(parsed.error)}`);
@@ -64,4 +65,24 @@ export function parseJson(text: string, path: string, line: number): unknown {
   } catch (cause) {
     throw new LakeError(`Cannot read lake file "${path}": line ${line} is no JSON; restore the file from a copy`, { cause });
   }
+}
+
+/** A file alone, with all as it should be: most of a long log is that, and the checks below would take most of the time. */
+function isPlainAdd(value: unknown): value is { readonly add: AddFile } {
+  if (!isRecord(value) || !isRecord(value["add"])) return false;
+  for (const name in value) if (name !== "add" && value[name] !== null) return false;
+  const { path, partitionValues, size, modificationTime, dataChange, stats, tags } = value["add"];
+  return typeof path === "string" && typeof size === "number" && typeof modificationTime === "number" && typeof dataChange === "boolean" &&
+    (typeof stats === "string" || stats === null || stats === undefined) && areTexts(partitionValues) &&
+    (tags === null || tags === undefined || areTexts(tags));
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
+
+function areTexts(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  for (const name in value) if (typeof value[name] !== "string") return false;
+  return true;
 }

@@ -4,13 +4,24 @@ import { describeDisk, removeIfPresent, syncDirectory } from "../../lib/durable_
 import type { Database } from "../duckdb.ts";
 import { sqlText } from "../sql_text.ts";
 import { type AddFile, LakeError } from "./delta_log.ts";
-import { statsOf } from "./stats.ts";
+import { type FileStats, statsOf } from "./stats.ts";
 import type { TableDefinition } from "./table.ts";
 
-/** A file to write. */
-export interface DataFile {
-  /** SQL that gives its rows, with the table's columns. */
+/** A file's bytes, and what they hold. */
+export interface EncodedRows {
+  readonly parts: readonly Uint8Array[];
+  readonly stats: FileStats;
+}
+
+/** SQL that gives a file's rows, with the table's columns. */
+export interface SelectedRows {
   readonly select: string;
+}
+
+/** A file to write. */
+export type DataFile = DataFilePlace & (EncodedRows | SelectedRows);
+
+interface DataFilePlace {
   /** Without folder and suffix; within a partition no other file may ever have it. */
   readonly name: string;
   /** By partition column, its value. */
@@ -35,23 +46,17 @@ export async function writeDataFile(
   database: Database,
   directory: string,
   definition: TableDefinition,
-  { select, name, partition, tags }: DataFile,
+  file: DataFile,
 ): Promise<AddFile> {
+  const { name, partition, tags } = file;
   const staged = `${stagingDirectory(directory)}/${crypto.randomUUID()}${DATA_FILE_SUFFIX}`;
   const folder = definition.partitionColumns.map((column) => `${column}=${partition[column]}`).join("/");
   const path = `${folder}/${name}${DATA_FILE_SUFFIX}`, final = `${directory}/${path}`;
   try {
-    const [written] = await database.rows(
-      `copy (${select}) to ${sqlText(staged)} (format parquet, parquet_version v2, compression zstd, return_stats)`,
-    );
-    {
-      using file = await Deno.open(staged);
-      await file.sync();
-    }
+    const stats = "select" in file ? await copyRows(database, staged, file, definition) : await writeRows(staged, file);
     await makeFolders(directory, folder);
     await linkOnce(staged, final);
     await syncDirectory(`${directory}/${folder}`);
-    const stats = statsOf(definition.columns, written!);
     await assertRows(database, final, stats.numRecords);
     return {
       path,
@@ -68,6 +73,22 @@ export async function writeDataFile(
   } finally {
     await removeIfPresent(staged);
   }
+}
+
+async function copyRows(database: Database, path: string, { select }: SelectedRows, { columns }: TableDefinition): Promise<FileStats> {
+  const [written] = await database.rows(
+    `copy (${select}) to ${sqlText(path)} (format parquet, parquet_version v2, compression zstd, return_stats)`,
+  );
+  using file = await Deno.open(path);
+  await file.sync();
+  return statsOf(columns, written!);
+}
+
+async function writeRows(path: string, { parts, stats }: EncodedRows): Promise<FileStats> {
+  using file = await Deno.open(path, { write: true, createNew: true });
+  for (const part of parts) for (let at = 0; at < part.length;) at += await file.write(part.subarray(at));
+  await file.sync();
+  return stats;
 }
 
 /** Makes a folder below another; when it returns its name is on stable storage. */

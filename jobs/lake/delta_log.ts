@@ -41,14 +41,14 @@ export interface Snapshot {
 /** Reads the actions of a checkpoint file (Parquet), each as one action of the log. */
 export type CheckpointReader = (paths: readonly string[]) => Promise<unknown[]>;
 
-const LogFile = new RegExp(`^(\\d{${VERSION_DIGITS}})\\.json$`);
+const LOG_SUFFIX = ".json";
 /** A checkpoint in one file, or one of several parts. */
 const CheckpointFile = new RegExp(`^(\\d{${VERSION_DIGITS}})\\.checkpoint(?:\\.(\\d{10})\\.(\\d{10}))?\\.parquet$`);
 
 /** What a table's log folder holds. */
 export interface LogListing {
-  /** Ascending. */
-  readonly versions: readonly bigint[];
+  /** Names of the versions' files, ascending; `versionOf()` tells the version. */
+  readonly versions: readonly string[];
   /** Complete ones, ascending, with the files of each. */
   readonly checkpoints: readonly { readonly version: bigint; readonly paths: readonly string[] }[];
 }
@@ -62,14 +62,14 @@ export interface LogListing {
 export async function readSnapshot(directory: string, readCheckpoint: CheckpointReader, asOf?: bigint): Promise<Snapshot> {
   const listing = listLog(directory);
   const wanted = (version: bigint) => asOf === undefined || version <= asOf;
-  const newest = listing.versions.findLast(wanted) ?? -1n;
+  const newest = listing.versions.findLast((name) => wanted(versionOf(name))) ?? "";
   const checkpoints = listing.checkpoints.filter(({ version }) => wanted(version));
-  const state = await startingState(directory, checkpoints, listing.versions[0] ?? -1n, readCheckpoint);
-  while (state.version < newest) {
+  const state = await startingState(directory, checkpoints, listing.versions[0] === versionFile(0n), readCheckpoint);
+  while (versionFile(state.version) < newest) {
     const next = state.version + 1n;
     // A name that the listing lacks may be younger than it: others write while the folder is read.
     const actions = await readVersionIfPresent(directory, next);
-    if (actions === null) throw holeError(directory, next, listing.versions.find((version) => version > next)!);
+    if (actions === null) throw holeError(directory, next, versionOf(listing.versions.find((name) => name > versionFile(next))!));
     state.apply(actions);
     state.version = next;
   }
@@ -88,7 +88,7 @@ export async function readSnapshot(directory: string, readCheckpoint: Checkpoint
 async function startingState(
   directory: string,
   checkpoints: LogListing["checkpoints"],
-  firstVersion: bigint,
+  isComplete: boolean,
   readCheckpoint: CheckpointReader,
 ): Promise<TableState> {
   let failure: unknown;
@@ -106,7 +106,7 @@ async function startingState(
     state.version = state.checkpointVersion = version;
     return state;
   }
-  if (failure !== undefined && firstVersion > 0n) {
+  if (failure !== undefined && !isComplete) {
     const path = checkpoints.at(-1)!.paths[0]!;
     throw new LakeError(`Cannot read lake file "${path}": it is damaged, and the log before it is gone; restore it from a copy`, {
       cause: failure,
@@ -182,10 +182,13 @@ export function listLog(directory: string): LogListing {
   const parts = new Map<string, string[]>();
   try {
     for (const { name } of Deno.readDirSync(folder)) {
-      const version = LogFile.exec(name)?.[1];
-      if (version !== undefined) versions.push(version);
-      else if (CheckpointFile.test(name)) {
-        const [, digits, , count] = CheckpointFile.exec(name)!;
+      if (isLogFile(name)) {
+        versions.push(name);
+        continue;
+      }
+      const match = CheckpointFile.exec(name);
+      if (match !== null) {
+        const [, digits, , count] = match;
         const key = `${digits}.${count ?? ""}`;
         parts.set(key, [...parts.get(key) ?? [], `${folder}/${name}`]);
       }
@@ -196,9 +199,19 @@ export function listLog(directory: string): LogListing {
   const complete = [...parts].filter(([key, paths]) => paths.length === Number(key.split(".")[1] || 1));
   const checkpoints = complete.map(([key, paths]) => ({ version: BigInt(key.split(".")[0]!), paths: paths.sort() }));
   return {
-    versions: versions.sort().map(BigInt), // of equal length: in order of text they are in order of number
+    versions: versions.sort(), // of equal length: in order of text they are in order of number
     checkpoints: checkpoints.sort((a, b) => (a.version < b.version ? -1 : 1)),
   };
+}
+
+/** A test by hand, as a log may have a hundred thousand. */
+function isLogFile(name: string): boolean {
+  return name.length === VERSION_DIGITS + LOG_SUFFIX.length && name.endsWith(LOG_SUFFIX) && name >= "0" && name < ":";
+}
+
+/** @param name Of a file of the log. */
+export function versionOf(name: string): bigint {
+  return BigInt(name.slice(0, VERSION_DIGITS));
 }
 
 /** Null where there is no such version. */
