@@ -10,7 +10,7 @@ import {
   LIST,
 } from "@duckdb/node-api";
 import * as bindings from "@duckdb/node-bindings";
-import type { Answer, Engine } from "./portable_sql.ts";
+import { type Answer, DUCKDB_MACROS, type Engine } from "./portable_sql.ts";
 
 /** What `SELECT` gives: numbers of 64 bits as text, timestamps as "YYYY-MM-DD HH:MM:SS.ffffff+00", lists as arrays. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -38,6 +38,7 @@ export class QueryError extends Error {
 
 /** A database in memory. */
 export class Database implements Disposable, Engine {
+  readonly macros = DUCKDB_MACROS;
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
 
