@@ -41,6 +41,9 @@ const LISTENER_MS = 3_600_000;
 /** What is not seen for so long is new when it comes. */
 const HISTORY_MS = 30 * 86_400_000;
 
+/** How long an answer with a condition of somebody's may take. */
+const ANSWER_MS = 3_600_000;
+
 /** With which the rows of every answer come, in its file. */
 const ROWS = "\nselect * from final\n";
 
@@ -52,13 +55,14 @@ const ROWS = "\nselect * from final\n";
  */
 export async function analyse(engine: Engine, analysis: Analysis, question: Question = EVERYTHING): Promise<Answer> {
   await prepareViews(engine, question, analysis.baselineMs ?? 0);
+  if (!analysis.readsOnce) await engine.keep("named_conversation", "select * from named_conversation");
   await createHistory(engine, question, analysis.needsHistory ?? false);
   await analysis.prepare?.(engine, question);
   for (const view of analysis.views ?? []) await createView(engine, view);
   const sql = await Deno.readTextFile(analysis.file);
   if (question.where === null) return await engine.table(sql);
   const at = sql.lastIndexOf(ROWS) + ROWS.length;
-  return await engine.table(`${sql.slice(0, at)}where (\n${question.where}\n)\n${sql.slice(at)}`);
+  return await engine.ask(`${sql.slice(0, at)}where (\n${question.where}\n)\n${sql.slice(at)}`, ANSWER_MS);
 }
 
 /** Makes the views of the conversations that a question is about, with the names that it gives. */

@@ -6,6 +6,10 @@ export interface Engine {
   readonly macros: readonly string[];
   run(sql: string): Promise<void>;
   table(sql: string): Promise<Answer>;
+  /** Makes a view of a query whose rows are found once, now. */
+  keep(view: string, sql: string): Promise<void>;
+  /** As `table()`, of SQL that somebody else wrote a part of: it may only read, and only so long. */
+  ask(sql: string, timeoutMs: number): Promise<Answer>;
 }
 
 /** A table as a query gave it. */

@@ -1,7 +1,8 @@
 /** Other programs read the lake: delta-rs and Spark find the rows, the sums and the offsets that our own SQL finds. */
 
 import assert from "node:assert/strict";
-import { analyse, ANALYSES, type Analysis } from "../jobs/analytics.ts";
+import type { Analysis } from "../jobs/analytics/analysis.ts";
+import { analyse, ANALYSES } from "../jobs/analytics.ts";
 import { runEtl } from "../jobs/etl.ts";
 import { withLake } from "../jobs/query.ts";
 import { ask, publishFlows, type TestPlace, version1Place } from "../jobs/testdata/topic.ts";
