@@ -55,7 +55,7 @@ const ROWS = "\nselect * from final\n";
  */
 export async function analyse(engine: Engine, analysis: Analysis, question: Question = EVERYTHING): Promise<Answer> {
   await prepareViews(engine, question, analysis.baselineMs ?? 0);
-  if (!analysis.readsOnce) await engine.keep("named_conversation", "select * from named_conversation");
+  if (!analysis.readsOnce) await engine.keep("named_conversation");
   await createHistory(engine, question, analysis.needsHistory ?? false);
   await analysis.prepare?.(engine, question);
   for (const view of analysis.views ?? []) await createView(engine, view);
@@ -105,7 +105,7 @@ function flowView(view: string, periods: readonly Period[]): string {
     [
       ...fromMs === null ? [] : [`window_start >= ${timeLiteral(fromMs)}`],
       ...toMs === null ? [] : [`window_start < ${timeLiteral(toMs)}`],
-    ].join(" and ") || "true"
+    ].join(" and ") || "1 = 1" // Spark takes "where (true)" for the name of a column of an alias
   );
   return `create or replace temporary view ${view} as select * from flow where ${within.map((bounds) => `(${bounds})`).join(" or ")}`;
 }

@@ -4,31 +4,13 @@ import assert from "node:assert/strict";
 import { analyse, ANALYSES } from "./analytics.ts";
 import { formatAnswer } from "./print.ts";
 import { EVERYTHING, type Question } from "./question.ts";
-import { goldenDatabase } from "./testdata/golden.ts";
-
-const TESTDATA = new URL("analytics/testdata/", import.meta.url).pathname;
-
-/** What is asked, where it is not everything, by the name of the analysis. */
-const QUESTIONS: Readonly<Record<string, Partial<Question>>> = {
-  "upstream": { service: "store", depth: 2 },
-  "downstream": { service: "web", depth: 2 },
-  "zone-crossings": { fromMs: at(3), zones: `${TESTDATA}zones.yaml`, policy: `${TESTDATA}policy.csv` },
-  "unmanaged": { zones: `${TESTDATA}zones.yaml`, names: `${TESTDATA}owners.csv` },
-  "capacity": { topology: `${TESTDATA}topology.yaml` },
-  "link-failure": { topology: `${TESTDATA}topology.yaml` },
-  "bottlenecks": { fromMs: at(10) },
-  "graph-diff": { fromMs: at(3), toMs: at(4), spanMs: 3_600_000 },
-};
-
-function at(hour: number): number {
-  return Date.UTC(2026, 0, 2, hour);
-}
+import { at, goldenBase, goldenDatabase, goldenQuestion, TESTDATA } from "./testdata/golden.ts";
 
 for (const analysis of ANALYSES) {
   Deno.test(`${analysis.name} gives its golden answer`, async () => {
-    const base = `${TESTDATA}${analysis.name.replaceAll("-", "_")}`;
+    const base = goldenBase(analysis.name);
     using database = await goldenDatabase(`${base}_input.csv`);
-    const question = { ...EVERYTHING, ...QUESTIONS[analysis.name] };
+    const question = goldenQuestion(analysis.name);
     const answer = formatAnswer(await analyse(database, analysis, question), "csv", 0);
     assert.equal(answer.replaceAll("\r\n", "\n") + "\n", await Deno.readTextFile(`${base}.csv`));
     const none = await analyse(database, analysis, { ...question, where: "1 = 0 -- none" });

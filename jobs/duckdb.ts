@@ -67,8 +67,8 @@ export class Database implements Disposable, Engine {
   }
 
   /** As `Engine.keep()`. @throws {QueryError} If DuckDB refuses or fails. */
-  async keep(view: string, sql: string): Promise<void> {
-    await this.run(`create or replace temporary table kept_${view} as ${sql}`);
+  async keep(view: string): Promise<void> {
+    await this.run(`create or replace temporary table kept_${view} as select * from ${view}`);
     await this.run(`create or replace temporary view ${view} as select * from kept_${view}`);
   }
 

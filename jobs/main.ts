@@ -2,36 +2,20 @@
 
 import { Command } from "@commander-js/extra-typings";
 import { describeError, log } from "../lib/log.ts";
-import { TOPIC_URL_FORMS } from "../lib/topic/open.ts";
 import { ANALYSES } from "./analytics.ts";
 import { answerCommands } from "./commands/answers.ts";
+import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
 import { sqlCommand } from "./commands/sql.ts";
 import { QueryError } from "./duckdb.ts";
-import { runEtl } from "./etl.ts";
 import { withLake } from "./query.ts";
 import { QuestionError } from "./question.ts";
 import { makeReport } from "./report.ts";
-
-const ETL_DESCRIPTION = "move everything new in a topic into the lake, each row exactly once";
 
 const program = new Command("jobs").description("Keeps the lake of flows and answers questions from it.").exitOverride();
 
 const run = program.command("run").description("run a job by its name; see the list");
 
-run.command("etl")
-  .description(ETL_DESCRIPTION)
-  .requiredOption("--topic <url>", TOPIC_URL_FORMS)
-  .requiredOption("--lake <dir>", "folder of the lake; made where there is none")
-  .action(async ({ topic, lake }) => {
-    const result = await runEtl(topic, lake);
-    if (result.version === null) log("info", "jobs", "another run is at work", { lake });
-    else {log("info", "jobs", "etl done", {
-        rows: result.rows,
-        commits: result.commits,
-        dead_letters: result.deadLetters,
-        version: String(result.version),
-      });}
-  });
+addEtlCommand(run);
 
 for (const command of answerCommands()) run.addCommand(command.exitOverride());
 

@@ -6,8 +6,8 @@ export interface Engine {
   readonly macros: readonly string[];
   run(sql: string): Promise<void>;
   table(sql: string): Promise<Answer>;
-  /** Makes a view of a query whose rows are found once, now. */
-  keep(view: string, sql: string): Promise<void>;
+  /** Finds the rows of a view once, for all that read it. */
+  keep(view: string): Promise<void>;
   /** As `table()`, of SQL that somebody else wrote a part of: it may only read, and only so long. */
   ask(sql: string, timeoutMs: number): Promise<Answer>;
 }

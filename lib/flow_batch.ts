@@ -205,12 +205,17 @@ function toArrow(type: DataType, column: ColumnData, rowCount: number): Data {
   return makeData({ type: type as Int32, length: column.values.length, data: column.values as Int32Array, ...validity });
 }
 
-/** Texts in one buffer; where all are ASCII they are encoded in one go, as one by one costs far more. */
 function utf8Data(texts: readonly string[]): Data<Utf8> {
+  const { offsets, bytes } = encodeTexts(texts);
+  return makeData({ type: new Utf8(), length: texts.length, nullCount: 0, valueOffsets: offsets, data: bytes });
+}
+
+/** Texts in one buffer; where all are ASCII they are encoded in one go, as one by one costs far more. */
+function encodeTexts(texts: readonly string[]): EncodedTexts {
   const all = texts.join(""), bytes = encoder.encode(all), offsets = new Int32Array(texts.length + 1);
   const isAscii = bytes.length === all.length;
   for (let i = 0; i < texts.length; i++) offsets[i + 1] = offsets[i]! + (isAscii ? texts[i]!.length : encoder.encode(texts[i]).length);
-  return makeData({ type: new Utf8(), length: texts.length, nullCount: 0, valueOffsets: offsets, data: bytes });
+  return { offsets, bytes };
 }
 
 function packValidity(rowCount: number, isValid: (row: number) => boolean): { nullCount: number; nullBitmap?: Uint8Array } {
@@ -231,6 +236,10 @@ function fromArrow(column: MessageColumn, data: Data, rowCount: number): ColumnD
   if (data.nullCount > 0 && !column.nullable) {
     throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has ${data.nullCount} nulls, needed none`);
   }
+  const needed = column.type === "BLOB" ? 16 * rowCount : column.type === "INTEGER[]" ? 0 : rowCount;
+  if (needed > 0 && data.values.length < needed) {
+    throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has ${data.values.length} values, needed ${needed}`);
+  }
   switch (column.type) {
     case "VARCHAR":
       return textFromArrow(column.name, data, rowCount);
@@ -244,19 +253,60 @@ function fromArrow(column: MessageColumn, data: Data, rowCount: number): ColumnD
 }
 
 function textFromArrow(name: string, data: Data, rowCount: number): TextColumn {
-  const dictionary = data.dictionary === undefined ? undefined : dictionaryTexts(data.dictionary.data);
-  if (dictionary === undefined) throw new SyntaxError(`Cannot decode flow batch: column "${name}" has no dictionary`);
+  if (data.dictionary === undefined) throw new SyntaxError(`Cannot decode flow batch: column "${name}" has no dictionary`);
+  const { length } = data.dictionary;
   const { valid } = unpackValidity(data, rowCount);
-  const codes = Int32Array.from(data.values.subarray(0, rowCount));
+  const codes = new Int32Array(rowCount);
+  codes.set(data.values.subarray(0, rowCount));
   for (let i = 0; i < rowCount; i++) {
     if (valid !== undefined && valid[i] === 0) codes[i] = -1;
-    else if (codes[i]! < 0 || codes[i]! >= dictionary.length) {
-      throw new SyntaxError(
-        `Cannot decode flow batch: column "${name}" row ${i} has code ${codes[i]}, needed 0 to ${dictionary.length - 1}`,
-      );
+    else if (codes[i]! < 0 || codes[i]! >= length) {
+      throw new SyntaxError(`Cannot decode flow batch: column "${name}" row ${i} has code ${codes[i]}, needed 0 to ${length - 1}`);
     }
   }
-  return { codes, dictionary };
+  for (const piece of data.dictionary.data) assertOffsets(name, piece.valueOffsets, piece.length, piece.values.length);
+  return new ArrowTextColumn(codes, data.dictionary.data);
+}
+
+/** @throws {SyntaxError} If offsets of `count` values do not ascend to at most `length`. */
+function assertOffsets(name: string, offsets: Int32Array, count: number, length: number): void {
+  for (let i = 0; i < count; i++) {
+    if (offsets[i]! >= 0 && offsets[i + 1]! >= offsets[i]! && offsets[i + 1]! <= length) continue;
+    throw new SyntaxError(`Cannot decode flow batch: column "${name}" value ${i} ends at ${offsets[i + 1]} of ${length}`);
+  }
+}
+
+/** A message's texts, which become strings when somebody looks at them, and only then: there may be as many as rows. */
+class ArrowTextColumn implements TextColumn {
+  readonly codes: Int32Array;
+  readonly #pieces: readonly Data[];
+  #dictionary: readonly string[] | null = null;
+
+  constructor(codes: Int32Array, pieces: readonly Data[]) {
+    this.codes = codes;
+    this.#pieces = pieces;
+  }
+
+  get dictionary(): readonly string[] {
+    return this.#dictionary ??= dictionaryTexts(this.#pieces);
+  }
+
+  encoded(): EncodedTexts {
+    const [piece] = this.#pieces;
+    if (piece === undefined || this.#pieces.length > 1) return encodeTexts(this.dictionary);
+    return { offsets: piece.valueOffsets.subarray(0, piece.length + 1), bytes: piece.values };
+  }
+}
+
+/** Texts as they lie in a message: text i is `bytes` from `offsets[i]` to before `offsets[i + 1]`; what is no UTF-8 stays as it is. */
+export interface EncodedTexts {
+  readonly offsets: Int32Array;
+  readonly bytes: Uint8Array;
+}
+
+/** The column's dictionary without a string for each text. */
+export function encodedDictionary(column: TextColumn): EncodedTexts {
+  return column instanceof ArrowTextColumn ? column.encoded() : encodeTexts(column.dictionary);
 }
 
 /** Texts of a dictionary; where all are ASCII they are decoded in one go, as one by one costs far more. */
@@ -275,11 +325,7 @@ function dictionaryTexts(pieces: readonly Data[]): string[] {
 function listFromArrow(name: string, data: Data, rowCount: number): ListColumn {
   const offsets = data.valueOffsets.subarray(0, rowCount + 1);
   const values = data.children[0]!.values as Int32Array;
-  for (let i = 0; i < rowCount; i++) {
-    if (offsets[i]! < 0 || offsets[i + 1]! < offsets[i]! || offsets[i + 1]! > values.length) {
-      throw new SyntaxError(`Cannot decode flow batch: column "${name}" row ${i} ends at ${offsets[i + 1]} of ${values.length} values`);
-    }
-  }
+  assertOffsets(name, offsets, rowCount, values.length);
   return { offsets, values };
 }
 

@@ -53,6 +53,13 @@ export async function sparkJars(): Promise<string[]> {
   return SPARK_JARS.map(path);
 }
 
+/** Folders of all jars of Spark and of its Delta Lake. */
+export async function sparkJarFolders(): Promise<string[]> {
+  const home = (await must(await python(), ["-c", "import pyspark; print(pyspark.__path__[0])"])).trim();
+  await sparkJars();
+  return [`${home}/jars`, `${CACHE}/jars`];
+}
+
 /** Folder of the jars of a Kafka broker, with all that they depend on. */
 export async function kafkaJars(): Promise<string> {
   const folder = `${CACHE}/${KAFKA_JARS[0]!.split(":").slice(1).join("-")}`;
@@ -75,7 +82,7 @@ export async function kafkaJars(): Promise<string> {
   return folder;
 }
 
-async function must(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {
+async function must(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(command, {
     args: [...args],
     env: { ...env },
@@ -86,6 +93,7 @@ async function must(command: string, args: readonly string[], env: Readonly<Reco
   if (!success) {
     throw new Error(`Cannot run "${command} ${args.join(" ")}": ${new TextDecoder().decode(stdout)}${new TextDecoder().decode(stderr)}`);
   }
+  return new TextDecoder().decode(stdout);
 }
 
 if (import.meta.main) {

@@ -15,13 +15,13 @@ export const capacity: Analysis = {
   prepare: async (engine: Engine, { topology }: Question) => {
     if (topology === null) {
       await createView(engine, "service_minute", "subject_minute");
-      return await engine.keep("subject_minute", "select * from subject_minute");
+      return await engine.keep("subject_minute");
     }
     const network = await readTopology(topology);
     await createDemandViews(engine, network);
     await engine.run(await linkSharesView(engine, network));
     await createView(engine, "link_minute", "subject_minute");
-    await engine.keep("subject_minute", "select * from subject_minute");
+    await engine.keep("subject_minute");
   },
 };
 
@@ -29,7 +29,7 @@ export const capacity: Analysis = {
 export async function createDemandViews(engine: Engine, { attached }: Topology): Promise<void> {
   await engine.run(rangesView("node_range", "node", attached));
   for (const view of ["address_node", "node_demand"]) await createView(engine, view);
-  await engine.keep("node_demand", "select * from node_demand");
+  await engine.keep("node_demand");
 }
 
 /** The statement that makes link_share: of what goes from one node to another, the share that each hop carries. */

@@ -4,6 +4,7 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { z } from "zod";
 import type { Analysis, Parameter } from "../analytics/analysis.ts";
 import { analyse, ANALYSES, coverage } from "../analytics.ts";
+import { ENGINES, onEngine } from "../engines/engine.ts";
 import { formatGraph, GRAPH_FORMATS, type GraphFormat } from "../graph_formats.ts";
 import { type Format, formatAnswer, FORMATS } from "../print.ts";
 import { withProgress } from "../progress.ts";
@@ -29,6 +30,7 @@ const Given = z.object({
   lake: z.string(),
   limit: z.number(),
   format: z.enum([...FORMATS, ...GRAPH_FORMATS]),
+  engine: z.enum(ENGINES),
   from: z.number().nullable().default(null),
   to: z.number().nullable().default(null),
   where: z.string().nullable().default(null),
@@ -64,6 +66,7 @@ function commonOptions(analysis: Analysis): Option[] {
     new Option("--format <format>", "how the answer is printed").choices(analysis.isGraph ? [...FORMATS, ...GRAPH_FORMATS] : FORMATS)
       .default("table"),
     limitOption,
+    new Option("--engine <engine>", "what runs the SQL").choices(ENGINES).default("duckdb"),
     new Option("--from <time>", compared ? "where the earlier time begins" : "minutes from here on").argParser(time)
       .makeOptionMandatory(compared),
     new Option("--to <time>", compared ? "where the later time begins" : "minutes before this").argParser(time).makeOptionMandatory(
@@ -79,9 +82,12 @@ async function answer(analysis: Analysis, given: z.output<typeof Given>, service
   const { from, to, spanMinutes, names, reverseDns, zones, policy, topology, where, depth, format } = given;
   const spanMs = spanMinutes === null ? null : spanMinutes * MINUTE_MS;
   const question: Question = { fromMs: from, toMs: to, spanMs, names, reverseDns, zones, policy, topology, where, service, depth };
-  await withLake(given.lake, async (database, snapshot) => {
+  await withLake(given.lake, async (database, snapshot, snapshots) => {
     if (where !== null) await confine(database, given.lake);
-    const found = await withProgress(database, () => analyse(database, analysis, question));
+    const found = await withProgress(
+      database,
+      () => onEngine(given.engine, database, given.lake, snapshots, (engine) => analyse(engine, analysis, question)),
+    );
     console.log(isGraphFormat(format) ? formatGraph(found, format) : formatAnswer(found, format, given.limit, isColoured()));
     console.error(await coverage(database, snapshot));
   });

@@ -70,21 +70,20 @@ Deno.test("readSnapshot() refuses a protocol that is newer than this program", a
   });
 });
 
-Deno.test("readSnapshot() goes on from a checkpoint, in one part or several", async () => {
-  for (const parts of [undefined, 2]) {
+Deno.test("readSnapshot() goes on from the newest checkpoint, in one part or several, if it is whole", async () => {
+  const base = "00000000000000000000.checkpoint", parts = [1, 2].map((part) => `${base}.000000000${part}.0000000002.parquet`);
+  for (const names of [[`${base}.parquet`], parts]) {
     const directory = await newTable([{ add: add("x") }], [{ add: add("y") }]);
     await Deno.remove(logFile(directory, 0));
-    await Deno.writeTextFile(`${directory}/_delta_log/_last_checkpoint`, JSON.stringify({ version: 0, parts }));
+    for (const name of [...names, "00000000000000000001.checkpoint.0000000001.0000000002.parquet"]) {
+      await Deno.writeTextFile(`${directory}/_delta_log/${name}`, "");
+    }
     const asked: string[] = [];
     const snapshot = await readSnapshot(directory, (paths) => {
       asked.push(...paths.map((path) => path.split("/").at(-1)!));
       return Promise.resolve([{ add: add("x"), remove: null }]);
     });
-    const base = "00000000000000000000.checkpoint";
-    assert.deepEqual(
-      asked,
-      parts === undefined ? [`${base}.parquet`] : [`${base}.0000000001.0000000002.parquet`, `${base}.0000000002.0000000002.parquet`],
-    );
+    assert.deepEqual(asked, names);
     assert.deepEqual([...snapshot.files.keys()], ["x", "y"]);
   }
 });

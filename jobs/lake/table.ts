@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { Column, ColumnType } from "../../lib/records.ts";
 import type { Database } from "../duckdb.ts";
 import { sqlList } from "../sql_text.ts";
-import { type CheckpointReader, LakeError, readSnapshot, type Snapshot, type TableMetaData } from "./delta_log.ts";
+import { type CheckpointReader, LakeError, readSnapshot, refreshSnapshot, type Snapshot, type TableMetaData } from "./delta_log.ts";
 
 /** What makes the folders of a table: of a row's time, in UTC. */
 export type PartitionColumn = "date" | "hour";
@@ -85,6 +85,13 @@ export async function readTable(directory: string, definition: TableDefinition, 
   const snapshot = await readSnapshot(directory, checkpointReader(database), asOf);
   assertKnownSchema(directory, definition, snapshot);
   return snapshot;
+}
+
+/** The same table as of its newest version; reads what was committed since. @throws {LakeError} As `readTable()`. */
+export async function refreshTable(directory: string, definition: TableDefinition, snapshot: Snapshot): Promise<Snapshot> {
+  const latest = await refreshSnapshot(directory, snapshot);
+  assertKnownSchema(directory, definition, latest);
+  return latest;
 }
 
 function assertKnownSchema(directory: string, { schemaVersion: own }: TableDefinition, { metaData }: Snapshot): void {

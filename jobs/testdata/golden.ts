@@ -1,8 +1,37 @@
-/** Databases with the flows of a CSV file, for golden cases. */
+/** Golden cases: what is asked, and databases with the flows of their CSV files. */
 
 import { FLOW_COLUMNS } from "../../lib/records.ts";
 import { Database } from "../duckdb.ts";
+import { EVERYTHING, type Question } from "../question.ts";
 import { sqlText } from "../sql_text.ts";
+
+export const TESTDATA = new URL("../analytics/testdata/", import.meta.url).pathname;
+
+/** What is asked, where it is not everything, by the name of the analysis. */
+const QUESTIONS: Readonly<Record<string, Partial<Question>>> = {
+  "upstream": { service: "store", depth: 2 },
+  "downstream": { service: "web", depth: 2 },
+  "zone-crossings": { fromMs: at(3), zones: `${TESTDATA}zones.yaml`, policy: `${TESTDATA}policy.csv` },
+  "unmanaged": { zones: `${TESTDATA}zones.yaml`, names: `${TESTDATA}owners.csv` },
+  "capacity": { topology: `${TESTDATA}topology.yaml` },
+  "link-failure": { topology: `${TESTDATA}topology.yaml` },
+  "bottlenecks": { fromMs: at(10) },
+  "graph-diff": { fromMs: at(3), toMs: at(4), spanMs: 3_600_000 },
+};
+
+/** Milliseconds of an hour of the day of the golden cases. */
+export function at(hour: number): number {
+  return Date.UTC(2026, 0, 2, hour);
+}
+
+export function goldenQuestion(analysis: string): Question {
+  return { ...EVERYTHING, ...QUESTIONS[analysis] };
+}
+
+/** Path of an analysis's golden case, without "_input.csv" and ".csv". */
+export function goldenBase(analysis: string): string {
+  return `${TESTDATA}${analysis.replaceAll("-", "_")}`;
+}
 
 /** Of rows without a time of their own. */
 const WINDOW_START = "2026-01-02 03:04:00+00";

@@ -8,6 +8,8 @@ import { type OffsetRange, type TopicConsumer, TopicError, type TopicMessage, ty
 const APPLICATION_ID = 0x536b7931;
 const FORMAT_VERSION = 1;
 const BUSY_TIMEOUT_MS = 30_000;
+/** Of a new file: messages of hundreds of kilobytes are read in a quarter of the calls that SQLite's 4,096 take. */
+const PAGE_BYTES = 16_384;
 
 const CREATE = `
   create table topic (id text not null, partition_count integer not null) strict;
@@ -143,7 +145,7 @@ function mustExist(path: string): void {
 }
 
 function createIfEmpty(database: DatabaseSync, partitionCount: number): void {
-  database.exec("pragma journal_mode = wal; pragma synchronous = full;");
+  database.exec(`pragma page_size = ${PAGE_BYTES}; pragma journal_mode = wal; pragma synchronous = full;`);
   inTransaction(database, () => {
     if (database.prepare("select count(*) as tables from sqlite_schema").get()!["tables"] !== 0) return;
     database.exec(CREATE);

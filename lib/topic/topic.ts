@@ -50,6 +50,12 @@ export interface TopicConsumer extends AsyncDisposable {
   read(partition: number, offset: bigint, maxBytes: number): Promise<readonly TopicMessage[]>;
 }
 
+/** A place in a consumer group, whose members share a topic's partitions. Where offsets are kept is not the group's business. */
+export interface TopicMembership extends AsyncDisposable {
+  /** What this member has now; `changed` is aborted once it has others. */
+  assignment(): { readonly partitions: readonly number[]; readonly changed: AbortSignal };
+}
+
 /** A topic that cannot be opened, read or written; the message names the topic and what to do. */
 export class TopicError extends Error {
   override readonly name: string = "TopicError";
