@@ -1,6 +1,7 @@
 /** DuckDB, in this process: SQL in, rows out, and columns of typed arrays in. */
 
 import {
+  BIGINT,
   type DuckDBAppender,
   type DuckDBConnection,
   DuckDBDataChunk,
@@ -21,7 +22,12 @@ const NUMBER_TYPE = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(
 /** A column to append: values of the column's width, null where `valid` is 0, or lists as in Arrow. */
 export type AppendColumn =
   | { readonly values: Uint8Array | Uint16Array | Uint32Array | Int32Array | BigInt64Array; readonly valid?: Uint8Array }
-  | { readonly offsets: Int32Array; readonly values: Int32Array };
+  | ListColumn;
+
+interface ListColumn {
+  readonly offsets: Int32Array;
+  readonly values: Int32Array | BigInt64Array;
+}
 
 export interface DatabaseConfig {
   /** "4GB" and the like; beyond it DuckDB goes on in the temporary folder. */
@@ -179,6 +185,7 @@ export class Appender {
 
 export { BIGINT, ENUM, INTEGER, TIMESTAMPTZ, VARCHAR } from "@duckdb/node-api";
 export const INTEGER_LIST: DuckDBType = LIST(INTEGER);
+export const BIGINT_LIST: DuckDBType = LIST(BIGINT);
 export type { DuckDBType };
 
 type Vector = ReturnType<typeof bindings.default.data_chunk_get_vector>;
@@ -191,7 +198,7 @@ function fillVector(vector: Vector, column: AppendColumn, start: number, rows: n
 
 function fillList(
   vector: Vector,
-  { offsets, values }: { readonly offsets: Int32Array; readonly values: Int32Array },
+  { offsets, values }: ListColumn,
   start: number,
   rows: number,
 ): void {

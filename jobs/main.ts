@@ -4,6 +4,7 @@ import { Command } from "@commander-js/extra-typings";
 import { describeError, log } from "../lib/log.ts";
 import { ANALYSES } from "./analytics.ts";
 import { answerCommands } from "./commands/answers.ts";
+import { addDependenciesCommand, DEPENDENCIES_DESCRIPTION } from "./commands/dependencies.ts";
 import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
 import { sqlCommand } from "./commands/sql.ts";
 import { QueryError } from "./duckdb.ts";
@@ -16,6 +17,7 @@ const program = new Command("jobs").description("Keeps the lake of flows and ans
 const run = program.command("run").description("run a job by its name; see the list");
 
 addEtlCommand(run);
+addDependenciesCommand(run);
 
 for (const command of answerCommands()) run.addCommand(command.exitOverride());
 
@@ -34,7 +36,11 @@ program.command("report")
   });
 
 function list(): void {
-  const jobs = [{ name: "etl", description: ETL_DESCRIPTION }, ...ANALYSES];
+  const jobs = [
+    { name: "etl", description: ETL_DESCRIPTION },
+    { name: "dependencies", description: DEPENDENCIES_DESCRIPTION },
+    ...ANALYSES,
+  ];
   for (const { name, description } of jobs) console.log(`${name.padEnd(20)}${description}`);
 }
 
