@@ -1,8 +1,12 @@
 /** Asks the lake: one `.sql` file under `analytics/` an answer, and what a query's answer covers. */
 
 import { dependencyGraph } from "./analytics/dependency_graph.ts";
-import type { Analysis } from "./analytics/analysis.ts";
+import { type Analysis, createView } from "./analytics/analysis.ts";
 import { graphDiff } from "./analytics/graph_diff.ts";
+import { bottlenecks } from "./analytics/bottlenecks.ts";
+import { capacity } from "./analytics/capacity.ts";
+import { linkFailure } from "./analytics/link_failure.ts";
+import { talkers } from "./analytics/talkers.ts";
 import { hubs } from "./analytics/hubs.ts";
 import { unmanaged } from "./analytics/unmanaged.ts";
 import { zoneCrossings } from "./analytics/zone_crossings.ts";
@@ -14,7 +18,19 @@ import { type Answer, type Engine, timeLiteral, valuesView } from "./portable_sq
 import { assertPeriod, EVERYTHING, type Question } from "./question.ts";
 import { reverseNames } from "./reverse_dns.ts";
 
-export const ANALYSES: readonly Analysis[] = [dependencyGraph, upstream, downstream, graphDiff, hubs, zoneCrossings, unmanaged];
+export const ANALYSES: readonly Analysis[] = [
+  dependencyGraph,
+  upstream,
+  downstream,
+  graphDiff,
+  hubs,
+  zoneCrossings,
+  unmanaged,
+  talkers,
+  capacity,
+  linkFailure,
+  bottlenecks,
+];
 
 /** Views that the analyses read, each made of those before it. */
 const VIEWS = ["conversation", "listener", "address_name", "named_conversation"] as const;
@@ -24,6 +40,9 @@ const LISTENER_MS = 3_600_000;
 
 /** What is not seen for so long is new when it comes. */
 const HISTORY_MS = 30 * 86_400_000;
+
+/** How long an answer with a condition of somebody's may take. */
+const ANSWER_MS = 3_600_000;
 
 /** With which the rows of every answer come, in its file. */
 const ROWS = "\nselect * from final\n";
@@ -35,33 +54,32 @@ const ROWS = "\nselect * from final\n";
  * @throws {SyntaxError} If a file that it needs is wrong.
  */
 export async function analyse(engine: Engine, analysis: Analysis, question: Question = EVERYTHING): Promise<Answer> {
-  await prepareViews(engine, question);
+  await prepareViews(engine, question, analysis.baselineMs ?? 0);
+  if (!analysis.readsOnce) await engine.keep("named_conversation");
   await createHistory(engine, question, analysis.needsHistory ?? false);
   await analysis.prepare?.(engine, question);
   for (const view of analysis.views ?? []) await createView(engine, view);
   const sql = await Deno.readTextFile(analysis.file);
   if (question.where === null) return await engine.table(sql);
   const at = sql.lastIndexOf(ROWS) + ROWS.length;
-  return await engine.table(`${sql.slice(0, at)}where (\n${question.where}\n)\n${sql.slice(at)}`);
+  return await engine.ask(`${sql.slice(0, at)}where (\n${question.where}\n)\n${sql.slice(at)}`, ANSWER_MS);
 }
 
 /** Makes the views of the conversations that a question is about, with the names that it gives. */
-export async function prepareViews(engine: Engine, question: Question): Promise<void> {
+export async function prepareViews(engine: Engine, question: Question, baselineMs = 0): Promise<void> {
   const { fromMs, toMs, names, reverseDns } = question;
   const periods = askedPeriods(question);
+  for (const macro of engine.macros) await engine.run(macro);
+  const earlier = (ms: number): Period[] => periods.map(([from, to]) => [from === null ? null : from - ms, to]);
   await engine.run(flowView("asked_flow", periods));
-  await engine.run(flowView("inventory_flow", periods.map(([from, to]) => [from === null ? null : from - LISTENER_MS, to])));
   if (fromMs !== null || toMs !== null) await assertPeriod(engine, question);
+  await engine.run(flowView("asked_flow", earlier(baselineMs)));
+  await engine.run(flowView("inventory_flow", earlier(baselineMs + LISTENER_MS)));
+  await engine.run(valuesView("asked_time", [["asked_from", "time"]], [[fromMs]]));
   await engine.run(await nameRangesView(names));
   await engine.run(reverseNamesView([]));
   for (const view of VIEWS) await createView(engine, view);
   if (reverseDns !== null) await engine.run(reverseNamesView(await reverseNames(engine, reverseDns)));
-}
-
-/** Makes a view of a file under `analytics/views/`. */
-async function createView(engine: Engine, view: string): Promise<void> {
-  const sql = await Deno.readTextFile(new URL(`analytics/views/${view}.sql`, import.meta.url));
-  await engine.run(`create or replace temporary view ${view} as ${sql}`);
 }
 
 /** Makes history_flow, and asked_history, which says whether there is a time before the one that is asked about. */

@@ -54,7 +54,7 @@ export class EtlWriter implements Disposable {
   private constructor(config: EtlWriterConfig, snapshot: Snapshot, journal: CutJournal, deadLetters: DeadLetters) {
     this.#config = config;
     this.#directory = tableDirectory(config.lake, FLOW);
-    this.#reader = new TopicReader(config.consumer, config.partitions, config.acceptedGaps);
+    this.#reader = new TopicReader("etl", config.consumer, config.partitions, config.acceptedGaps);
     this.#snapshot = snapshot;
     this.#journal = journal;
     this.#pending = journal.last;

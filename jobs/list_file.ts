@@ -19,20 +19,38 @@ export function lineError(path: string, line: number, what: string): SyntaxError
 }
 
 /**
- * Reads the file as a whole, so that one that is replaced meanwhile is read old or new.
+ * Reads a file that is one list, as a whole, so that one that is replaced meanwhile is read old or new.
  *
  * @param key Of the list in YAML or JSON; a CSV file (RFC 4180, with a header, named `*.csv`) is the list.
  * @throws {SyntaxError} If it cannot be read, a key is unknown, or a value is impossible; with the line.
  */
 export async function readListFile<S extends z.ZodObject>(path: string, key: string, schema: S): Promise<Listed<z.output<S>>[]> {
-  const text = await readText(path);
-  if (path.endsWith(".csv")) return parseCsv(path, text, schema);
-  const parsed = parseConfigFile(path, text, z.strictObject<Record<string, z.ZodArray<S>>>({ [key]: z.array(schema, `a list of ${key}`) }));
-  const lines = itemLines(text, key);
-  return (parsed[key] ?? []).map((value, i) => ({ line: lines[i] ?? 1, value }));
+  const text = await readListText(path);
+  return path.endsWith(".csv") ? parseCsv(path, text, schema) : parseList(path, text, key, schema, []);
 }
 
-async function readText(path: string): Promise<string> {
+/**
+ * One list of a YAML or JSON file's text.
+ *
+ * @param otherKeys What may be in the file besides.
+ * @throws {SyntaxError} As above.
+ */
+export function parseList<S extends z.ZodObject>(
+  path: string,
+  text: string,
+  key: string,
+  schema: S,
+  otherKeys: readonly string[],
+): Listed<z.output<S>>[] {
+  const others = Object.fromEntries(otherKeys.map((other) => [other, z.unknown()]));
+  const file: z.ZodObject<Record<string, z.ZodType>> = z.strictObject({ ...others, [key]: z.array(schema, `a list of ${key}`) });
+  const list = z.custom<z.output<S>[]>(Array.isArray).parse(parseConfigFile(path, text, file)[key]);
+  const lines = itemLines(text, key);
+  return list.map((value, i) => ({ line: lines[i] ?? 1, value }));
+}
+
+/** @throws {SyntaxError} If it cannot be read. */
+export async function readListText(path: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);
   } catch (error) {

@@ -2,13 +2,13 @@
 
 import { Command } from "@commander-js/extra-typings";
 import { describeError, log } from "../lib/log.ts";
-import { ANALYSES, coverage } from "./analytics.ts";
+import { ANALYSES } from "./analytics.ts";
 import { answerCommands } from "./commands/answers.ts";
+import { addDependenciesCommand, DEPENDENCIES_DESCRIPTION } from "./commands/dependencies.ts";
 import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
-import { formatOption, limitOption } from "./commands/options.ts";
+import { sqlCommand } from "./commands/sql.ts";
 import { QueryError } from "./duckdb.ts";
-import { formatAnswer } from "./print.ts";
-import { confine, withLake } from "./query.ts";
+import { withLake } from "./query.ts";
 import { QuestionError } from "./question.ts";
 import { makeReport } from "./report.ts";
 
@@ -17,25 +17,14 @@ const program = new Command("jobs").description("Keeps the lake of flows and ans
 const run = program.command("run").description("run a job by its name; see the list");
 
 addEtlCommand(run);
+addDependenciesCommand(run);
 
 for (const command of answerCommands()) run.addCommand(command.exitOverride());
 
 run.command("list").description("print the jobs").action(list);
 program.command("list").description("print the jobs").action(list);
 
-program.command("sql <query>")
-  .description("ask in DuckDB's SQL; the view flow holds the table, docs/reference/columns.md its columns")
-  .requiredOption("--lake <dir>", "folder of the lake")
-  .addOption(formatOption)
-  .addOption(limitOption)
-  .action(async (query, { lake, format, limit }) => {
-    await withLake(lake, async (database, snapshot) => {
-      const covered = await coverage(database, snapshot);
-      await confine(database, lake);
-      console.log(formatAnswer(await database.table(query), format, limit));
-      console.error(covered);
-    });
-  });
+program.addCommand(sqlCommand().exitOverride());
 
 program.command("report")
   .description("write the dependency graph as one HTML file that opens without a network")
@@ -47,7 +36,11 @@ program.command("report")
   });
 
 function list(): void {
-  const jobs = [{ name: "etl", description: ETL_DESCRIPTION }, ...ANALYSES];
+  const jobs = [
+    { name: "etl", description: ETL_DESCRIPTION },
+    { name: "dependencies", description: DEPENDENCIES_DESCRIPTION },
+    ...ANALYSES,
+  ];
   for (const { name, description } of jobs) console.log(`${name.padEnd(20)}${description}`);
 }
 
@@ -55,8 +48,8 @@ try {
   await program.parseAsync(Deno.args, { from: "user" });
 } catch (error) {
   if (error instanceof Error && "exitCode" in error) Deno.exit(error.exitCode === 0 ? 0 : 2); // commander has said why
-  log("error", "jobs", "failed", { error: describeError(error) });
   const isMisuse = error instanceof QueryError || error instanceof QuestionError || error instanceof SyntaxError;
+  log("error", "jobs", "failed", { error: isMisuse ? error.message : describeError(error) });
   Deno.exit(isMisuse ? 2 : 1);
 }
 Deno.exit(0);

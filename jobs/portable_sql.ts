@@ -2,8 +2,14 @@
 
 /** Runs SQL: DuckDB here, or Spark over the same lake. */
 export interface Engine {
+  /** Statements that give it the functions of the other's that our SQL calls. */
+  readonly macros: readonly string[];
   run(sql: string): Promise<void>;
   table(sql: string): Promise<Answer>;
+  /** Finds the rows of a view once, for all that read it. */
+  keep(view: string): Promise<void>;
+  /** As `table()`, of SQL that somebody else wrote a part of: it may only read, and only so long. */
+  ask(sql: string, timeoutMs: number): Promise<Answer>;
 }
 
 /** A table as a query gave it. */
@@ -67,3 +73,9 @@ function literal(value: string | number | null, type: ValueType): string {
       return `cast(${value} as ${SQL_TYPES[type]})`;
   }
 }
+
+/** What Spark has, for DuckDB. */
+export const DUCKDB_MACROS: readonly string[] = [
+  "create or replace temporary macro unix_date(day) as date_diff('day', date '1970-01-01', day)",
+  "create or replace temporary macro date_from_unix_date(days) as date '1970-01-01' + days",
+];

@@ -1,11 +1,11 @@
 /** Rows on their way from messages to the lake's files: kept as the messages have them, and written as Parquet by the hour. */
 
-import { decodeFlowBatch, encodedDictionary, type FlowBatch } from "../lib/flow_batch.ts";
+import { encodedDictionary, type FlowBatch } from "../lib/flow_batch.ts";
 import { MESSAGE_COLUMNS } from "../lib/records.ts";
 import type { TopicMessage } from "../lib/topic/topic.ts";
 import { AddressTable } from "./address_table.ts";
 import type { EncodedRows } from "./lake/data_file.ts";
-import { impossibleValue } from "./impossible_value.ts";
+import { readFlowMessage } from "./flow_message.ts";
 import { ParquetFile } from "./parquet/file.ts";
 import type { Segment, StagedMessage } from "./gather.ts";
 import { encodeRowGroup, type Provenance } from "./row_group.ts";
@@ -87,17 +87,9 @@ export class Stage {
 
   /** Takes in a message's rows, or keeps the message as a dead letter. */
   add(message: TopicMessage): void {
-    let batch: FlowBatch;
-    try {
-      batch = decodeFlowBatch(message.value);
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      this.deadLetters.push({ message, reason: error.message });
-      return;
-    }
-    const impossible = impossibleValue(batch);
-    if (impossible !== null) {
-      this.deadLetters.push({ message, reason: `Cannot take in flow batch: ${impossible}` });
+    const batch = readFlowMessage(message.value);
+    if (typeof batch === "string") {
+      this.deadLetters.push({ message, reason: batch });
       return;
     }
     const staged = this.#stage(message, batch);

@@ -45,10 +45,13 @@ export class TopicReader {
   readonly #consumer: TopicConsumer;
   readonly #partitions: readonly number[];
   readonly #acceptedGaps: readonly Gap[];
+  readonly #job: string;
   /** Place in `#partitions` that the next reading begins with, so that none waits for the others for ever. */
   #first = 0;
 
-  constructor(consumer: TopicConsumer, partitions: readonly number[], acceptedGaps: readonly Gap[]) {
+  /** @param job As a person calls it. */
+  constructor(job: string, consumer: TopicConsumer, partitions: readonly number[], acceptedGaps: readonly Gap[]) {
+    this.#job = job;
     this.#consumer = consumer;
     this.#partitions = partitions;
     this.#acceptedGaps = acceptedGaps;
@@ -122,7 +125,7 @@ export class TopicReader {
     const has = `the lake has it up to offset ${offset}, the topic has ${begin} to before ${end}`;
     if (offset < begin) {
       throw new LakeError(
-        `Cannot go on with topic "${name}" partition ${partition}: ${has}; messages were deleted before they were read: give them up with "jobs run etl --accept-gap ${partition}:${landed}-${begin}", and the gap is kept in the table's history`,
+        `Cannot go on with topic "${name}" partition ${partition}: ${has}; messages were deleted before they were read: give them up with "jobs run ${this.#job} --accept-gap ${partition}:${landed}-${begin}", and the gap is kept in the table's history`,
       );
     }
     if (offset > end) {

@@ -20,7 +20,7 @@ import {
   Utf8,
   Vector,
 } from "apache-arrow";
-import { FLOW_SCHEMA_VERSION, MESSAGE_COLUMNS, type MessageColumn } from "./records.ts";
+import { type Column, type ColumnType, FLOW_SCHEMA_VERSION, MESSAGE_COLUMNS, type MessageColumn } from "./records.ts";
 
 /** Strings by reference: row i is `dictionary[codes[i]]`, or null where `codes[i]` is -1. */
 export interface TextColumn {
@@ -46,21 +46,28 @@ export interface ListColumn {
   readonly values: Int32Array;
 }
 
+/** The same of 64 bits. */
+export interface BigintListColumn {
+  readonly offsets: Int32Array;
+  readonly values: BigInt64Array;
+}
+
 /** Row i holds the 16 bytes from `16 * i`. */
 export interface AddressColumn {
   readonly bytes: Uint8Array;
 }
 
-interface ColumnDataByType {
+export interface ColumnDataByType {
   "VARCHAR": TextColumn;
   "BLOB": AddressColumn;
   "INTEGER": IntegerColumn;
   "BIGINT": BigintColumn;
   "TIMESTAMPTZ": BigintColumn;
   "INTEGER[]": ListColumn;
+  "BIGINT[]": BigintListColumn;
 }
 
-type ColumnData = ColumnDataByType[keyof ColumnDataByType];
+export type ColumnData = ColumnDataByType[ColumnType];
 
 /** Rows by column; every column of `MESSAGE_COLUMNS` is present with `rowCount` rows. */
 export interface FlowBatch {
@@ -73,28 +80,37 @@ export const BATCH_ROWS_MAX = 8_192;
 
 const decoder = new TextDecoder(), encoder = new TextEncoder();
 const SCHEMA_VERSION_KEY = "skyfall.schema_version";
-const ARROW_FIELDS = MESSAGE_COLUMNS.map((c, i) => new Field(c.name, arrowType(c.type, i), c.nullable));
-const ARROW_SCHEMA = new Schema(ARROW_FIELDS, new Map([[SCHEMA_VERSION_KEY, String(FLOW_SCHEMA_VERSION)]]));
+
+/** Encodes rows as an Arrow IPC stream of one record batch. */
+export type BatchEncoder = (rowCount: number, columns: Readonly<Record<string, ColumnData>>) => Uint8Array;
 
 /**
- * Encodes rows as an Arrow IPC stream of one record batch.
+ * What encodes rows of a table; its metadata has the schema's version.
  *
- * @throws {RangeError} If there are no rows, more than `BATCH_ROWS_MAX`, or a column of another length.
+ * @returns Throws a RangeError if there are no rows, more than `BATCH_ROWS_MAX`, or a column of another length.
  */
-export function encodeFlowBatch(batch: FlowBatch): Uint8Array {
-  if (batch.rowCount < 1 || batch.rowCount > BATCH_ROWS_MAX) {
-    throw new RangeError(`Cannot encode flow batch: ${batch.rowCount} rows, needed 1 to ${BATCH_ROWS_MAX}`);
-  }
-  const children = ARROW_FIELDS.map((field, i) => {
-    const column = MESSAGE_COLUMNS[i]!;
-    const data = toArrow(field.type, batch.columns[column.name], batch.rowCount);
-    if (data.length !== batch.rowCount) {
-      throw new RangeError(`Cannot encode flow batch: column "${column.name}" has ${data.length} rows, needed ${batch.rowCount}`);
+export function batchEncoder(columns: readonly Column[], schemaVersion: number): BatchEncoder {
+  const fields = columns.map((c, i) => new Field(c.name, arrowType(c.type, i), c.nullable));
+  const schema = new Schema(fields, new Map([[SCHEMA_VERSION_KEY, String(schemaVersion)]]));
+  return (rowCount, values) => {
+    if (rowCount < 1 || rowCount > BATCH_ROWS_MAX) {
+      throw new RangeError(`Cannot encode batch: ${rowCount} rows, needed 1 to ${BATCH_ROWS_MAX}`);
     }
-    return data;
-  });
-  const rows = makeData({ type: new Struct(ARROW_FIELDS), length: batch.rowCount, nullCount: 0, children });
-  return tableToIPC(new Table([new RecordBatch(ARROW_SCHEMA, rows)]), "stream");
+    const children = fields.map(({ name, type }) => {
+      const data = toArrow(type, values[name]!, rowCount);
+      if (data.length === rowCount) return data;
+      throw new RangeError(`Cannot encode batch: column "${name}" has ${data.length} rows, needed ${rowCount}`);
+    });
+    const rows = makeData({ type: new Struct(fields), length: rowCount, nullCount: 0, children });
+    return tableToIPC(new Table([new RecordBatch(schema, rows)]), "stream");
+  };
+}
+
+const encodeColumns = batchEncoder(MESSAGE_COLUMNS, FLOW_SCHEMA_VERSION);
+
+/** Encodes rows as a message. @throws {RangeError} As `batchEncoder()`. */
+export function encodeFlowBatch({ rowCount, columns }: FlowBatch): Uint8Array {
+  return encodeColumns(rowCount, columns);
 }
 
 /**
@@ -169,7 +185,7 @@ function noArrowStream(message: Uint8Array): string {
   return `Cannot decode flow batch: ${message.length} bytes are no Arrow IPC stream`;
 }
 
-function arrowType(type: MessageColumn["type"], index: number): DataType {
+function arrowType(type: ColumnType, index: number): DataType {
   switch (type) {
     case "VARCHAR":
       return new Dictionary(new Utf8(), new Int32(), index);
@@ -183,6 +199,8 @@ function arrowType(type: MessageColumn["type"], index: number): DataType {
       return new TimestampMicrosecond("UTC");
     case "INTEGER[]":
       return new List(new Field("item", new Int32(), false));
+    case "BIGINT[]":
+      return new List(new Field("item", new Int64(), false));
   }
 }
 
@@ -194,8 +212,11 @@ function toArrow(type: DataType, column: ColumnData, rowCount: number): Data {
     return makeData({ type: type as Dictionary<Utf8, Int32>, length: column.codes.length, data: codes, dictionary, ...validity });
   }
   if ("offsets" in column) {
-    const child = makeData({ type: new Int32(), data: column.values, nullCount: 0 });
-    return makeData({ type: type as List<Int32>, length: column.offsets.length - 1, nullCount: 0, valueOffsets: column.offsets, child });
+    const { values } = column;
+    const child = values instanceof Int32Array
+      ? makeData({ type: new Int32(), data: values, nullCount: 0 })
+      : makeData({ type: new Int64(), data: values, nullCount: 0 });
+    return makeData({ type: type as List, length: column.offsets.length - 1, nullCount: 0, valueOffsets: column.offsets, child });
   }
   if ("bytes" in column) {
     return makeData({ type: type as FixedSizeBinary, length: column.bytes.length / 16, nullCount: 0, data: column.bytes });

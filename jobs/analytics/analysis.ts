@@ -17,6 +17,10 @@ export interface Analysis {
   readonly views?: readonly string[];
   /** Whether it reads history_flow: the flows of the 30 days before the time that is asked about. */
   readonly needsHistory?: boolean;
+  /** How long before the time that is asked about named_conversation begins; asked_time then says where that time begins. */
+  readonly baselineMs?: number;
+  /** Whether named_conversation is read once alone, so that its rows need not be kept. */
+  readonly readsOnce?: boolean;
   /** Makes the views of what SQL does not find: files, and the steps on the graph. */
   readonly prepare?: (engine: Engine, question: Question) => Promise<void>;
 }
@@ -24,4 +28,10 @@ export interface Analysis {
 /** The file of an analysis. */
 export function sqlFile(name: string): URL {
   return new URL(`${name}.sql`, import.meta.url);
+}
+
+/** Makes a view of the file `views/FILE.sql`, under its own name or another. */
+export async function createView(engine: Engine, file: string, view = file): Promise<void> {
+  const sql = await Deno.readTextFile(new URL(`views/${file}.sql`, import.meta.url));
+  await engine.run(`create or replace temporary view ${view} as ${sql}`);
 }

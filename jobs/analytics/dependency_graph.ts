@@ -8,4 +8,5 @@ export const dependencyGraph: Analysis = {
   file: sqlFile("dependency_graph"),
   parameters: [],
   isGraph: true,
+  readsOnce: true,
 };

@@ -10,6 +10,7 @@ export const graphDiff: Analysis = {
   file: sqlFile("graph_diff"),
   parameters: ["span"],
   isGraph: true,
+  readsOnce: true,
   prepare: async (engine: Engine, { fromMs, toMs, spanMs }: Question) => {
     if (fromMs === null || toMs === null || spanMs === null) {
       throw new QuestionError("Cannot compare: two times are needed, --from and --to");

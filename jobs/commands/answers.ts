@@ -7,9 +7,10 @@ import { analyse, ANALYSES, coverage } from "../analytics.ts";
 import { ENGINES, onEngine } from "../engines/engine.ts";
 import { formatGraph, GRAPH_FORMATS, type GraphFormat } from "../graph_formats.ts";
 import { type Format, formatAnswer, FORMATS } from "../print.ts";
+import { withProgress } from "../progress.ts";
 import { confine, withLake } from "../query.ts";
 import { EVERYTHING, type Question } from "../question.ts";
-import { limitOption, time, wholeNumber } from "./options.ts";
+import { isColoured, limitOption, time, wholeNumber } from "./options.ts";
 
 const DEPTH_MAX = 100;
 const SPAN_MINUTES_MAX = 60 * 24 * 366;
@@ -83,8 +84,11 @@ async function answer(analysis: Analysis, given: z.output<typeof Given>, service
   const question: Question = { fromMs: from, toMs: to, spanMs, names, reverseDns, zones, policy, topology, where, service, depth };
   await withLake(given.lake, async (database, snapshot, snapshots) => {
     if (where !== null) await confine(database, given.lake);
-    const found = await onEngine(given.engine, database, given.lake, snapshots, (engine) => analyse(engine, analysis, question));
-    console.log(isGraphFormat(format) ? formatGraph(found, format) : formatAnswer(found, format, given.limit));
+    const found = await withProgress(
+      database,
+      () => onEngine(given.engine, database, given.lake, snapshots, (engine) => analyse(engine, analysis, question)),
+    );
+    console.log(isGraphFormat(format) ? formatGraph(found, format) : formatAnswer(found, format, given.limit, isColoured()));
     console.error(await coverage(database, snapshot));
   });
 }

@@ -1,11 +1,12 @@
 /** The command `jobs run etl`. */
 
-import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { type Command, Option } from "@commander-js/extra-typings";
 import { log } from "../../lib/log.ts";
 import { TOPIC_URL_FORMS } from "../../lib/topic/open.ts";
 import { runEtl } from "../etl.ts";
 import { parsePartitionSet } from "../partition_set.ts";
 import { type Gap, parseGap } from "../topic_reader.ts";
+import { checked } from "./checked.ts";
 
 export const ETL_DESCRIPTION = "move everything new in a topic into the lake, each row exactly once";
 
@@ -40,16 +41,4 @@ export function addEtlCommand(run: Command): void {
         version: String(result.version),
       });
     });
-}
-
-/** A parser whose errors are shown as those of the command line. */
-function checked<T>(parse: (text: string) => T): (text: string) => T {
-  return (text) => {
-    try {
-      return parse(text);
-    } catch (error) {
-      if (error instanceof SyntaxError) throw new InvalidArgumentError(`${error.message}.`);
-      throw error;
-    }
-  };
 }

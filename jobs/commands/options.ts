@@ -27,3 +27,8 @@ export function time(text: string): number {
   }
   return parsed.data;
 }
+
+/** Whether what is printed may have colours: on a terminal, where nobody asked for none (no-color.org). */
+export function isColoured(): boolean {
+  return Deno.stdout.isTerminal() && !Deno.noColor;
+}

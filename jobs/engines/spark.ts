@@ -47,6 +47,7 @@ export interface TableVersion {
 
 /** A Spark session; dispose of it to end the process. */
 export class Spark implements Engine, AsyncDisposable {
+  readonly macros: readonly string[] = [];
   readonly #child: Deno.ChildProcess;
   readonly #requests: WritableStreamDefaultWriter<Uint8Array>;
   readonly #replies: AsyncIterator<string>;
@@ -81,6 +82,16 @@ export class Spark implements Engine, AsyncDisposable {
   async table(sql: string): Promise<Answer> {
     const { columns = [], rows = [] } = await this.#ask(sql);
     return { columns, rows: rows.map((row) => Object.fromEntries(columns.map(({ name }, i) => [name, row[i]]))) };
+  }
+
+  /** As `Engine.keep()`. @throws {QueryError} as above. */
+  async keep(view: string): Promise<void> {
+    await this.run(`cache table ${view}`);
+  }
+
+  /** As `table()`: Spark takes one statement at a time, so that a part of a query cannot end it and begin another. */
+  async ask(sql: string): Promise<Answer> {
+    return await this.table(sql);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,15 +16,18 @@ interface PhysicalType {
   readonly converted: number | null;
 }
 
-function physicalType(type: Exclude<ColumnType, "INTEGER[]">): PhysicalType {
+/** Of a list, its elements'. */
+function physicalType(type: ColumnType): PhysicalType {
   switch (type) {
     case "VARCHAR":
       return { type: BYTE_ARRAY, converted: UTF8 };
     case "BLOB":
       return { type: BYTE_ARRAY, converted: null };
     case "INTEGER":
+    case "INTEGER[]":
       return { type: INT32, converted: INT_32 };
     case "BIGINT":
+    case "BIGINT[]":
       return { type: INT64, converted: INT_64 };
     case "TIMESTAMPTZ":
       return { type: INT64, converted: TIMESTAMP_MICROS };
@@ -97,17 +100,21 @@ export class ParquetFile {
   }
 }
 
+function isList(type: ColumnType): boolean {
+  return type === "INTEGER[]" || type === "BIGINT[]";
+}
+
 interface SchemaElement {
   readonly name: string;
   readonly write: (fields: ThriftStruct) => void;
 }
 
 function schemaElements({ name, type }: Column): SchemaElement[] {
-  if (type !== "INTEGER[]") return [leaf(name, physicalType(type), type === "TIMESTAMPTZ")];
+  if (!isList(type)) return [leaf(name, physicalType(type), type === "TIMESTAMPTZ")];
   return [
     { name, write: (fields) => writeGroup(fields, OPTIONAL, name, 1, LIST) },
     { name: "list", write: (fields) => writeGroup(fields, REPEATED, "list", 1, null) },
-    leaf("element", physicalType("INTEGER"), false),
+    leaf("element", physicalType(type), false),
   ];
 }
 
@@ -135,9 +142,9 @@ function writeGroup(fields: ThriftStruct, repetition: number, name: string, chil
 }
 
 function writeChunk(fields: ThriftStruct, { name, type }: Column, chunk: ColumnChunk, offset: number): void {
-  fields.i32(1, type === "INTEGER[]" ? INT32 : physicalType(type).type);
+  fields.i32(1, physicalType(type).type);
   fields.i32s(2, [ENCODING.rle, ENCODING.plain, chunk.encoding]);
-  fields.texts(3, type === "INTEGER[]" ? [name, "list", "element"] : [name]);
+  fields.texts(3, isList(type) ? [name, "list", "element"] : [name]);
   fields.i32(4, chunk.codec);
   fields.i64(5, chunk.valueCount);
   fields.i64(6, chunk.uncompressedByteLength);
