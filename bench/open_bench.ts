@@ -5,7 +5,7 @@
 
 import { Database } from "../jobs/duckdb.ts";
 import { listLog, logDirectory, versionFile, versionOf } from "../jobs/lake/delta_log.ts";
-import { readTable } from "../jobs/lake/table.ts";
+import { readTable, readTableHead } from "../jobs/lake/table.ts";
 import { FLOW } from "../jobs/lake/tables.ts";
 import { publishFlows } from "../jobs/testdata/topic.ts";
 import { RunningTask } from "../tests/command.ts";
@@ -75,9 +75,10 @@ for (const commits of COMMITS) {
   const lake = `${folder}/lake_${commits}`, directory = `${lake}/flow`;
   await makeCommits(directory, commits, database);
   const own = await median(ROUNDS, async () => void await readTable(directory, FLOW, database));
+  const head = await median(ROUNDS, async () => void await readTableHead(directory, FLOW, database));
   const peer = Number(await outputOf(peerPython, "-c", PEER, directory, String(ROUNDS))) * 1_000;
-  rows.push([String(commits), own.toFixed(0), peer.toFixed(0), await restarts(lake)]);
+  rows.push([String(commits), own.toFixed(0), head.toFixed(0), peer.toFixed(0), await restarts(lake)]);
 }
-console.log(formatTable(["commits", "open, ms", "delta-rs, ms", "kill -9 to commit, s: least / median / most"], rows));
+console.log(formatTable(["commits", "open, ms", "to append, ms", "delta-rs, ms", "kill -9 to commit, s: least / median / most"], rows));
 await Deno.remove(folder, { recursive: true });
 Deno.exit(0);

@@ -30,6 +30,7 @@ const COLUMNS = `{
  * @throws {LakeError} If the disk fails or is full; the table is as it was.
  */
 export async function writeCheckpoint(directory: string, snapshot: Snapshot, database: Database): Promise<void> {
+  if (!snapshot.isWhole) throw new RangeError("Cannot write checkpoint: the snapshot lacks files, needed all");
   const folder = logDirectory(directory), name = checkpointFile(snapshot.version);
   const temporary = `${folder}/.${crypto.randomUUID()}.tmp`;
   try {

@@ -36,6 +36,8 @@ export interface Snapshot {
   readonly protocol: TableProtocol | null;
   /** The newest checkpoint that was there when the log was read, -1 where there was none. */
   readonly checkpointVersion: bigint;
+  /** Whether `files` and `tombstones` are all; else they lack what the checkpoint has, as `readTableHead()` leaves it out. */
+  readonly isWhole: boolean;
 }
 
 /** Reads the actions of a checkpoint file (Parquet), each as one action of the log. */
@@ -74,10 +76,10 @@ export async function readSnapshot(directory: string, readCheckpoint: Checkpoint
     state.version = next;
   }
   if (asOf !== undefined && state.version !== asOf) {
-    const oldest = listing.checkpoints[0]?.version ?? listing.versions[0];
+    const of = (name: string | undefined) => (name === undefined ? "none" : String(versionOf(name)));
     throw new LakeError(
-      `Cannot read lake "${directory}": there is no version ${asOf}; its log has ${oldest ?? "none"} to ${
-        listing.versions.at(-1) ?? "none"
+      `Cannot read lake "${directory}": there is no version ${asOf}; its log has ${of(listing.versions[0])} to ${
+        of(listing.versions.at(-1))
       }`,
     );
   }
@@ -175,6 +177,16 @@ export async function commitVersion(directory: string, version: bigint, actions:
   }
 }
 
+/** Whether the folder is a table's: there is a version of it. */
+export function hasLog(directory: string): boolean {
+  try {
+    for (const { name } of Deno.readDirSync(logDirectory(directory))) if (isLogFile(name) || CheckpointFile.test(name)) return true;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return false;
+}
+
 /** Reads the folder of a table's log; a table that is not there has an empty one. */
 export function listLog(directory: string): LogListing {
   const folder = logDirectory(directory);
@@ -214,8 +226,8 @@ export function versionOf(name: string): bigint {
   return BigInt(name.slice(0, VERSION_DIGITS));
 }
 
-/** Null where there is no such version. */
-async function readVersionIfPresent(directory: string, version: bigint): Promise<LogAction[] | null> {
+/** The actions of one commit; null where there is no such version. @throws {LakeError} If one is no action. */
+export async function readVersionIfPresent(directory: string, version: bigint): Promise<LogAction[] | null> {
   const path = `${logDirectory(directory)}/${versionFile(version)}`;
   let text: string;
   try {
@@ -256,6 +268,7 @@ class TableState {
   readonly #transactions: Map<string, bigint>;
   #metaData: TableMetaData | null;
   #protocol: TableProtocol | null;
+  readonly #isWhole: boolean;
 
   /** @param from What to go on from; without it an empty table. */
   constructor(directory: string, from?: Snapshot) {
@@ -267,6 +280,7 @@ class TableState {
     this.#transactions = new Map(from?.transactions);
     this.#metaData = from?.metaData ?? null;
     this.#protocol = from?.protocol ?? null;
+    this.#isWhole = from?.isWhole ?? true;
   }
 
   /** @throws {LakeError} If the protocol is newer than this program. */
@@ -295,6 +309,7 @@ class TableState {
       metaData: this.#metaData,
       protocol: this.#protocol,
       checkpointVersion: this.checkpointVersion,
+      isWhole: this.#isWhole,
     };
   }
 }

@@ -16,10 +16,11 @@ import {
   READER_VERSION,
   readVersion,
   type Snapshot,
+  versionFile,
   WRITER_VERSION,
 } from "./delta_log.ts";
 import { commitPath, forgetCommit, overwrittenCommits } from "./own_commits.ts";
-import { dataFilePath, neededMetaData, readTable, type TableDefinition } from "./table.ts";
+import { dataFilePath, neededMetaData, readTableHead, type TableDefinition } from "./table.ts";
 
 /** Versions before the newest that are looked at with every commit: a program that overwrites one does so soon after it. */
 const RECENT_VERSIONS = 128n;
@@ -68,7 +69,7 @@ async function putBack(directory: string, definition: TableDefinition, database:
   if (own.some(({ remove }) => remove) || !own.some(({ add, txn }) => add || txn)) return "to be made again";
   const ranges = rangesOf(own);
   for (;;) {
-    const latest = await readTable(directory, definition, database);
+    const latest = await readTableHead(directory, definition, database);
     const decision = ranges.size === 0
       ? await decideByFiles(directory, latest, version, own)
       : await decideByOffsets(directory, latest, version, own, ranges);
