@@ -11,6 +11,7 @@ import { FLOW, TABLES } from "../lake/tables.ts";
 import { checkCommits, checkMessages, checkTags, type Progress, readContent } from "./content.ts";
 import { type CheckedFiles, checkFiles } from "./files.ts";
 import type { Check } from "./finding.ts";
+import { checkOwnCommits } from "./own_commits.ts";
 import { checkTiling, readHistory } from "./history.ts";
 import { checkTopic } from "./topic.ts";
 
@@ -48,7 +49,7 @@ async function auditTables(
   progressOf: (what: string) => Progress,
 ): Promise<Check[]> {
   const repair = `restore it from a copy, or jobs repair --lake ${lake} --topic URL`;
-  const checks: Check[] = [];
+  const checks: Check[] = [checkOwnCommits(lake)];
   const files = new Map<string, CheckedFiles>();
   let flow: Snapshot | null = null;
   // Dead letters of a commit may be written before it: so they are read after the rows.
