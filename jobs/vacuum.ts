@@ -15,6 +15,7 @@ import { DATA_FILE_SUFFIX } from "./lake/data_file.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
 import { heldBy, whileDeleting } from "./lake/lease.ts";
 import { assertTables, prepareLake } from "./lake/prepare.ts";
+import { putBackOverwritten } from "./lake/put_back.ts";
 import { readTable, type TableDefinition, tableDirectory } from "./lake/table.ts";
 import { TABLES } from "./lake/tables.ts";
 import { withLock } from "./lock.ts";
@@ -73,7 +74,11 @@ async function findDead(database: Database, lake: string, { retainMs }: VacuumOp
   // The journal before the log: a cut that ends in between is in one of them. The log before the leases: see heldBy().
   const pending = await filesOfPendingCuts(lake);
   const snapshots: [TableDefinition, Snapshot][] = [];
-  for (const table of TABLES) snapshots.push([table, await readTable(tableDirectory(lake, table), table, database)]);
+  for (const table of TABLES) {
+    // Their files are named by no version until then.
+    await putBackOverwritten(tableDirectory(lake, table), table, database);
+    snapshots.push([table, await readTable(tableDirectory(lake, table), table, database)]);
+  }
   const held = await heldBy(lake);
   if (held.everything) {
     log("info", "jobs", "nothing is vacuumed: a reader has just begun", { lake });
