@@ -7,7 +7,7 @@ import { analyse, ANALYSES, coverage } from "../analytics.ts";
 import { ENGINES, onEngine } from "../engines/engine.ts";
 import { formatGraph, GRAPH_FORMATS, type GraphFormat } from "../graph_formats.ts";
 import { type Format, formatAnswer, FORMATS } from "../print.ts";
-import { withProgress } from "../progress.ts";
+import { withProgress } from "../asking.ts";
 import { confine, withLake } from "../query.ts";
 import { EVERYTHING, type Question } from "../question.ts";
 import { isColoured, limitOption, time, wholeNumber } from "./options.ts";

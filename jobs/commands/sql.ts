@@ -4,7 +4,7 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { z } from "zod";
 import { coverage } from "../analytics.ts";
 import { formatAnswer, FORMATS } from "../print.ts";
-import { withProgress } from "../progress.ts";
+import { withProgress } from "../asking.ts";
 import { confine, withLake } from "../query.ts";
 import { QuestionError } from "../question.ts";
 import { runShell } from "../shell.ts";
