@@ -58,6 +58,8 @@ export async function runVacuum(lake: string, options: VacuumOptions): Promise<r
     try {
       using database = await Database.open({ memoryLimit: "1GB", temporaryDirectory });
       if (options.isDryRun) return await findDead(database, lake, options);
+      // The files of a commit that was overwritten are named by no version until it is put back.
+      for (const table of TABLES) await putBackOverwritten(tableDirectory(lake, table), table, database);
       return await whileDeleting(lake, async () => {
         const dead = await findDead(database, lake, options);
         for (const { path } of dead) await Deno.remove(path);
@@ -74,11 +76,7 @@ async function findDead(database: Database, lake: string, { retainMs }: VacuumOp
   // The journal before the log: a cut that ends in between is in one of them. The log before the leases: see heldBy().
   const pending = await filesOfPendingCuts(lake);
   const snapshots: [TableDefinition, Snapshot][] = [];
-  for (const table of TABLES) {
-    // Their files are named by no version until then.
-    await putBackOverwritten(tableDirectory(lake, table), table, database);
-    snapshots.push([table, await readTable(tableDirectory(lake, table), table, database)]);
-  }
+  for (const table of TABLES) snapshots.push([table, await readTable(tableDirectory(lake, table), table, database)]);
   const held = await heldBy(lake);
   if (held.everything) {
     log("info", "jobs", "nothing is vacuumed: a reader has just begun", { lake });

@@ -8,7 +8,7 @@ import { coverage } from "../coverage.ts";
 import { ENGINES, onEngine } from "../engines/engine.ts";
 import { formatGraph, GRAPH_FORMATS, type GraphFormat } from "../graph_formats.ts";
 import { type Format, formatAnswer, FORMATS } from "../print.ts";
-import { withProgress } from "../progress.ts";
+import { withProgress } from "../asking.ts";
 import type { AsOf } from "../lake/time_travel.ts";
 import { confine, withLake } from "../query.ts";
 import { EVERYTHING, type Question } from "../question.ts";

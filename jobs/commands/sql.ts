@@ -5,7 +5,7 @@ import { z } from "zod";
 import { coverage } from "../coverage.ts";
 import type { AsOf } from "../lake/time_travel.ts";
 import { formatAnswer, FORMATS } from "../print.ts";
-import { withProgress } from "../progress.ts";
+import { withProgress } from "../asking.ts";
 import { confine, withLake } from "../query.ts";
 import { QuestionError } from "../question.ts";
 import { runShell } from "../shell.ts";
