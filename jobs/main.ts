@@ -9,6 +9,7 @@ import { addAuditCommand } from "./commands/audit.ts";
 import { addDependenciesCommand, DEPENDENCIES_DESCRIPTION } from "./commands/dependencies.ts";
 import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
 import { addCompactCommand, addVacuumCommand, COMPACT_DESCRIPTION } from "./commands/keep.ts";
+import { addRepairCommand } from "./commands/repair.ts";
 import { sqlCommand } from "./commands/sql.ts";
 import { QueryError } from "./duckdb.ts";
 import { withLake } from "./query.ts";
@@ -42,6 +43,7 @@ program.command("report")
   });
 
 addAuditCommand(program);
+addRepairCommand(program);
 
 function list(): void {
   const jobs = [

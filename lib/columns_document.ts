@@ -49,6 +49,9 @@ Service edges by minute, which the job \`dependencies\` makes: one row per minut
 revision ([dependencies](dependencies.md)). Both ends of a conversation are one edge there, and the greater view of each amount counts: rows may
 always be added up. The table is partitioned by \`date\` and \`hour\` of \`window_start\` (UTC). Its schema is of version ${EDGE_SCHEMA_VERSION}.
 
+\`edge_1h\` and \`edge_1d\` have the same columns without those whose last column is \`source\`: one row per hour or day (\`window_start\`),
+transport, client, server and port, of all minutes, partitions and revisions ([keeping a lake](keep.md)). They are partitioned by \`date\`.
+
 | Column | Type | Unit or values | Meaning | Source | When rows of an edge are added up |
 | --- | --- | --- | --- | --- | --- |
 ${rows.map((row) => `| ${row} |`).join("\n")}

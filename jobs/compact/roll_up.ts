@@ -10,7 +10,7 @@ import { type EdgeColumn, HISTOGRAM_BUCKETS, ROLLED_EDGE_COLUMNS } from "../../l
 import { log } from "../../lib/log.ts";
 import type { Database } from "../duckdb.ts";
 import { writeDataFile } from "../lake/data_file.ts";
-import { type AddFile, LakeError, listLog, readVersion, type Snapshot, versionOf } from "../lake/delta_log.ts";
+import { type AddFile, LakeError, listLog, readVersion, type Snapshot } from "../lake/delta_log.ts";
 import { replace } from "../lake/replace.ts";
 import { dataFilePath, isDataFile, readTable, selectFiles, type TableDefinition, tableDirectory } from "../lake/table.ts";
 import { EDGE_1D, EDGE_1H, EDGE_1M } from "../lake/tables.ts";
@@ -86,7 +86,7 @@ async function addedSince(
 ): Promise<{ readonly added: readonly AddFile[]; readonly isWhole: boolean }> {
   const whole = { added: [...source.files.values()], isWhole: true };
   if (done < 0n) return whole;
-  if (versionOf(listLog(directory).versions[0]!) > done + 1n) {
+  if (listLog(directory).versions[0]! > done + 1n) {
     log("warn", "jobs", "the log of edge_1m since the last roll-up is gone: the days that it has are added up anew", {
       done: String(done),
     });

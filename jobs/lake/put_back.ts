@@ -16,7 +16,6 @@ import {
   READER_VERSION,
   readVersion,
   type Snapshot,
-  versionFile,
   WRITER_VERSION,
 } from "./delta_log.ts";
 import { commitPath, forgetCommit, overwrittenCommits } from "./own_commits.ts";
@@ -181,7 +180,7 @@ function newActions(definition: TableDefinition, latest: Snapshot, version: bigi
 /** They may hold what ours was, and lack what stands there now. The log can be read without, unless it was cleaned up. */
 async function removeCheckpointsFrom(directory: string, version: bigint): Promise<void> {
   const { versions, checkpoints } = listLog(directory);
-  const isReadableWithout = versions[0] === versionFile(0n) || checkpoints.some((checkpoint) => checkpoint.version < version);
+  const isReadableWithout = versions[0] === 0n || checkpoints.some((checkpoint) => checkpoint.version < version);
   if (!isReadableWithout) return;
   for (const checkpoint of checkpoints) {
     if (checkpoint.version < version) continue;
