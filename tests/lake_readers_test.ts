@@ -9,9 +9,10 @@ import { readTable } from "../jobs/lake/table.ts";
 import { FLOW } from "../jobs/lake/tables.ts";
 import { parseAsOf } from "../jobs/lake/time_travel.ts";
 import { withLake } from "../jobs/query.ts";
+import { sqlText } from "../jobs/sql_text.ts";
 import { publishFlows, type TestPlace, version1Place } from "../jobs/testdata/topic.ts";
 import { openConsumer } from "../lib/topic/open.ts";
-import { python } from "../tools/cache.ts";
+import { deltaExtension, python } from "../tools/cache.ts";
 import { missingCommand, testWith } from "./require.ts";
 import { missingSpark, Spark } from "./spark/session.ts";
 
@@ -62,6 +63,21 @@ testWith(
     const { success, stdout, stderr } = await command.output();
     assert.ok(success, new TextDecoder().decode(stderr));
     assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), { versions: own, next_offsets: [25, 25] });
+  },
+);
+
+testWith(
+  await missingCommand("python3", "--version"),
+  "DuckDB's own Delta reader finds the same rows and sums at every version",
+  async () => {
+    const { place, table, own } = await newLake();
+    using database = await Database.open({ memoryLimit: "1GB", temporaryDirectory: place.directory });
+    await database.run(`load ${sqlText(await deltaExtension())}`);
+    for (const [version, expected] of own.entries()) {
+      const columns = version === 0 ? "*, null as reporter" : "*";
+      await database.run(`create or replace view flow as select ${columns} from delta_scan(${sqlText(table)}, version => ${version})`);
+      assert.deepEqual(await database.rows(OWN), [expected], `version ${version}`);
+    }
   },
 );
 

@@ -7,6 +7,7 @@ export const CACHE = `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME"
 
 const GOFLOW2 = "github.com/netsampler/goflow2/v2/cmd/goflow2@v2.2.6";
 const PYTHON_PACKAGES = ["confluent-kafka==2.16.1", "deltalake==1.6.6", "pyarrow==21.0.0", "pyspark==4.0.5"];
+const DUCKDB_VERSION = "1.5.5";
 const CHDB_PACKAGE = "chdb-core==26.9.0";
 const KAFKA_JARS = ["org.apache.kafka:kafka_2.13:4.4.0", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5"];
 const MAVEN_DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1";
@@ -40,6 +41,17 @@ export async function python(): Promise<string> {
   await must("python3", ["-m", "venv", `${CACHE}/python`]);
   await must(path, ["-m", "pip", "install", "--quiet", "--no-cache-dir", ...PYTHON_PACKAGES]);
   await Deno.writeTextFile(marker, "");
+  return path;
+}
+
+/** Path of DuckDB's own reader of Delta Lake, an extension for the version of DuckDB that the jobs have. */
+export async function deltaExtension(): Promise<string> {
+  const folder = `${CACHE}/duckdb-extension-delta-${DUCKDB_VERSION}`;
+  const path = `${folder}/duckdb_extension_delta/extensions/v${DUCKDB_VERSION}/delta.duckdb_extension`;
+  const requirement = `duckdb-extension-delta==${DUCKDB_VERSION}`;
+  if (!await exists(path)) {
+    await must(await python(), ["-m", "pip", "install", "--quiet", "--no-cache-dir", "--no-deps", "--target", folder, requirement]);
+  }
   return path;
 }
 
