@@ -49,6 +49,7 @@ const SPARK_TYPES: Readonly<Record<ColumnType, string>> = {
   "BIGINT": "bigint",
   "TIMESTAMPTZ": "timestamp",
   "INTEGER[]": "array<int>",
+  "BIGINT[]": "array<bigint>",
 };
 
 interface Run {
