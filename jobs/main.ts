@@ -26,9 +26,9 @@ const limit = new Option("--limit <rows>", "rows of a table").argParser(rows).de
 const run = program.command("run").description("run a job by its name; see the list");
 
 addEtlCommand(run);
+addDependenciesCommand(run);
 addCompactCommand(run);
 addVacuumCommand(program);
-addDependenciesCommand(run);
 
 for (const analysis of ANALYSES) {
   run.command(analysis.name)
