@@ -6,7 +6,7 @@ import { exists } from "./present.ts";
 export const CACHE = `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/skyfall`;
 
 const GOFLOW2 = "github.com/netsampler/goflow2/v2/cmd/goflow2@v2.2.6";
-const PYTHON_PACKAGES = ["confluent-kafka==2.16.1", "deltalake==1.6.6", "pyarrow==21.0.0", "pyspark==4.0.5"];
+const PYTHON_PACKAGES = ["confluent-kafka==2.16.1", "deltalake==1.6.6", "pandas==2.3.3", "pyarrow==21.0.0", "pyspark==4.0.5"];
 const KAFKA_JARS = ["org.apache.kafka:kafka_2.13:4.4.0", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5"];
 const MAVEN_DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1";
 const SPARK_KAFKA_JARS = [
