@@ -8,15 +8,15 @@ with
 views as (
   select
     date_trunc('minute', window_start) as minute,
-    network_transport, client_ip, server_ip, server_port,
+    network_transport, client_address, server_address, server_port,
     case when flow_source = 'sflow' then 'estimate' when observer_role = 'server' then 'server' else 'client' end as seen_by,
     case when flow_source = 'sflow' then observer_address else '' end as estimator,
     case when flow_source = 'sflow' or observer_role <> 'server' then coalesce(client_service_name, '') else '' end as client_name,
     case when flow_source = 'sflow' or observer_role = 'server' then coalesce(server_service_name, '') else '' end as server_name,
     max(coalesce(client_service_name, '')) as told_client_name,
     max(coalesce(server_service_name, '')) as told_server_name,
-    max(client_address) as client_address,
-    max(server_address) as server_address,
+    any_value(client_ip) as client_ip,
+    any_value(server_ip) as server_ip,
     sum(connections_opened) as connections,
     sum(connections_failed_refused) as failed_refused,
     sum(connections_failed_timeout) as failed_timeout,
@@ -41,7 +41,7 @@ views as (
     max(connect_us_max) as connect_us_max
   from asked_flow
   group by
-    date_trunc('minute', window_start), network_transport, client_ip, server_ip, server_port,
+    date_trunc('minute', window_start), network_transport, client_address, server_address, server_port,
     case when flow_source = 'sflow' then 'estimate' when observer_role = 'server' then 'server' else 'client' end,
     case when flow_source = 'sflow' then observer_address else '' end,
     case when flow_source = 'sflow' or observer_role <> 'server' then coalesce(client_service_name, '') else '' end,
@@ -53,7 +53,7 @@ views as (
 -- the most connections. Both are found as the smallest text: what is greatest goes first, then the name.
 conversations as (
   select
-    minute, network_transport, client_ip, server_ip, server_port,
+    minute, network_transport, client_address, server_address, server_port,
     max(case when seen_by = 'estimate' then 0 else 1 end) as has_agent,
     sum(case when seen_by = 'client' then 1 else 0 end) as client_views,
     sum(case when seen_by = 'server' then 1 else 0 end) as server_views,
@@ -75,7 +75,7 @@ conversations as (
     sum(case when seen_by = 'server' then srtt_us_sum else 0 end) as server_srtt_us_sum,
     sum(case when seen_by = 'server' then srtt_samples else 0 end) as server_srtt_samples
   from views
-  group by minute, network_transport, client_ip, server_ip, server_port
+  group by minute, network_transport, client_address, server_address, server_port
 ),
 
 -- An estimate is of packets, each once, whichever end its agent took for its own: it stands where a client's view would. A server's view
@@ -105,8 +105,8 @@ counted as (
     k.server_srtt_samples
   from views v
   join conversations k
-    on k.minute = v.minute and k.network_transport = v.network_transport and k.client_ip = v.client_ip
-    and k.server_ip = v.server_ip and k.server_port = v.server_port
+    on k.minute = v.minute and k.network_transport = v.network_transport and k.client_address = v.client_address
+    and k.server_address = v.server_address and k.server_port = v.server_port
   where
     v.seen_by = 'client'
     or (v.seen_by = 'estimate' and k.has_agent = 0 and v.estimator = k.estimator)
