@@ -22,13 +22,13 @@ export async function nameRangesView(path: string | null): Promise<string> {
   return rangesView("name_range", "service", cutRanges(path, items, ({ service }) => service, "nested may stand"));
 }
 
-/** An address, as hexadecimal digits of its 16 bytes, and its name in DNS. */
+/** An address, as canonical text, and its name in DNS. */
 export interface ReverseName {
-  readonly ip: string;
+  readonly address: string;
   readonly service: string;
 }
 
 /** The statement that makes the view reverse_name. */
 export function reverseNamesView(names: readonly ReverseName[]): string {
-  return valuesView("reverse_name", [["ip", "binary"], ["service", "text"]], names.map(({ ip, service }) => [ip, service]));
+  return valuesView("reverse_name", [["address", "text"], ["service", "text"]], names.map(({ address, service }) => [address, service]));
 }

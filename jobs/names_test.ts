@@ -22,7 +22,7 @@ async function written(name: string, text: string): Promise<string> {
 Deno.test("an end has the name of its own report, else of the listener then, else of the file, else of DNS, else its address", async () => {
   using database = await goldenDatabase(testdata("names_input.csv"));
   await prepareViews(database, { ...EVERYTHING, names: testdata("names.yaml") });
-  await database.run(reverseNamesView([{ ip: "00000000000000000000ffffcb007205", service: "partner b" }]));
+  await database.run(reverseNamesView([{ address: "203.0.114.5", service: "partner b" }]));
   const answer = formatAnswer(await database.table(NAMED_SQL), "csv", 0).replaceAll("\r\n", "\n");
   assert.equal(answer + "\n", await Deno.readTextFile(testdata("names.csv")));
 });

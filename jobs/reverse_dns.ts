@@ -1,7 +1,7 @@
 /** Asks DNS for the names of addresses (RFC 1035, section 3.5; RFC 3596, section 2.5), and keeps what it said for a day. */
 
 import { z } from "zod";
-import { isMappedIpv4 } from "../lib/ip_address.ts";
+import { isMappedIpv4, parseAddress } from "../lib/ip_address.ts";
 import { log } from "../lib/log.ts";
 import type { ReverseName } from "./names.ts";
 import type { Engine } from "./portable_sql.ts";
@@ -12,19 +12,19 @@ const ASKED_AT_ONCE = 16;
 const ANSWER_MS = 2_000;
 const KEPT_MS = 86_400_000;
 
-/** By the address's hexadecimal digits. */
+/** By the address's text. */
 const Cache = z.record(z.string(), z.strictObject({ name: z.string().nullable(), asked_unix_ms: z.number() }));
 
 export type NameServer = { readonly ipAddr: string; readonly port: number };
 
 const UNNAMED_SQL = `
-select lower(hex(ip)) as ip from (
-  select client_ip as ip, tx_bytes + rx_bytes as bytes from named_conversation where client_named_by = 'none'
+select address from (
+  select client_address as address, tx_bytes + rx_bytes as bytes from named_conversation where client_named_by = 'none'
   union all
-  select server_ip as ip, tx_bytes + rx_bytes as bytes from named_conversation where server_named_by = 'none'
+  select server_address as address, tx_bytes + rx_bytes as bytes from named_conversation where server_named_by = 'none'
 ) ends
-group by ip
-order by sum(bytes) desc, ip`;
+group by address
+order by sum(bytes) desc, address`;
 
 /**
  * Names, from DNS, of the ends in named_conversation that have none. An address without a name is asked for again after a day, one
@@ -35,29 +35,29 @@ order by sum(bytes) desc, ip`;
  */
 export async function reverseNames(engine: Engine, cachePath: string, server: NameServer | null = null): Promise<ReverseName[]> {
   const cache = await readCache(cachePath), now = Date.now();
-  const unnamed = (await engine.table(UNNAMED_SQL)).rows.map(({ ip }) => String(ip));
-  const old = unnamed.filter((ip) => now - (cache[ip]?.asked_unix_ms ?? 0) > KEPT_MS);
+  const unnamed = (await engine.table(UNNAMED_SQL)).rows.map(({ address }) => String(address));
+  const old = unnamed.filter((address) => now - (cache[address]?.asked_unix_ms ?? 0) > KEPT_MS);
   if (old.length > ADDRESSES_MAX) log("warn", "jobs", "addresses not asked for in dns", { left_out: old.length - ADDRESSES_MAX });
   const queue = old.slice(0, ADDRESSES_MAX);
   const asked = queue.length;
   await Promise.all(Array.from({ length: ASKED_AT_ONCE }, async () => {
-    for (let ip = queue.shift(); ip !== undefined; ip = queue.shift()) {
-      const name = await reverseName(ip, server);
-      if (name !== undefined) cache[ip] = { name, asked_unix_ms: now };
+    for (let address = queue.shift(); address !== undefined; address = queue.shift()) {
+      const name = await reverseName(address, server);
+      if (name !== undefined) cache[address] = { name, asked_unix_ms: now };
     }
   }));
   if (asked > 0) await writeCache(cachePath, cache);
-  return unnamed.flatMap((ip) => {
-    const name = cache[ip]?.name ?? null;
-    return name === null ? [] : [{ ip, service: name }];
+  return unnamed.flatMap((address) => {
+    const name = cache[address]?.name ?? null;
+    return name === null ? [] : [{ address, service: name }];
   });
 }
 
 /** The address's name, null where it has none, undefined where nobody said. */
-async function reverseName(ip: string, server: NameServer | null): Promise<string | null | undefined> {
+async function reverseName(address: string, server: NameServer | null): Promise<string | null | undefined> {
   try {
     const options = { signal: AbortSignal.timeout(ANSWER_MS), ...server === null ? {} : { nameServer: server } };
-    const names = await Deno.resolveDns(reverseQuery(ip), "PTR", options);
+    const names = await Deno.resolveDns(reverseQuery(address), "PTR", options);
     return names.map((name) => name.replace(/\.$/, "")).toSorted()[0] ?? null;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
@@ -67,10 +67,10 @@ async function reverseName(ip: string, server: NameServer | null): Promise<strin
 }
 
 /** @internal For its test: the name that is asked for. */
-export function reverseQuery(ip: string): string {
-  const bytes = Uint8Array.from(ip.match(/../g) ?? [], (digits) => parseInt(digits, 16));
+export function reverseQuery(address: string): string {
+  const bytes = parseAddress(address);
   if (isMappedIpv4(bytes)) return `${Array.from(bytes.subarray(12)).reverse().join(".")}.in-addr.arpa`;
-  return `${Array.from(ip).reverse().join(".")}.ip6.arpa`;
+  return `${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).flatMap((pair) => [...pair]).reverse().join(".")}.ip6.arpa`;
 }
 
 async function readCache(path: string): Promise<z.output<typeof Cache>> {

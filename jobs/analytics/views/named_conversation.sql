@@ -23,12 +23,12 @@ found as (
     end as server_named_by
   from conversation c
   left join listener l
-    on l.network_transport = c.network_transport and l.server_ip = c.server_ip and l.server_port = c.server_port
+    on l.network_transport = c.network_transport and l.server_address = c.server_address and l.server_port = c.server_port
     and c.minute >= l.valid_from and c.minute < l.valid_to
-  left join address_name cn on cn.ip = c.client_ip and c.minute >= cn.valid_from and c.minute < cn.valid_to
-  left join address_name sn on sn.ip = c.server_ip and c.minute >= sn.valid_from and c.minute < sn.valid_to
-  left join reverse_name cd on cd.ip = c.client_ip
-  left join reverse_name sd on sd.ip = c.server_ip
+  left join address_name cn on cn.address = c.client_address and c.minute >= cn.valid_from and c.minute < cn.valid_to
+  left join address_name sn on sn.address = c.server_address and c.minute >= sn.valid_from and c.minute < sn.valid_to
+  left join reverse_name cd on cd.address = c.client_address
+  left join reverse_name sd on sd.address = c.server_address
 ),
 
 -- An end that nothing names is unmanaged, and goes by its address.
