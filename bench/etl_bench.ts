@@ -48,7 +48,6 @@ const SPARK_TYPES: Readonly<Record<ColumnType, string>> = {
   "BIGINT": "bigint",
   "TIMESTAMPTZ": "timestamp",
   "INTEGER[]": "array<int>",
-  "BIGINT[]": "array<bigint>",
 };
 
 interface Run {

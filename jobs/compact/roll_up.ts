@@ -14,6 +14,7 @@ import { type AddFile, LakeError, listLog, readVersion, type Snapshot } from "..
 import { replace } from "../lake/replace.ts";
 import { dataFilePath, isDataFile, readTable, selectFiles, type TableDefinition, tableDirectory } from "../lake/table.ts";
 import { EDGE_1D, EDGE_1H, EDGE_1M } from "../lake/tables.ts";
+import { Progress } from "../progress.ts";
 import { MERGED_PREFIX } from "./merge.ts";
 import { SORTED_TAG, sortedTag } from "./plan.ts";
 
@@ -51,12 +52,14 @@ export async function rollUp(database: Database, lake: string, source: Snapshot,
   const { added, isWhole } = await addedSince(sourceDirectory, source, done ?? -1n);
   const days = Map.groupBy(added, ({ partitionValues }) => partitionValues["date"] ?? "");
   const adds: AddFile[] = [], removes: AddFile[] = [];
+  const progress = new Progress(`roll up ${target.name}`, added.length, "files");
   for (const [date, files] of days) {
     const old = [...snapshot.files.values()].filter(({ partitionValues }) => partitionValues["date"] === date);
     const sums = isWhole || old.length === 0 ? null : selectFiles(directory, target, old.map(({ path }) => path));
     await database.run(`create or replace table rolled as ${sums ?? selectNone(target)}`);
     for (const hour of Map.groupBy(files, ({ partitionValues }) => partitionValues["hour"]).values()) {
       await addHour(database, unit, selectFiles(sourceDirectory, EDGE_1M, hour.map(({ path }) => path)));
+      progress.advance(hour.length);
     }
     adds.push(
       await writeDataFile(database, directory, target, {
@@ -68,6 +71,7 @@ export async function rollUp(database: Database, lake: string, source: Snapshot,
     );
     removes.push(...old);
   }
+  progress.end();
   const replaced = await replace(directory, target, snapshot, {
     operation: "MERGE",
     parameters: { source: EDGE_1M.name, sourceVersion: String(source.version) },
