@@ -42,6 +42,7 @@ const CORE_COLUMNS = [
 const SHOWN_COLUMNS = 12;
 
 const SPARK_TYPES: Readonly<Record<ColumnType, string>> = {
+  "BIGINT[]": "array<bigint>",
   "VARCHAR": "string",
   "BLOB": "binary",
   "INTEGER": "int",
