@@ -1,97 +1,66 @@
 /** The jobs: move the topic into the lake, and ask the lake. */
 
-import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { Command } from "@commander-js/extra-typings";
 import { describeError, log } from "../lib/log.ts";
-import { TOPIC_URL_FORMS } from "../lib/topic/open.ts";
-import { analyse, ANALYSES, coverage } from "./analytics.ts";
+import { ANALYSES } from "./analytics.ts";
+import { answerCommands } from "./commands/answers.ts";
+import { asOfOption } from "./commands/as_of.ts";
+import { addAuditCommand } from "./commands/audit.ts";
+import { addDependenciesCommand, DEPENDENCIES_DESCRIPTION } from "./commands/dependencies.ts";
+import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
+import { addCompactCommand, addVacuumCommand, COMPACT_DESCRIPTION } from "./commands/keep.ts";
+import { addRepairCommand } from "./commands/repair.ts";
+import { sqlCommand } from "./commands/sql.ts";
 import { QueryError } from "./duckdb.ts";
-import { runEtl } from "./etl.ts";
-import { formatAnswer, FORMATS } from "./print.ts";
-import { confine, withLake } from "./query.ts";
+import { withLake } from "./query.ts";
+import { QuestionError } from "./question.ts";
 import { makeReport } from "./report.ts";
-
-const DEFAULT_LIMIT = 50;
-const LIMIT_MAX = 1_000_000;
-const ETL_DESCRIPTION = "move everything new in a topic into the lake, each row exactly once";
 
 const program = new Command("jobs").description("Keeps the lake of flows and answers questions from it.").exitOverride();
 
-const format = new Option("--format <format>", "how the answer is printed").choices(FORMATS).default("table" as const);
-const limit = new Option("--limit <rows>", "rows of a table").argParser(rows).default(DEFAULT_LIMIT);
-
 const run = program.command("run").description("run a job by its name; see the list");
 
-run.command("etl")
-  .description(ETL_DESCRIPTION)
-  .requiredOption("--topic <url>", TOPIC_URL_FORMS)
-  .requiredOption("--lake <dir>", "folder of the lake; made where there is none")
-  .action(async ({ topic, lake }) => {
-    const result = await runEtl(topic, lake);
-    if (result.version === null) log("info", "jobs", "another run is at work", { lake });
-    else {log("info", "jobs", "etl done", {
-        rows: result.rows,
-        commits: result.commits,
-        dead_letters: result.deadLetters,
-        version: String(result.version),
-      });}
-  });
+addEtlCommand(run);
+addDependenciesCommand(run);
+addCompactCommand(run);
+addVacuumCommand(program);
 
-for (const analysis of ANALYSES) {
-  run.command(analysis.name)
-    .description(analysis.description)
-    .requiredOption("--lake <dir>", "folder of the lake")
-    .addOption(format)
-    .addOption(limit)
-    .action(async ({ lake, format, limit }) => {
-      await withLake(lake, async (database, snapshot) => {
-        console.log(formatAnswer(await analyse(database, analysis), format, limit));
-        console.error(await coverage(database, snapshot));
-      });
-    });
-}
+for (const command of answerCommands()) run.addCommand(command.exitOverride());
 
 run.command("list").description("print the jobs").action(list);
 program.command("list").description("print the jobs").action(list);
 
-program.command("sql <query>")
-  .description("ask in DuckDB's SQL; the view flow holds the table, docs/reference/columns.md its columns")
-  .requiredOption("--lake <dir>", "folder of the lake")
-  .addOption(format)
-  .addOption(limit)
-  .action(async (query, { lake, format, limit }) => {
-    await withLake(lake, async (database, snapshot) => {
-      const covered = await coverage(database, snapshot);
-      await confine(database, lake);
-      console.log(formatAnswer(await database.table(query), format, limit));
-      console.error(covered);
-    });
-  });
+program.addCommand(sqlCommand().exitOverride());
 
 program.command("report")
   .description("write the dependency graph as one HTML file that opens without a network")
   .requiredOption("--lake <dir>", "folder of the lake")
   .requiredOption("--output <file>", "where the report goes")
-  .action(async ({ lake, output }) => {
-    await Deno.writeTextFile(output, await withLake(lake, makeReport));
+  .addOption(asOfOption())
+  .action(async ({ lake, output, asOf }) => {
+    await Deno.writeTextFile(output, await withLake(lake, makeReport, asOf));
     console.log(output);
   });
 
-function list(): void {
-  const jobs = [{ name: "etl", description: ETL_DESCRIPTION }, ...ANALYSES];
-  for (const { name, description } of jobs) console.log(`${name.padEnd(20)}${description}`);
-}
+addAuditCommand(program);
+addRepairCommand(program);
 
-function rows(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < 1 || value > LIMIT_MAX) throw new InvalidArgumentError(`Needed a whole number of 1 to ${LIMIT_MAX}.`);
-  return value;
+function list(): void {
+  const jobs = [
+    { name: "etl", description: ETL_DESCRIPTION },
+    { name: "dependencies", description: DEPENDENCIES_DESCRIPTION },
+    { name: "compact", description: COMPACT_DESCRIPTION },
+    ...ANALYSES,
+  ];
+  for (const { name, description } of jobs) console.log(`${name.padEnd(20)}${description}`);
 }
 
 try {
   await program.parseAsync(Deno.args, { from: "user" });
 } catch (error) {
   if (error instanceof Error && "exitCode" in error) Deno.exit(error.exitCode === 0 ? 0 : 2); // commander has said why
-  log("error", "jobs", "failed", { error: describeError(error) });
-  Deno.exit(error instanceof QueryError ? 2 : 1);
+  const isMisuse = error instanceof QueryError || error instanceof QuestionError || error instanceof SyntaxError;
+  log("error", "jobs", "failed", { error: isMisuse ? error.message : describeError(error) });
+  Deno.exit(isMisuse ? 2 : 1);
 }
 Deno.exit(0);

@@ -1,14 +1,17 @@
-/**
- * Rows on their way from messages to Parquet: a table in which every text is a value of one enumeration, so that it takes
- * a number's room and no join, and every address a reference.
- */
+/** Rows on their way from messages to the lake's files: kept as the messages have them, and written as Parquet by the hour. */
 
-import { decodeFlowBatch, type FlowBatch } from "../lib/flow_batch.ts";
-import { formatAddress, isMappedIpv4 } from "../lib/ip_address.ts";
-import { FLOW_COLUMNS, type FlowColumn, MESSAGE_COLUMNS } from "../lib/records.ts";
+import { encodedDictionary, type FlowBatch } from "../lib/flow_batch.ts";
+import { MESSAGE_COLUMNS } from "../lib/records.ts";
 import type { TopicMessage } from "../lib/topic/topic.ts";
-import { type AppendColumn, BIGINT, type Database, type DuckDBType, ENUM, INTEGER, INTEGER_LIST, TIMESTAMPTZ } from "./duckdb.ts";
-import { sqlText } from "./lake/flow_table.ts";
+import { AddressTable } from "./address_table.ts";
+import type { EncodedRows } from "./lake/data_file.ts";
+import { readFlowMessage } from "./flow_message.ts";
+import { ParquetFile } from "./parquet/file.ts";
+import type { Segment, StagedMessage } from "./gather.ts";
+import { encodeRowGroup, type Provenance } from "./row_group.ts";
+import { RowGroupStats } from "./row_group_stats.ts";
+import { TextTable } from "./text_table.ts";
+import { FLOW } from "./lake/tables.ts";
 
 /** What a message did not hold; it is set aside. */
 export interface DeadLetter {
@@ -22,65 +25,60 @@ export interface StagedPartition {
   readonly hour: number;
 }
 
-/** Rows of one insert statement. */
-const INSERT_ROWS = 1_000;
+/** An hour's rows as a Parquet file. */
+export interface StagedFile extends EncodedRows {
+  readonly partition: StagedPartition;
+}
 
-/** A text is a value of the enumeration, an address a code, and all else as in the row. */
-function stagedType(type: FlowColumn["type"], texts: DuckDBType): { readonly sql: string; readonly duckdb: DuckDBType } {
-  switch (type) {
-    case "VARCHAR":
-      return { sql: "staged_text", duckdb: texts };
-    case "BLOB":
-    case "INTEGER":
-      return { sql: "integer", duckdb: INTEGER };
-    case "BIGINT":
-      return { sql: "bigint", duckdb: BIGINT };
-    case "TIMESTAMPTZ":
-      return { sql: "timestamptz", duckdb: TIMESTAMPTZ };
-    case "INTEGER[]":
-      return { sql: "integer[]", duckdb: INTEGER_LIST };
+/** Rows of a row group at most, as DuckDB has them. */
+const ROW_GROUP_ROWS = 122_880;
+const HOUR_US = 3_600_000_000;
+const WORD = 2 ** 32;
+const TEXT_COLUMNS = MESSAGE_COLUMNS.filter(({ type }) => type === "VARCHAR");
+type TextColumnName = typeof TEXT_COLUMNS[number]["name"];
+const CREATED_BY = "Skyfall";
+/** Some hundred bytes each. */
+const TABLE_VALUES_MAX = 1_000_000;
+
+/** Texts and addresses that have been met. */
+export class StageTables {
+  #texts = newTextTables();
+  #addresses = new AddressTable();
+
+  /** By column. */
+  get texts(): ReadonlyMap<TextColumnName, TextTable> {
+    return this.#texts;
+  }
+
+  get addresses(): AddressTable {
+    return this.#addresses;
+  }
+
+  /** Forgets everything when it has become too much: commands and addresses come and go for ever. */
+  begin(): void {
+    const texts = [...this.#texts.values()].reduce((sum, { count }) => sum + count, 0);
+    if (texts + this.#addresses.count <= TABLE_VALUES_MAX) return;
+    this.#texts = newTextTables();
+    this.#addresses = new AddressTable();
   }
 }
 
-/** Gives equal values equal codes, in order of appearance. */
-class Codes<V> {
-  readonly #codes = new Map<string, number>();
-  readonly values: V[] = [];
-
-  code(key: string, value: () => V): number {
-    let code = this.#codes.get(key);
-    if (code === undefined) {
-      code = this.values.push(value()) - 1;
-      this.#codes.set(key, code);
-    }
-    return code;
-  }
+function newTextTables(): Map<TextColumnName, TextTable> {
+  return new Map(TEXT_COLUMNS.map(({ name }) => [name, new TextTable()]));
 }
 
-interface Address {
-  readonly text: string;
-  readonly hex: string;
-  readonly type: "ipv4" | "ipv6";
-}
-
-/** A message's rows; texts and addresses are codes of the stage. */
-interface StagedMessage {
-  readonly rowCount: number;
-  readonly columns: readonly AppendColumn[];
-}
-
-/** Rows of some messages, staged in DuckDB until they are written. */
+/** Rows of some messages, until they are written. */
 export class Stage {
-  readonly #database: Database;
-  readonly #texts = new Codes<string>();
-  readonly #addresses = new Codes<Address>();
-  readonly #messages: StagedMessage[] = [];
+  readonly #tables: StageTables;
+  /** By hour since 1970. */
+  readonly #hours = new Map<number, Segment[]>();
   readonly deadLetters: DeadLetter[] = [];
   #rows = 0;
 
-  /** Inert; `finish()` makes the tables. */
-  constructor(database: Database) {
-    this.#database = database;
+  /** @param tables Kept from stage to stage, as most of what one brings is known from the one before. */
+  constructor(tables: StageTables) {
+    this.#tables = tables;
+    tables.begin();
   }
 
   get rowCount(): number {
@@ -89,113 +87,93 @@ export class Stage {
 
   /** Takes in a message's rows, or keeps the message as a dead letter. */
   add(message: TopicMessage): void {
-    let batch: FlowBatch;
-    try {
-      batch = decodeFlowBatch(message.value);
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      this.deadLetters.push({ message, reason: error.message });
+    const batch = readFlowMessage(message.value);
+    if (typeof batch === "string") {
+      this.deadLetters.push({ message, reason: batch });
       return;
     }
-    const n = batch.rowCount;
-    const source = [
-      { values: new Int32Array(n).fill(message.partition) },
-      { values: new BigInt64Array(n).fill(message.offset) },
-      { values: Int32Array.from({ length: n }, (_, i) => i) },
-    ];
-    this.#messages.push({ rowCount: n, columns: [...MESSAGE_COLUMNS.map((column) => this.#toAppend(batch, column)), ...source] });
-    this.#rows += n;
-  }
-
-  /** Makes the tables of all messages, once they are known, and with them every text; call it before `selectPartition()`. */
-  async finish(): Promise<void> {
-    await this.#database.run("drop table if exists stage; drop type if exists staged_text");
-    if (this.#rows === 0) return;
-    const texts = this.#texts.values, type = ENUM(texts);
-    const columns = MESSAGE_COLUMNS.map((column) => ({ name: column.name, ...stagedType(column.type, type) }));
-    await this.#database.run(`create type staged_text as enum (${texts.map(sqlText).join(", ")})`);
-    await this.#database.run(`create table stage (${columns.map(({ name, sql }) => `${name} ${sql}`).join(", ")},
-      src_partition integer, src_offset bigint, src_index integer)`);
-    const appender = await this.#database.appender("stage", [...columns.map(({ duckdb }) => duckdb), INTEGER, BIGINT, INTEGER]);
-    for (const { rowCount, columns } of this.#messages) {
-      appender.append(rowCount, columns.map((column, i) => MESSAGE_COLUMNS[i]?.type === "VARCHAR" ? asEnum(column, texts.length) : column));
+    const staged = this.#stage(message, batch);
+    for (const [hour, rows] of rowsByHour(batch)) {
+      const segment = { message: staged, rows, rowCount: rows?.length ?? batch.rowCount };
+      const segments = this.#hours.get(hour);
+      if (segments === undefined) this.#hours.set(hour, [segment]);
+      else segments.push(segment);
     }
-    appender.close();
-    this.#messages.length = 0;
-    await this.#database.run("create or replace table address (code integer, ip blob, value varchar, type varchar)");
-    await this.#insert(
-      "address",
-      this.#addresses.values.map(({ text, hex, type }, code) => `(${code}, unhex('${hex}'), '${text}', '${type}')`),
-    );
+    this.#rows += batch.rowCount;
   }
 
-  /** The hours that rows are of. */
-  async partitions(): Promise<StagedPartition[]> {
-    const rows = await this.#database.rows(
-      "select distinct strftime(window_start, '%Y-%m-%d') as date, extract(hour from window_start)::integer as hour from stage order by all",
-    );
-    return rows.map(({ date, hour }) => ({ date: String(date), hour: Number(hour) }));
-  }
-
-  /** SQL that selects an hour's rows with all columns of the lake, in any order. */
-  selectPartition({ date, hour }: StagedPartition, topicName: string, ingestTime: string): string {
-    const joins: string[] = [];
-    const values = FLOW_COLUMNS.map(({ name, type }) => `${this.#expression(name, type, topicName, ingestTime, joins)} as ${name}`);
-    return `select ${values.join(", ")} from stage s ${joins.join(" ")}
-      where s.window_start >= timestamptz '${date} ${hour}:00:00+00' and s.window_start < timestamptz '${date} ${hour}:00:00+00' + interval 1 hour`;
-  }
-
-  #expression(name: FlowColumn["name"], type: FlowColumn["type"], topicName: string, ingestTime: string, joins: string[]): string {
-    switch (name) {
-      case "network_type":
-        return "client_ip.type";
-      case "client_address":
-        return "client_ip.value";
-      case "server_address":
-        return "server_ip.value";
-      case "src_topic":
-        return sqlText(topicName);
-      case "ingest_time":
-        return `timestamptz '${ingestTime}'`;
-    }
-    if (type === "VARCHAR") return `s.${name}::varchar`;
-    if (type !== "BLOB") return `s.${name}`;
-    joins.push(`left join address ${name} on ${name}.code = s.${name}`);
-    return `${name}.ip`;
-  }
-
-  #toAppend(batch: FlowBatch, { name }: typeof MESSAGE_COLUMNS[number]): AppendColumn {
-    const column = batch.columns[name];
-    if ("codes" in column) {
-      // SQL ends at a NUL.
-      const codes = column.dictionary.map((raw) => raw.replaceAll("\0", "\ufffd")).map((text) => this.#texts.code(text, () => text));
-      const values = column.codes.map((code) => code < 0 ? 0 : codes[code]!);
-      return { values, valid: Uint8Array.from(column.codes, (code) => code < 0 ? 0 : 1) };
-    }
-    if ("bytes" in column) {
-      return {
-        values: Int32Array.from({ length: batch.rowCount }, (_, i) => this.#addressCode(column.bytes.subarray(16 * i, 16 * i + 16))),
+  /** The hours' files, one after the other, so that only one is in memory. */
+  *files(provenance: Provenance): Generator<StagedFile> {
+    for (const [hour, segments] of this.#hours) {
+      const file = new ParquetFile(FLOW.columns, CREATED_BY), stats = new RowGroupStats();
+      for (const group of rowGroups(segments)) {
+        const rows = group.reduce((sum, { rowCount }) => sum + rowCount, 0);
+        const columns = encodeRowGroup(group, rows, provenance, this.#tables);
+        stats.add(rows, columns);
+        file.addRowGroup(rows, columns.map(({ chunk }) => chunk));
+      }
+      const start = new Date(hour * HOUR_US / 1_000).toISOString();
+      yield {
+        partition: { date: start.slice(0, 10), hour: Number(start.slice(11, 13)) },
+        parts: file.finish(),
+        stats: stats.finish(),
       };
     }
-    return column;
   }
 
-  #addressCode(bytes: Uint8Array): number {
-    const hex = bytes.toHex();
-    return this.#addresses.code(hex, () => ({ hex, text: formatAddress(bytes), type: isMappedIpv4(bytes) ? "ipv4" : "ipv6" }));
-  }
-
-  async #insert(table: string, values: readonly string[]): Promise<void> {
-    for (let start = 0; start < values.length; start += INSERT_ROWS) {
-      await this.#database.run(`insert into ${table} values ${values.slice(start, start + INSERT_ROWS).join(", ")}`);
+  #stage({ partition, offset }: TopicMessage, batch: FlowBatch): StagedMessage {
+    const texts = new Map<string, Int32Array>();
+    let leader: Int32Array | null = null;
+    for (const [name, table] of this.#tables.texts) {
+      const column = batch.columns[name];
+      if (!("codes" in column)) continue;
+      const dictionary = encodedDictionary(column);
+      // As many texts as the column before has: as good as always one for each of them.
+      const numbers: Int32Array = table.numbersOf(dictionary, leader?.length === dictionary.offsets.length - 1 ? leader : null);
+      texts.set(name, leader = numbers);
     }
+    const { client_ip, server_ip } = batch.columns;
+    return {
+      partition,
+      offset: Number(offset),
+      batch,
+      texts,
+      clients: this.#tables.addresses.numbersOf(client_ip.bytes, batch.rowCount),
+      servers: this.#tables.addresses.numbersOf(server_ip.bytes, batch.rowCount),
+    };
   }
 }
 
-/** Codes in the width that DuckDB gives an enumeration of so many values. */
-function asEnum(column: AppendColumn, valueCount: number): AppendColumn {
-  if (!("valid" in column) || !(column.values instanceof Int32Array)) throw new TypeError("Cannot stage texts: needed codes with validity");
-  const { values, valid } = column;
-  if (valueCount < 2 ** 8) return { values: new Uint8Array(values), valid };
-  return { values: valueCount < 2 ** 16 ? new Uint16Array(values) : new Uint32Array(values), valid };
+/** Rows of each hour that the message has any of; null for all. */
+function rowsByHour({ rowCount, columns }: FlowBatch): Map<number, Int32Array | null> {
+  const { values } = columns.window_start;
+  const words = new Int32Array(values.buffer, values.byteOffset, 2 * rowCount);
+  const hours = new Float64Array(rowCount);
+  let isOne = true;
+  for (let i = 0; i < rowCount; i++) {
+    hours[i] = Math.floor((words[2 * i + 1]! * WORD + (words[2 * i]! >>> 0)) / HOUR_US);
+    if (hours[i] !== hours[0]) isOne = false;
+  }
+  if (isOne) return new Map([[hours[0]!, null]]);
+  const rows = new Map<number, number[]>();
+  for (const [i, hour] of hours.entries()) {
+    const some = rows.get(hour);
+    if (some === undefined) rows.set(hour, [i]);
+    else some.push(i);
+  }
+  return new Map([...rows].map(([hour, some]) => [hour, Int32Array.from(some)]));
+}
+
+function* rowGroups(segments: readonly Segment[]): Generator<Segment[]> {
+  let group: Segment[] = [], rows = 0;
+  for (const segment of segments) {
+    if (rows > 0 && rows + segment.rowCount > ROW_GROUP_ROWS) {
+      yield group;
+      group = [];
+      rows = 0;
+    }
+    group.push(segment);
+    rows += segment.rowCount;
+  }
+  if (rows > 0) yield group;
 }

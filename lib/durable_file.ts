@@ -18,3 +18,12 @@ export function describeDisk(cause: unknown): string {
   const text = cause instanceof Error ? cause.message : String(cause);
   return /No space left|os error 28/.test(text) ? "the disk is full; free some space, nothing that was stored is lost" : text;
 }
+
+/** Removes a file; that it is not there is as good. */
+export async function removeIfPresent(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

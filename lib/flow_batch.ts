@@ -20,7 +20,9 @@ import {
   Utf8,
   Vector,
 } from "apache-arrow";
-import { type ColumnType, FLOW_SCHEMA_VERSION, MESSAGE_COLUMNS, type MessageColumn } from "./records.ts";
+import { type ColumnPieces, type FieldShape, readPieces, schemaBytes, type TextPieces } from "./arrow_layout.ts";
+import { dictionaryTexts, type EncodedTexts, encodeTexts } from "./encoded_texts.ts";
+import { type Column, type ColumnType, FLOW_SCHEMA_VERSION, MESSAGE_COLUMNS, type MessageColumn } from "./records.ts";
 
 /** Strings by reference: row i is `dictionary[codes[i]]`, or null where `codes[i]` is -1. */
 export interface TextColumn {
@@ -46,21 +48,28 @@ export interface ListColumn {
   readonly values: Int32Array;
 }
 
+/** The same of 64 bits. */
+export interface BigintListColumn {
+  readonly offsets: Int32Array;
+  readonly values: BigInt64Array;
+}
+
 /** Row i holds the 16 bytes from `16 * i`. */
 export interface AddressColumn {
   readonly bytes: Uint8Array;
 }
 
-interface ColumnDataByType {
+export interface ColumnDataByType {
   "VARCHAR": TextColumn;
   "BLOB": AddressColumn;
   "INTEGER": IntegerColumn;
   "BIGINT": BigintColumn;
   "TIMESTAMPTZ": BigintColumn;
   "INTEGER[]": ListColumn;
+  "BIGINT[]": BigintListColumn;
 }
 
-type ColumnData = ColumnDataByType[ColumnType];
+export type ColumnData = ColumnDataByType[ColumnType];
 
 /** Rows by column; every column of `MESSAGE_COLUMNS` is present with `rowCount` rows. */
 export interface FlowBatch {
@@ -71,30 +80,38 @@ export interface FlowBatch {
 /** Most rows in one message; the decoder refuses more. */
 export const BATCH_ROWS_MAX = 8_192;
 
-const decoder = new TextDecoder(), encoder = new TextEncoder();
 const SCHEMA_VERSION_KEY = "skyfall.schema_version";
-const ARROW_FIELDS = MESSAGE_COLUMNS.map((c, i) => new Field(c.name, arrowType(c.type, i), c.nullable));
-const ARROW_SCHEMA = new Schema(ARROW_FIELDS, new Map([[SCHEMA_VERSION_KEY, String(FLOW_SCHEMA_VERSION)]]));
+
+/** Encodes rows as an Arrow IPC stream of one record batch. */
+export type BatchEncoder = (rowCount: number, columns: Readonly<Record<string, ColumnData>>) => Uint8Array;
 
 /**
- * Encodes rows as an Arrow IPC stream of one record batch.
+ * What encodes rows of a table; its metadata has the schema's version.
  *
- * @throws {RangeError} If there are no rows, more than `BATCH_ROWS_MAX`, or a column of another length.
+ * @returns Throws a RangeError if there are no rows, more than `BATCH_ROWS_MAX`, or a column of another length.
  */
-export function encodeFlowBatch(batch: FlowBatch): Uint8Array {
-  if (batch.rowCount < 1 || batch.rowCount > BATCH_ROWS_MAX) {
-    throw new RangeError(`Cannot encode flow batch: ${batch.rowCount} rows, needed 1 to ${BATCH_ROWS_MAX}`);
-  }
-  const children = ARROW_FIELDS.map((field, i) => {
-    const column = MESSAGE_COLUMNS[i]!;
-    const data = toArrow(field.type, batch.columns[column.name], batch.rowCount);
-    if (data.length !== batch.rowCount) {
-      throw new RangeError(`Cannot encode flow batch: column "${column.name}" has ${data.length} rows, needed ${batch.rowCount}`);
+export function batchEncoder(columns: readonly Column[], schemaVersion: number): BatchEncoder {
+  const fields = columns.map((c, i) => new Field(c.name, arrowType(c.type, i), c.nullable));
+  const schema = new Schema(fields, new Map([[SCHEMA_VERSION_KEY, String(schemaVersion)]]));
+  return (rowCount, values) => {
+    if (rowCount < 1 || rowCount > BATCH_ROWS_MAX) {
+      throw new RangeError(`Cannot encode batch: ${rowCount} rows, needed 1 to ${BATCH_ROWS_MAX}`);
     }
-    return data;
-  });
-  const rows = makeData({ type: new Struct(ARROW_FIELDS), length: batch.rowCount, nullCount: 0, children });
-  return tableToIPC(new Table([new RecordBatch(ARROW_SCHEMA, rows)]), "stream");
+    const children = fields.map(({ name, type }) => {
+      const data = toArrow(type, values[name]!, rowCount);
+      if (data.length === rowCount) return data;
+      throw new RangeError(`Cannot encode batch: column "${name}" has ${data.length} rows, needed ${rowCount}`);
+    });
+    const rows = makeData({ type: new Struct(fields), length: rowCount, nullCount: 0, children });
+    return tableToIPC(new Table([new RecordBatch(schema, rows)]), "stream");
+  };
+}
+
+const encodeColumns = batchEncoder(MESSAGE_COLUMNS, FLOW_SCHEMA_VERSION);
+
+/** Encodes rows as a message. @throws {RangeError} As `batchEncoder()`. */
+export function encodeFlowBatch({ rowCount, columns }: FlowBatch): Uint8Array {
+  return encodeColumns(rowCount, columns);
 }
 
 /**
@@ -103,6 +120,12 @@ export function encodeFlowBatch(batch: FlowBatch): Uint8Array {
  * @throws {SyntaxError} If it is no Arrow stream, of a newer schema version, misses a column, or a column has another type.
  */
 export function decodeFlowBatch(message: Uint8Array): FlowBatch {
+  for (const schema of knownSchemas) {
+    const pieces = readPieces(message, schema.bytes, schema.fields);
+    if (pieces !== null && pieces.rowCount > 0 && pieces.rowCount <= BATCH_ROWS_MAX) {
+      return toBatch(schema.version, pieces.rowCount, (column) => pieces.columns[schema.indexes.get(column.name)!]!);
+    }
+  }
   const table = parseArrow(message);
   const version = versionOf(table);
   const records = table.batches;
@@ -112,15 +135,66 @@ export function decodeFlowBatch(message: Uint8Array): FlowBatch {
       `Cannot decode flow batch: ${records.length} record batches of ${table.numRows} rows, needed one of 1 to ${BATCH_ROWS_MAX}`,
     );
   }
+  const indexes = new Map(table.schema.fields.map(({ name }, i) => [name, i]));
+  const batch = toBatch(version, record.numRows, (column) => {
+    const data = record.data.children[indexes.get(column.name) ?? -1];
+    if (data === undefined) throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" is missing`);
+    assertType(column, data.type);
+    return data;
+  });
+  remember(message, table.schema, version, indexes);
+  return batch;
+}
+
+/** Schema that a message was decoded of, so that another of the same is decoded for a fraction of the cost. */
+interface KnownSchema {
+  readonly bytes: Uint8Array;
+  readonly fields: readonly FieldShape[];
+  readonly version: number;
+  /** Of the fields, by name. */
+  readonly indexes: ReadonlyMap<string, number>;
+}
+
+/** Collectors of a few versions, and other Arrow writers, may write to one topic. */
+const KNOWN_SCHEMAS_MAX = 4;
+const knownSchemas: KnownSchema[] = [];
+
+function remember(message: Uint8Array, schema: Schema, version: number, indexes: ReadonlyMap<string, number>): void {
+  const bytes = schemaBytes(message), fields = schema.fields.map(({ type }) => shapeOf(type)).filter((shape) => shape !== null);
+  if (bytes === null || fields.length < schema.fields.length) return;
+  const isKnown = knownSchemas.some((known) => known.bytes.length === bytes.length && known.bytes.every((byte, i) => byte === bytes[i]));
+  if (isKnown) return; // its messages are of another form than the quick way takes
+  if (knownSchemas.length === KNOWN_SCHEMAS_MAX) knownSchemas.shift();
+  knownSchemas.push({ bytes, fields, version, indexes });
+}
+
+/** Null for a type that none of our columns has. */
+function shapeOf(type: DataType): FieldShape | null {
+  const shape = (width: 1 | 4 | 8, isList = false, dictionaryId: number | null = null) => ({ width, isList, dictionaryId });
+  const texts = DataType.isDictionary(type) ? type.id : 0;
+  switch (String(type)) {
+    case String(arrowType("VARCHAR", 0)):
+      return shape(4, false, texts);
+    case String(arrowType("BLOB", 0)):
+      return shape(1);
+    case String(arrowType("INTEGER", 0)):
+      return shape(4);
+    case String(arrowType("BIGINT", 0)):
+    case String(arrowType("TIMESTAMPTZ", 0)):
+      return shape(8);
+    case String(arrowType("INTEGER[]", 0)):
+      return shape(4, true);
+    default:
+      return null;
+  }
+}
+
+function toBatch(version: number, rowCount: number, pieces: (column: MessageColumn) => ColumnPieces): FlowBatch {
   const columns: Record<string, ColumnData> = {};
   for (const column of MESSAGE_COLUMNS) {
-    if (version < column.since) continue;
-    const index = table.schema.fields.findIndex((f) => f.name === column.name);
-    const data = record.data.children[index];
-    if (data === undefined) throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" is missing`);
-    columns[column.name] = fromArrow(column, data, record.numRows);
+    if (version >= column.since) columns[column.name] = fromArrow(column, pieces(column), rowCount);
   }
-  return { rowCount: record.numRows, columns: { ...columns, ...addedSince(version, columns, record.numRows) } as FlowBatch["columns"] };
+  return { rowCount, columns: { ...columns, ...addedSince(version, columns, rowCount) } as FlowBatch["columns"] };
 }
 
 function versionOf(table: Table): number {
@@ -183,6 +257,8 @@ function arrowType(type: ColumnType, index: number): DataType {
       return new TimestampMicrosecond("UTC");
     case "INTEGER[]":
       return new List(new Field("item", new Int32(), false));
+    case "BIGINT[]":
+      return new List(new Field("item", new Int64(), false));
   }
 }
 
@@ -194,8 +270,11 @@ function toArrow(type: DataType, column: ColumnData, rowCount: number): Data {
     return makeData({ type: type as Dictionary<Utf8, Int32>, length: column.codes.length, data: codes, dictionary, ...validity });
   }
   if ("offsets" in column) {
-    const child = makeData({ type: new Int32(), data: column.values, nullCount: 0 });
-    return makeData({ type: type as List<Int32>, length: column.offsets.length - 1, nullCount: 0, valueOffsets: column.offsets, child });
+    const { values } = column;
+    const child = values instanceof Int32Array
+      ? makeData({ type: new Int32(), data: values, nullCount: 0 })
+      : makeData({ type: new Int64(), data: values, nullCount: 0 });
+    return makeData({ type: type as List, length: column.offsets.length - 1, nullCount: 0, valueOffsets: column.offsets, child });
   }
   if ("bytes" in column) {
     return makeData({ type: type as FixedSizeBinary, length: column.bytes.length / 16, nullCount: 0, data: column.bytes });
@@ -205,11 +284,8 @@ function toArrow(type: DataType, column: ColumnData, rowCount: number): Data {
   return makeData({ type: type as Int32, length: column.values.length, data: column.values as Int32Array, ...validity });
 }
 
-/** Texts in one buffer; where all are ASCII they are encoded in one go, as one by one costs far more. */
 function utf8Data(texts: readonly string[]): Data<Utf8> {
-  const all = texts.join(""), bytes = encoder.encode(all), offsets = new Int32Array(texts.length + 1);
-  const isAscii = bytes.length === all.length;
-  for (let i = 0; i < texts.length; i++) offsets[i + 1] = offsets[i]! + (isAscii ? texts[i]!.length : encoder.encode(texts[i]).length);
+  const { offsets, bytes } = encodeTexts(texts);
   return makeData({ type: new Utf8(), length: texts.length, nullCount: 0, valueOffsets: offsets, data: bytes });
 }
 
@@ -223,67 +299,91 @@ function packValidity(rowCount: number, isValid: (row: number) => boolean): { nu
   return nullCount === 0 ? { nullCount } : { nullCount, nullBitmap };
 }
 
-function fromArrow(column: MessageColumn, data: Data, rowCount: number): ColumnData {
+function assertType(column: MessageColumn, type: DataType): void {
   const expected = arrowType(column.type, 0);
-  if (String(data.type) !== String(expected)) {
-    throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has type "${data.type}", needed "${expected}"`);
-  }
+  if (String(type) === String(expected)) return;
+  throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has type "${type}", needed "${expected}"`);
+}
+
+function fromArrow(column: MessageColumn, data: ColumnPieces, rowCount: number): ColumnData {
   if (data.nullCount > 0 && !column.nullable) {
     throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has ${data.nullCount} nulls, needed none`);
+  }
+  const needed = column.type === "BLOB" ? 16 * rowCount : column.type === "INTEGER[]" ? 0 : rowCount;
+  if (needed > 0 && data.values.length < needed) {
+    throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has ${data.values.length} values, needed ${needed}`);
   }
   switch (column.type) {
     case "VARCHAR":
       return textFromArrow(column.name, data, rowCount);
     case "BLOB":
-      return { bytes: data.values.subarray(0, rowCount * 16) };
+      return { bytes: (data.values as Uint8Array).subarray(0, rowCount * 16) };
     case "INTEGER[]":
       return listFromArrow(column.name, data, rowCount);
     default:
-      return { values: data.values.subarray(0, rowCount), ...unpackValidity(data, rowCount) };
+      return { values: data.values.subarray(0, rowCount), ...unpackValidity(data, rowCount) } as IntegerColumn | BigintColumn;
   }
 }
 
-function textFromArrow(name: string, data: Data, rowCount: number): TextColumn {
-  const dictionary = data.dictionary === undefined ? undefined : dictionaryTexts(data.dictionary.data);
-  if (dictionary === undefined) throw new SyntaxError(`Cannot decode flow batch: column "${name}" has no dictionary`);
+function textFromArrow(name: string, data: ColumnPieces, rowCount: number): TextColumn {
+  if (data.dictionary === undefined) throw new SyntaxError(`Cannot decode flow batch: column "${name}" has no dictionary`);
+  const { length } = data.dictionary;
   const { valid } = unpackValidity(data, rowCount);
-  const codes = Int32Array.from(data.values.subarray(0, rowCount));
+  const codes = new Int32Array(rowCount);
+  codes.set((data.values as Int32Array).subarray(0, rowCount));
   for (let i = 0; i < rowCount; i++) {
     if (valid !== undefined && valid[i] === 0) codes[i] = -1;
-    else if (codes[i]! < 0 || codes[i]! >= dictionary.length) {
-      throw new SyntaxError(
-        `Cannot decode flow batch: column "${name}" row ${i} has code ${codes[i]}, needed 0 to ${dictionary.length - 1}`,
-      );
+    else if (codes[i]! < 0 || codes[i]! >= length) {
+      throw new SyntaxError(`Cannot decode flow batch: column "${name}" row ${i} has code ${codes[i]}, needed 0 to ${length - 1}`);
     }
   }
-  return { codes, dictionary };
+  for (const piece of data.dictionary.data) assertOffsets(name, piece.valueOffsets, piece.length, piece.values.length);
+  return new ArrowTextColumn(codes, data.dictionary.data);
 }
 
-/** Texts of a dictionary; where all are ASCII they are decoded in one go, as one by one costs far more. */
-function dictionaryTexts(pieces: readonly Data[]): string[] {
-  return pieces.flatMap(({ valueOffsets, values, length }) => {
-    const first = valueOffsets[0] ?? 0, bytes = values.subarray(first, valueOffsets[length] ?? first) as Uint8Array;
-    const all = decoder.decode(bytes);
-    const isAscii = all.length === bytes.length;
-    return Array.from({ length }, (_, i) => {
-      const start = valueOffsets[i]! - first, end = valueOffsets[i + 1]! - first;
-      return isAscii ? all.slice(start, end) : decoder.decode(bytes.subarray(start, end));
-    });
-  });
+/** @throws {SyntaxError} If offsets of `count` values do not ascend to at most `length`. */
+function assertOffsets(name: string, offsets: Int32Array, count: number, length: number): void {
+  for (let i = 0; i < count; i++) {
+    if (offsets[i]! >= 0 && offsets[i + 1]! >= offsets[i]! && offsets[i + 1]! <= length) continue;
+    throw new SyntaxError(`Cannot decode flow batch: column "${name}" value ${i} ends at ${offsets[i + 1]} of ${length}`);
+  }
 }
 
-function listFromArrow(name: string, data: Data, rowCount: number): ListColumn {
+/** A message's texts, which become strings when somebody looks at them, and only then: there may be as many as rows. */
+class ArrowTextColumn implements TextColumn {
+  readonly codes: Int32Array;
+  readonly #pieces: readonly TextPieces[];
+  #dictionary: readonly string[] | null = null;
+
+  constructor(codes: Int32Array, pieces: readonly TextPieces[]) {
+    this.codes = codes;
+    this.#pieces = pieces;
+  }
+
+  get dictionary(): readonly string[] {
+    return this.#dictionary ??= dictionaryTexts(this.#pieces);
+  }
+
+  encoded(): EncodedTexts {
+    const [piece] = this.#pieces;
+    if (piece === undefined || this.#pieces.length > 1) return encodeTexts(this.dictionary);
+    return { offsets: piece.valueOffsets.subarray(0, piece.length + 1), bytes: piece.values };
+  }
+}
+
+/** The column's dictionary without a string for each text. */
+export function encodedDictionary(column: TextColumn): EncodedTexts {
+  return column instanceof ArrowTextColumn ? column.encoded() : encodeTexts(column.dictionary);
+}
+
+function listFromArrow(name: string, data: ColumnPieces, rowCount: number): ListColumn {
   const offsets = data.valueOffsets.subarray(0, rowCount + 1);
   const values = data.children[0]!.values as Int32Array;
-  for (let i = 0; i < rowCount; i++) {
-    if (offsets[i]! < 0 || offsets[i + 1]! < offsets[i]! || offsets[i + 1]! > values.length) {
-      throw new SyntaxError(`Cannot decode flow batch: column "${name}" row ${i} ends at ${offsets[i + 1]} of ${values.length} values`);
-    }
-  }
+  assertOffsets(name, offsets, rowCount, values.length);
   return { offsets, values };
 }
 
-function unpackValidity(data: Data, rowCount: number): { valid?: Uint8Array } {
+function unpackValidity(data: ColumnPieces, rowCount: number): { valid?: Uint8Array } {
   if (data.nullCount === 0) return {};
   const valid = new Uint8Array(rowCount);
   for (let i = 0; i < rowCount; i++) valid[i] = (data.nullBitmap[i >> 3]! >> (i & 7)) & 1;

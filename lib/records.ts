@@ -4,7 +4,7 @@
  * Storage types, named as in DuckDB SQL. `TIMESTAMPTZ` holds microseconds since 1970 UTC. `BLOB` holds an address of
  * 16 bytes in network order, IPv4 as `::ffff:a.b.c.d` (RFC 4291, section 2.5.5.2).
  */
-export type ColumnType = "VARCHAR" | "BLOB" | "INTEGER" | "BIGINT" | "TIMESTAMPTZ" | "INTEGER[]";
+export type ColumnType = "VARCHAR" | "BLOB" | "INTEGER" | "BIGINT" | "TIMESTAMPTZ" | "INTEGER[]" | "BIGINT[]";
 
 /** Who first writes a column: the collector into the topic's messages, or the ETL job on the way to the lake. */
 export type ColumnOrigin = "message" | "etl";
@@ -298,6 +298,19 @@ export type FlowColumnName = FlowColumn["name"];
 /** Columns that a topic message carries, in this order. */
 export type MessageColumn = Extract<FlowColumn, { origin: "message" }>;
 export const MESSAGE_COLUMNS: readonly MessageColumn[] = FLOW_COLUMNS.filter((c): c is MessageColumn => c.origin === "message");
+
+/** Version of the meaning of `dead_letter`'s rows. */
+export const DEAD_LETTER_SCHEMA_VERSION = 1;
+
+/** Columns of `dead_letter`: one row per message that gave no rows of `flow`. Its offset counts as taken in. */
+export const DEAD_LETTER_COLUMNS = [
+  etlColumn("src_topic", "VARCHAR", "-", "Topic that the message was read from", "topic"),
+  etlColumn("src_partition", "INTEGER", "-", "Its partition", "topic"),
+  etlColumn("src_offset", "BIGINT", "-", "Its offset in the partition", "topic"),
+  etlColumn("reason", "VARCHAR", "-", "Why it gave no rows", "etl"),
+  etlColumn("value", "BLOB", "-", "The message itself", "topic"),
+  etlColumn("ingest_time", "TIMESTAMPTZ", "us since 1970 UTC", "When the ETL job read it", "etl"),
+] as const satisfies readonly Column[];
 
 type Nullability = "null" | "not null";
 

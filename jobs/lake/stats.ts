@@ -1,7 +1,7 @@
 /** Statistics of a data file, as DuckDB reports them and as the Delta log has them (PROTOCOL.md, "Per-file Statistics"). */
 
 import { z } from "zod";
-import { type ColumnType, FLOW_COLUMNS } from "../../lib/records.ts";
+import type { Column, ColumnType } from "../../lib/records.ts";
 import type { Row } from "../duckdb.ts";
 
 /** `stats` of an `add` action. */
@@ -17,16 +17,19 @@ const Entries = z.array(z.object({ key: z.string(), value: z.array(z.object({ ke
 /** Types whose bounds DuckDB never cuts short. */
 const BOUNDED: ReadonlySet<ColumnType> = new Set(["INTEGER", "BIGINT", "TIMESTAMPTZ"]);
 
-/** @param written A row of `COPY ... (RETURN_STATS)`. */
-export function statsOf(written: Row): FileStats {
-  const columns = new Map(
+/**
+ * @param columns Of the table.
+ * @param written A row of `COPY ... (RETURN_STATS)`.
+ */
+export function statsOf(columns: readonly Column[], written: Row): FileStats {
+  const statistics = new Map(
     Entries.parse(written["column_statistics"]).map(({ key, value }) => [key, new Map(value.map((v) => [v.key, v.value]))]),
   );
   const minValues: Record<string, string | number> = {},
     maxValues: Record<string, string | number> = {},
     nullCount: Record<string, number> = {};
-  for (const { name, type } of FLOW_COLUMNS) {
-    const column = columns.get(`"${name}"`);
+  for (const { name, type } of columns) {
+    const column = statistics.get(`"${name}"`);
     if (column === undefined || !BOUNDED.has(type)) continue;
     const nulls = column.get("null_count"), min = column.get("min"), max = column.get("max");
     if (nulls !== undefined) nullCount[name] = Number(nulls);

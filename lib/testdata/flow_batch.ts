@@ -29,6 +29,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
 /** A batch in which every column varies, and columns that may be null sometimes are. */
 export function flowBatch(rowCount: number, seed: number, startUs = START_US): FlowBatch {
   const random = randomNumbers(seed);
+  const starts = new BigInt64Array(rowCount);
   const columns = MESSAGE_COLUMNS.map((column) => {
     const valid = column.nullable ? { valid: Uint8Array.from({ length: rowCount }, () => random(10) === 0 ? 0 : 1) } : {};
     switch (column.type) {
@@ -43,7 +44,9 @@ export function flowBatch(rowCount: number, seed: number, startUs = START_US): F
       case "INTEGER":
         return [column.name, { values: Int32Array.from({ length: rowCount }, () => column.name === "schema_version" ? FLOW_SCHEMA_VERSION : random(65_536)), ...valid }];
       case "TIMESTAMPTZ":
-        return [column.name, { values: BigInt64Array.from({ length: rowCount }, () => BigInt(startUs + random(60_000_000))) }];
+        if (column.name === "window_end") return [column.name, { values: starts.map((start) => start + BigInt(random(60_000_000))) }];
+        for (let i = 0; i < rowCount; i++) starts[i] = BigInt(startUs + random(60_000_000));
+        return [column.name, { values: starts }];
       default:
         return [column.name, { values: BigInt64Array.from({ length: rowCount }, () => BigInt(random(1_000_000))), ...valid }];
     }

@@ -12,14 +12,21 @@ import {
   ListOffsetTimestamps,
   Producer,
 } from "@platformatic/kafka";
+import { connectionOptions } from "./kafka_connection.ts";
 import { hasName, innerOf, isUnknownTopic, remedyOf } from "./kafka_failure.ts";
 import { type KafkaUrl, parseKafkaUrl } from "./kafka_url.ts";
 import { Outbox } from "./outbox.ts";
-import { type OffsetRange, type TopicConsumer, TopicError, type TopicMessage, type TopicProducer, type TopicRecord } from "./topic.ts";
+import {
+  MissingMessagesError,
+  type OffsetRange,
+  type TopicConsumer,
+  TopicError,
+  type TopicMembership,
+  type TopicMessage,
+  type TopicProducer,
+  type TopicRecord,
+} from "./topic.ts";
 
-const CONNECT_TIMEOUT_MS = 5_000;
-/** A broker that has not answered for so long is asked again on another connection; it knows what it has stored already. */
-const REQUEST_TIMEOUT_MS = 10_000;
 /** How long a topic may take to open, and a read to answer. */
 const ANSWER_TIMEOUT_MS = 20_000;
 /** How long `publish()` waits; what is under way by then goes on. */
@@ -36,6 +43,11 @@ const BATCH_SLACK_BYTES = 8_192;
 const MESSAGE_BYTES_NEEDED = 1_048_588;
 /** Bytes of one fetch, as they are stored. */
 const FETCH_BYTES = 4 << 20;
+/** A member of a group that is silent for so long has left. */
+const SESSION_TIMEOUT_MS = 10_000;
+const HEARTBEAT_MS = 1_000;
+/** How long the others wait for a member to finish what it is at. */
+const REBALANCE_TIMEOUT_MS = 10_000;
 /** Batches of markers of transactions hold no messages (KIP-98). */
 const CONTROL_BATCH = 1 << 5;
 
@@ -146,6 +158,41 @@ export async function openKafkaConsumer(text: string): Promise<TopicConsumer> {
   };
 }
 
+/**
+ * Joins a consumer group. A member that does not answer for `SESSION_TIMEOUT_MS` loses its partitions to the others.
+ *
+ * @throws {TopicError} As `openKafkaConsumer()`, or if the group cannot be joined.
+ */
+export async function joinKafkaGroup(text: string, groupId: string): Promise<TopicMembership> {
+  const topic = await openTopic(text, false), { topic: name } = topic.url;
+  const timing = { sessionTimeout: SESSION_TIMEOUT_MS, heartbeatInterval: HEARTBEAT_MS, rebalanceTimeout: REBALANCE_TIMEOUT_MS };
+  const consumer = new Consumer({ ...topic.options, ...timing, groupId, autocommit: false, retries: true, retryDelay: 200 });
+  outliveErrors(consumer);
+  consumer.topics.track(name);
+  let changed = new AbortController();
+  const replace = () => {
+    const former = changed;
+    changed = new AbortController();
+    former.abort();
+  };
+  for (const event of ["consumer:group:join", "consumer:group:rebalance", "consumer:group:leave", "consumer:heartbeat:error"] as const) {
+    consumer.on(event, replace);
+  }
+  await explained(topic, "read", consumer.joinGroup(timing));
+  return {
+    assignment: () => ({
+      partitions:
+        consumer.assignments?.filter((assigned) => assigned.topic === name).flatMap(({ partitions }) => partitions).sort((a, b) => a - b) ??
+          [],
+      changed: changed.signal,
+    }),
+    async [Symbol.asyncDispose]() {
+      await consumer.leaveGroup(true);
+      await consumer.close(true);
+    },
+  };
+}
+
 /** Reads a topic's partitions; what a fetch brought beyond what was asked for is kept for the next read. */
 class Reader {
   readonly #topic: KafkaTopic;
@@ -184,7 +231,12 @@ class Reader {
         messages.push(message);
         next = message.offset + 1n;
       }
-      const fetched = bytes < bytesMax ? await this.#fetch(partition, next) : null;
+      const fetched = bytes < bytesMax
+        ? await this.#fetch(partition, next).catch((error) => {
+          if (error instanceof MissingMessagesError && messages.length > 0) return null; // the next read begins with it
+          throw error;
+        })
+        : null;
       if (fetched === null) return messages;
       ahead = fetched.messages;
       next = fetched.next;
@@ -205,17 +257,22 @@ class Reader {
       throw await this.#explainOffset(error, partition, offset);
     });
     const batches = response.responses.flatMap(({ partitions }) => partitions.flatMap(({ records }) => records ?? []));
-    const last = batches.at(-1);
-    if (last === undefined) return null;
+    if (batches.length === 0) return null;
     const messages: TopicMessage[] = [];
-    for (const { firstOffset, attributes, records } of batches) {
+    let due = offset;
+    for (const { firstOffset, lastOffsetDelta, attributes, records } of batches) {
+      if (firstOffset > due) {
+        if (messages.length > 0) return { messages, next: due };
+        throw new MissingMessagesError(this.#topic.text, partition, due, firstOffset);
+      }
+      due = firstOffset + BigInt(lastOffsetDelta) + 1n;
       if ((attributes & CONTROL_BATCH) !== 0) continue;
       for (const { offsetDelta, value } of records) {
         const at = firstOffset + BigInt(offsetDelta); // a batch begins before the offset that lies in it
         if (at >= offset) messages.push({ partition, offset: at, value: new Uint8Array(value ?? []) });
       }
     }
-    return { messages, next: last.firstOffset + BigInt(last.lastOffsetDelta) + 1n };
+    return { messages, next: due };
   }
 
   async #explainOffset(error: unknown, partition: number, offset: bigint): Promise<unknown> {
@@ -297,35 +354,6 @@ async function readMessageBytesMax(admin: Admin, { topic }: KafkaUrl): Promise<n
     if (!hasName(error, "TOPIC_AUTHORIZATION_FAILED")) throw error;
     return MESSAGE_BYTES_NEEDED;
   }
-}
-
-async function connectionOptions(url: KafkaUrl, text: string): Promise<BaseOptions> {
-  const fileOf = async (path: string) => {
-    try {
-      return await Deno.readTextFile(path);
-    } catch (cause) {
-      throw new TopicError(
-        `Cannot open topic "${text}": file "${path}" cannot be read; correct its path, or give this user the right to read it`,
-        { cause },
-      );
-    }
-  };
-  const { login, tls } = url;
-  return {
-    clientId: "skyfall",
-    bootstrapBrokers: [...url.brokers],
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    ...(login === null
-      ? {}
-      : { sasl: { mechanism: login.mechanism, username: login.user, password: (await fileOf(login.passwordFile)).replace(/\r?\n$/, "") } }),
-    ...(tls === null ? {} : {
-      tls: {
-        ...(tls.caFile === null ? {} : { ca: await fileOf(tls.caFile) }),
-        ...(tls.own === null ? {} : { cert: await fileOf(tls.own.certificateFile), key: await fileOf(tls.own.keyFile) }),
-      },
-    }),
-  };
 }
 
 /** The client listens for the first error of a connection alone; of a second, as TLS may bring, the process would die. */

@@ -1,7 +1,7 @@
 /** Opens topics by URL: `sqlite:PATH` or `kafka://HOST:PORT[,HOST:PORT]/TOPIC`, at creation with `?partitions=N`. */
 
 import { openSqliteConsumer, openSqliteProducer } from "./sqlite.ts";
-import { type TopicConsumer, TopicError, type TopicProducer } from "./topic.ts";
+import { type TopicConsumer, TopicError, type TopicMembership, type TopicProducer } from "./topic.ts";
 
 const PARTITIONS_MAX = 1_024;
 const DEFAULT_PARTITIONS = 1;
@@ -28,6 +28,18 @@ export async function openProducer(url: string): Promise<TopicProducer> {
 export async function openConsumer(url: string): Promise<TopicConsumer> {
   if (isKafka(url)) return (await import("./kafka.ts")).openKafkaConsumer(url);
   return openSqliteConsumer(parseUrl(url).path);
+}
+
+/**
+ * Joins a consumer group of a Kafka topic, and returns once it has got its partitions.
+ *
+ * @throws {TopicError} As `openConsumer()`, and for an embedded topic, which has no groups.
+ */
+export async function joinGroup(url: string, group: string): Promise<TopicMembership> {
+  if (isKafka(url)) return (await import("./kafka.ts")).joinKafkaGroup(url, group);
+  throw new TopicError(
+    `Cannot join group "${group}" of topic "${url}": only a Kafka topic has groups; give each writer its own partitions`,
+  );
 }
 
 /** The client is loaded only where it is used: it takes time and memory that the embedded topic does not need. */

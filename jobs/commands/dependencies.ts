@@ -1,0 +1,60 @@
+/** The command `jobs run dependencies`. */
+
+import { type Command, Option } from "@commander-js/extra-typings";
+import { log } from "../../lib/log.ts";
+import { TOPIC_URL_FORMS } from "../../lib/topic/open.ts";
+import { DEFAULT_LATENESS_MINUTES, runDependencies } from "../dependencies.ts";
+import { parsePartitionSet } from "../partition_set.ts";
+import { type Gap, parseGap } from "../topic_reader.ts";
+import { checked } from "./checked.ts";
+
+const LATENESS_MINUTES_MAX = 60;
+
+export const DEPENDENCIES_DESCRIPTION = "find the edges between services in a topic, minute by minute, as minutes close";
+
+/** Adds the command below `jobs run`. */
+export function addDependenciesCommand(run: Command): void {
+  run.command("dependencies")
+    .description(DEPENDENCIES_DESCRIPTION)
+    .requiredOption("--topic <url>", TOPIC_URL_FORMS)
+    .requiredOption("--lake <dir>", "folder of the lake, for its table edge_1m; made where there is none")
+    .option("--output-topic <url>", "topic that the edges go to as well, each at least once")
+    .option("--follow", "go on until stopped: a minute's edges are there some minutes after it", false)
+    .option(
+      "--lateness-minutes <minutes>",
+      "how long a minute waits for rows after the next has begun; what comes later is added to it",
+      checked(parseLateness),
+      DEFAULT_LATENESS_MINUTES,
+    )
+    .option("--partitions <list>", 'take these partitions alone, as in "0-3,7"; other runs take the others', checked(parsePartitionSet))
+    .addOption(
+      new Option("--group <name>", "share the partitions of a Kafka topic with the other members of this consumer group").conflicts(
+        "partitions",
+      ),
+    )
+    .option(
+      "--accept-gap <partition:from-to>",
+      "give up messages that the topic no longer has, from the first offset to before the second; may be repeated",
+      (text: string, gaps: readonly Gap[]): readonly Gap[] => [...gaps, checked(parseGap)(text)],
+      [],
+    )
+    .action(async ({ topic, lake, outputTopic = null, follow, latenessMinutes, partitions = null, group = null, acceptGap }) => {
+      const stop = new AbortController();
+      if (follow) { for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop.abort()); }
+      const options = { partitions, group, acceptedGaps: acceptGap, follow, latenessMinutes, outputTopic };
+      const result = await runDependencies(topic, lake, options, stop.signal);
+      if (result.version === null) return log("info", "jobs", "another run is at work", { lake });
+      log("info", "jobs", "dependencies done", {
+        rows: result.rows,
+        edges: result.edges,
+        set_aside: result.setAside,
+        version: String(result.version),
+      });
+    });
+}
+
+function parseLateness(text: string): number {
+  const minutes = Number(text);
+  if (/^\d{1,2}$/.test(text) && minutes <= LATENESS_MINUTES_MAX) return minutes;
+  throw new SyntaxError(`Cannot read lateness "${text}": needed whole minutes, 0 to ${LATENESS_MINUTES_MAX}`);
+}
