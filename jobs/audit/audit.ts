@@ -13,6 +13,7 @@ import { checkCommits, checkMessages, checkTags, type Progress, readContent } fr
 import { type CheckedFiles, checkFiles } from "./files.ts";
 import { checkEdges } from "./edges.ts";
 import type { Check } from "./finding.ts";
+import { checkOwnCommits } from "./own_commits.ts";
 import { checkTiling, readHistory } from "./history.ts";
 import { checkTopic } from "./topic.ts";
 
@@ -49,8 +50,10 @@ async function auditTables(
   topicUrl: string | null,
   progressOf: (what: string) => Progress,
 ): Promise<Check[]> {
-  const repair = `restore it from a copy, or jobs repair --lake ${lake} --topic URL`;
-  const checks: Check[] = [];
+  const topic = topicUrl ?? "URL";
+  const repair = `restore it from a copy, or jobs repair --lake ${lake} --topic ${topic}`;
+  const again = `make the lake again from its topic, beside this one: jobs run etl --topic ${topic} --lake ${lake}-again`;
+  const checks: Check[] = [checkOwnCommits(lake)];
   const files = new Map<string, CheckedFiles>();
   let flow: Snapshot | null = null;
   // Dead letters of a commit may be written before it: so they are read after the rows.
@@ -75,16 +78,16 @@ async function auditTables(
   }
   const directory = tableDirectory(lake, FLOW), { readable } = files.get(FLOW.name)!;
   const history = await readHistory(directory, listLog(directory).versions.filter((version) => version <= flow.version));
-  checks.push(checkTiling(history, flow.transactions, lake));
+  checks.push(checkTiling(history, flow.transactions, again));
   const unreadable = await readContent(database, readable, repair, progressOf("rows"));
   const tags = await checkTags(database, readable, repair);
   checks.push({ ...tags, problems: [...unreadable, ...tags.problems] });
-  checks.push(await checkMessages(database, readable, history, lake), await checkCommits(database, history, lake));
+  checks.push(await checkMessages(database, readable, history, again), await checkCommits(database, history, again));
   if (topicUrl !== null) {
     await using consumer = await openConsumer(topicUrl);
     const next = nextOffsets(flow, consumer.topicName);
     if (next.size === 0) log("warn", "jobs", "the lake has nothing of this topic", { topic: consumer.topicName });
-    checks.push(await checkTopic(database, consumer, next, history.droppedHours, lake, progressOf("messages")));
+    checks.push(await checkTopic(database, consumer, next, history.droppedHours, again, progressOf("messages")));
   }
   if (files.has(EDGE_1M.name)) {
     for (const definition of [FLOW, EDGE_1M]) {

@@ -84,7 +84,7 @@ export async function checkMessages(
   database: Database,
   files: ReadonlyMap<string, AddFile>,
   { droppedHours, partlyDropped, ranges }: History,
-  lake: string,
+  repair: string,
 ): Promise<Check> {
   await database.run("create or replace table dropped_file (file varchar)");
   const dropped = droppedHours.size === 0 ? [] : [...files].filter(([, { partitionValues }]) => droppedHours.has(hourOf(partitionValues)));
@@ -109,13 +109,13 @@ export async function checkMessages(
     problems: named(broken, (row) => ({
       where: messagePlace(row),
       what: `has ${row["rows"]} rows whose indices are not 0 to ${Number(row["rows"]) - 1}, each once`,
-      repair: `jobs repair --lake ${lake} --topic URL`,
+      repair,
     })),
   };
 }
 
 /** Whether rows come from offsets that a commit took in alone, and each commit's ranges hold the rows that it says. */
-export async function checkCommits(database: Database, { ranges, commits, firstVersion }: History, lake: string): Promise<Check> {
+export async function checkCommits(database: Database, { ranges, commits, firstVersion }: History, repair: string): Promise<Check> {
   await database.run(
     "create or replace table taken (topic varchar, partition integer, first bigint, after bigint, version bigint, gap boolean)",
   );
@@ -126,17 +126,21 @@ export async function checkCommits(database: Database, { ranges, commits, firstV
   );
   await database.run("create or replace table said (version bigint, rows bigint)");
   await insertValues(database, "said", commits.filter(({ rows }) => rows !== null).map(({ version, rows }) => `(${version}, ${rows})`));
-  const repair = `jobs repair --lake ${lake} --topic URL`;
   const join = "m.src_topic = t.topic and m.src_partition = t.partition and m.src_offset >= t.first and m.src_offset < t.after";
   const strange = await database.rows(`select src_topic, src_partition, src_offset, rows, count(*) over () as found
-    from message m anti join taken t on ${join} where ${firstVersion} = 0 order by all limit ${NAMED_MAX}`);
+    from message m anti join taken t on ${join}
+    where ${firstVersion} = 0 and src_topic in (select topic from taken) order by all limit ${NAMED_MAX}`);
+  const [others] = await database.rows(`select coalesce(sum(rows), 0) as rows from message m
+    where src_topic is null or src_topic not in (select topic from taken)`);
   const different = await database.rows(`
     with held as (select t.version, sum(m.rows) as rows from taken t left join message m on ${join} group by all)
     select version, coalesce(h.rows, 0)::bigint as held, s.rows as said, count(*) over () as found
     from held h join said s using (version) where coalesce(h.rows, 0) <> s.rows order by version limit ${NAMED_MAX}`);
   return {
     name: "rows of each commit",
-    examined: `${commits.length} commits, ${commits.filter(({ rows }) => rows !== null).length} of which tell their rows`,
+    examined: `${commits.length} commits, ${commits.filter(({ rows }) => rows !== null).length} of which tell their rows${
+      Number(others!["rows"]) === 0 ? "" : `; ${others!["rows"]} rows that other programs added`
+    }`,
     problems: [
       ...named(strange, (row) => ({ where: messagePlace(row), what: `has ${row["rows"]} rows, but no commit took it in`, repair })),
       ...named(

@@ -125,7 +125,7 @@ function parseRanges(text: string | undefined, directory: string, version: bigin
 }
 
 /** Whether every partition's ranges follow each other without a gap or an overlap, up to where the next run goes on. */
-export function checkTiling(history: History, transactions: ReadonlyMap<string, bigint>, lake: string): Check {
+export function checkTiling(history: History, transactions: ReadonlyMap<string, bigint>, repair: string): Check {
   const sources = Map.groupBy(history.ranges, ({ topic, partition }) => `${topic}:${partition}`);
   const problems: Problem[] = [];
   for (const [source, ranges] of sources) {
@@ -136,14 +136,14 @@ export function checkTiling(history: History, transactions: ReadonlyMap<string, 
         problems.push({
           where: placeOf(topic, partition, end, from),
           what: `no commit took them in: version ${endVersion} ends before, version ${version} begins after`,
-          repair: `jobs repair --lake ${lake} --topic URL`,
+          repair,
         });
       }
       if (from < end) {
         problems.push({
           where: placeOf(topic, partition, from, end < to ? end : to),
           what: `versions ${endVersion} and ${version} both took them in`,
-          repair: `jobs repair --lake ${lake} --topic URL`,
+          repair,
         });
       }
       if (to > end) [end, endVersion] = [to, version];
@@ -154,7 +154,7 @@ export function checkTiling(history: History, transactions: ReadonlyMap<string, 
       problems.push({
         where: placeOf(topic, partition, next < end ? next : end, next < end ? end : next),
         what: `the next run goes on at offset ${next}, the commits end before ${end}`,
-        repair: `jobs repair --lake ${lake} --topic URL`,
+        repair,
       });
     }
   }

@@ -21,7 +21,7 @@ export async function checkTopic(
   consumer: TopicConsumer,
   next: ReadonlyMap<number, bigint>,
   droppedHours: ReadonlySet<number>,
-  lake: string,
+  repair: string,
   progress: Progress,
 ): Promise<Check> {
   await database.run("create or replace table reread (src_partition integer, src_offset bigint, rows integer, checksum bigint)");
@@ -43,7 +43,7 @@ export async function checkTopic(
     messages += await reread(database, consumer, { partition, begin, to, droppedHours }, progress);
     await database.run(`insert into kept values (${partition}, ${begin}, ${to})`);
   }
-  problems.push(...await differences(database, consumer.topicName, lake));
+  problems.push(...await differences(database, consumer.topicName, repair));
   return { name: "the topic read again", examined: `${messages} messages of "${consumer.topicName}", ${next.size} partitions`, problems };
 }
 
@@ -90,7 +90,7 @@ async function reread(
   return messages;
 }
 
-async function differences(database: Database, topicName: string, lake: string): Promise<Problem[]> {
+async function differences(database: Database, topicName: string, repair: string): Promise<Problem[]> {
   const topic = sqlText(topicName);
   const found = await database.rows(`
     with lake as (
@@ -113,7 +113,7 @@ async function differences(database: Database, topicName: string, lake: string):
   return named(found, (row) => ({
     where: messagePlace(row),
     what: difference(Number(row["topic_rows"]), Number(row["lake_rows"]), Number(row["letters"])),
-    repair: `jobs repair --lake ${lake} --topic URL`,
+    repair,
   }));
 }
 

@@ -4,7 +4,7 @@
  * told is committed, as the state is in the same commit.
  */
 
-import type { FlowBatch } from "../../lib/flow_batch.ts";
+import type { FlowBatch, TextColumn } from "../../lib/flow_batch.ts";
 import { CLIENT, CONVERSATION_WORDS, ESTIMATE, PORT_WORD, SERVER, TRANSPORT_WORD } from "./conversations.ts";
 import type { EdgeTable } from "./edge_table.ts";
 import {
@@ -218,9 +218,10 @@ export class Partition {
     }
   }
 
-  #numbersOf({ codes, dictionary }: { readonly codes: Int32Array; readonly dictionary: readonly string[] }): Int32Array {
-    const numbers = dictionary.map((text) => this.#names.number(text));
-    return codes.map((code) => code < 0 ? 0 : numbers[code]!);
+  #numbersOf({ codes, dictionary }: TextColumn): Int32Array {
+    const numbers = dictionary.map((text) => this.#names.number(text)), byRow = new Int32Array(codes.length);
+    for (let row = 0; row < codes.length; row++) byRow[row] = codes[row]! < 0 ? 0 : numbers[codes[row]!]!;
+    return byRow;
   }
 
   /** Number of another sFlow agent's address by row, 0 for our own. */
@@ -233,8 +234,11 @@ export class Partition {
 
 function seenByOf({ columns: { flow_source, observer_role } }: FlowBatch): Uint8Array {
   const roles = observer_role.dictionary.map((role) => role === "server" ? SERVER : CLIENT);
-  const isEstimate = flow_source.dictionary.map((source) => source === "sflow");
-  return Uint8Array.from(flow_source.codes, (code, row) => isEstimate[code] ? ESTIMATE : roles[observer_role.codes[row]!] ?? CLIENT);
+  const isEstimate = flow_source.dictionary.map((source) => source === "sflow"), seenBy = new Uint8Array(flow_source.codes.length);
+  for (let row = 0; row < seenBy.length; row++) {
+    seenBy[row] = isEstimate[flow_source.codes[row]!] ? ESTIMATE : roles[observer_role.codes[row]!]!;
+  }
+  return seenBy;
 }
 
 /** Minutes since 1970 that the rows are of. */
