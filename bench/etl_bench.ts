@@ -42,13 +42,13 @@ const CORE_COLUMNS = [
 const SHOWN_COLUMNS = 12;
 
 const SPARK_TYPES: Readonly<Record<ColumnType, string>> = {
+  "BIGINT[]": "array<bigint>",
   "VARCHAR": "string",
   "BLOB": "binary",
   "INTEGER": "int",
   "BIGINT": "bigint",
   "TIMESTAMPTZ": "timestamp",
   "INTEGER[]": "array<int>",
-  "BIGINT[]": "array<bigint>",
 };
 
 interface Run {
@@ -97,7 +97,10 @@ async function runPeer(topic: string, table: string): Promise<number> {
 async function runSpark(broker: Broker, topic: string, folder: string): Promise<number> {
   const script = new URL("etl_spark.py", import.meta.url).pathname, jars = (await sparkKafkaJars()).join(",");
   const columns = MESSAGE_COLUMNS.map(({ name, type }) => `${name} ${SPARK_TYPES[type]}`).join(", ");
-  const { stdout } = await costOf(peerPython, [script, broker.address, topic, folder, jars, columns], { SPARK_LOCAL_IP: "127.0.0.1" });
+  const { stdout } = await costOf(peerPython, [script, broker.address, topic, folder, jars, columns], {
+    SPARK_LOCAL_IP: "127.0.0.1",
+    PYSPARK_PYTHON: peerPython,
+  });
   const told = JSON.parse(stdout);
   if (told.rows !== rows) throw new Error(`Cannot trust Spark: ${told.rows} of ${rows} rows`);
   return Number(told.cpu_seconds);

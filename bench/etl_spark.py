@@ -41,6 +41,8 @@ def decode(batches):
 def plain(kind):
     if pa.types.is_dictionary(kind):
         return kind.value_type
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_type)
     return pa.binary() if pa.types.is_fixed_size_binary(kind) else kind
 
 

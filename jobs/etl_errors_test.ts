@@ -6,7 +6,7 @@ import { encodeFlowBatch } from "../lib/flow_batch.ts";
 import { flowBatch } from "../lib/testdata/flow_batch.ts";
 import { openProducer } from "../lib/topic/open.ts";
 import { ALL_ONCE, runEtl } from "./etl.ts";
-import { listLog, readVersion, versionFile, versionOf } from "./lake/delta_log.ts";
+import { listLog, readVersion, versionFile } from "./lake/delta_log.ts";
 import { ask, MESSAGE_ROWS, newPlace, publishFlows, type TestPlace } from "./testdata/topic.ts";
 
 const url = ({ topic }: TestPlace) => topic.replace(/\?.*/, "");
@@ -31,7 +31,7 @@ async function commitInfo(place: TestPlace, version: bigint) {
 
 /** Undoes the last commit of `flow`, as if the job had been killed right before it. */
 async function killBeforeCommit(place: TestPlace): Promise<void> {
-  const directory = `${place.lake}/flow`, last = versionOf(listLog(directory).versions.at(-1)!);
+  const directory = `${place.lake}/flow`, last = listLog(directory).versions.at(-1)!;
   await Deno.remove(`${directory}/_delta_log/${versionFile(last)}`);
 }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { EDGE_COLUMNS, HISTOGRAM_BUCKETS } from "../lib/edge_columns.ts";
 import { randomNumbers, START_US } from "../lib/testdata/flow_batch.ts";
 import { runCompact } from "./compact.ts";
-import { SOURCE_APPLICATION } from "./compact/roll_up.ts";
+import { sourceApplication } from "./compact/roll_up.ts";
 import { Database } from "./duckdb.ts";
 import { append } from "./lake/append.ts";
 import { writeDataFile } from "./lake/data_file.ts";
@@ -96,9 +96,22 @@ Deno.test("hours and days are the sums of the minutes, also of those that come l
   await assertRolledUp(lake);
   using database = await openDatabase();
   const hours = await readTable(tableDirectory(lake, EDGE_1H), EDGE_1H, database);
+  const minutes = await readTable(tableDirectory(lake, EDGE_1M), EDGE_1M, database);
   const log = await Deno.readTextFile(`${tableDirectory(lake, EDGE_1H)}/_delta_log/${String(hours.version).padStart(20, "0")}.json`);
   const { commitInfo: { operationParameters } } = JSON.parse(log.split("\n")[0]!);
-  assert.deepEqual(operationParameters, { source: "edge_1m", sourceVersion: String(hours.transactions.get(SOURCE_APPLICATION)) });
+  assert.deepEqual(operationParameters, { source: "edge_1m", sourceVersion: String(hours.transactions.get(sourceApplication(minutes))) });
+});
+
+Deno.test("days of minutes that were made anew are added up anew", async () => {
+  const lake = await newLake();
+  await appendMinutes(lake, [0, 1, 70]);
+  await appendMinutes(lake, [2]);
+  await runCompact(lake, NOTHING);
+  await Deno.remove(tableDirectory(lake, EDGE_1M), { recursive: true });
+  await prepareLake(lake);
+  await appendMinutes(lake, [0, 70, 1_500]);
+  await runCompact(lake, NOTHING);
+  await assertRolledUp(lake);
 });
 
 Deno.test("a run without new minutes changes nothing, nor does one after minutes were only compacted", async () => {

@@ -205,7 +205,7 @@ export class TopicReader {
       if (error instanceof MissingMessagesError) {
         const { from, to } = error;
         throw new LakeError(
-          `Cannot go on with topic "${this.#consumer.topicName}" partition ${partition}: offsets ${from} to before ${to} are missing within it; give them up with "jobs run etl ${
+          `Cannot go on with topic "${this.#consumer.topicName}" partition ${partition}: offsets ${from} to before ${to} are missing within it; give them up with "jobs run ${this.#job} ${
             acceptGap(partition, from, to)
           }", and the gap is kept in the table's history`,
           { cause: error },

@@ -15,6 +15,8 @@ import { DATA_FILE_SUFFIX } from "./lake/data_file.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
 import { heldBy, whileDeleting } from "./lake/lease.ts";
 import { assertTables, prepareLake } from "./lake/prepare.ts";
+import { putBackOverwritten } from "./lake/put_back.ts";
+import { extendRetention } from "./lake/retention.ts";
 import { readTable, type TableDefinition, tableDirectory } from "./lake/table.ts";
 import { TABLES } from "./lake/tables.ts";
 import { withLock } from "./lock.ts";
@@ -26,7 +28,10 @@ const UNNAMED_AGE_MS = HOUR_MS;
 const LOG_RETENTION_MS = 30 * 24 * HOUR_MS;
 
 export interface VacuumOptions {
-  /** How long a file stays that is no longer part of a table; null for what the table itself says, or else 7 days. */
+  /**
+   * How long a file stays that is no longer part of a table; null for what the table itself says, or else 7 days. What is longer
+   * is written into the table, whose log else forgets earlier which files there were.
+   */
   readonly retainMs: number | null;
   /** Only find what would be deleted. */
   readonly isDryRun: boolean;
@@ -57,6 +62,8 @@ export async function runVacuum(lake: string, options: VacuumOptions): Promise<r
     try {
       using database = await Database.open({ memoryLimit: "1GB", temporaryDirectory });
       if (options.isDryRun) return await findDead(database, lake, options);
+      // The files of a commit that was overwritten are named by no version until it is put back.
+      for (const table of TABLES) await putBackOverwritten(tableDirectory(lake, table), table, database);
       return await whileDeleting(lake, async () => {
         const dead = await findDead(database, lake, options);
         for (const { path } of dead) await Deno.remove(path);
@@ -69,11 +76,17 @@ export async function runVacuum(lake: string, options: VacuumOptions): Promise<r
   });
 }
 
-async function findDead(database: Database, lake: string, { retainMs }: VacuumOptions): Promise<DeadFile[]> {
+async function findDead(database: Database, lake: string, { retainMs, isDryRun }: VacuumOptions): Promise<DeadFile[]> {
   // The journal before the log: a cut that ends in between is in one of them. The log before the leases: see heldBy().
   const pending = await filesOfPendingCuts(lake);
   const snapshots: [TableDefinition, Snapshot][] = [];
-  for (const table of TABLES) snapshots.push([table, await readTable(tableDirectory(lake, table), table, database)]);
+  for (const table of TABLES) {
+    const directory = tableDirectory(lake, table), snapshot = await readTable(directory, table, database);
+    snapshots.push([
+      table,
+      isDryRun || retainMs === null ? snapshot : await extendRetention(directory, table, snapshot, retainMs, database),
+    ]);
+  }
   const held = await heldBy(lake);
   if (held.everything) {
     log("info", "jobs", "nothing is vacuumed: a reader has just begun", { lake });

@@ -102,6 +102,21 @@ Deno.test("runVacuum() leaves a file that no version names while it is young, or
   assert.deepEqual((await runVacuum(place.lake, NOW))!.map(({ path }) => path), [orphan]);
 });
 
+Deno.test("a retention that is longer than the table's is written into the table, once", async () => {
+  const place = await compactedLake(),
+    versions = async () => {
+      const { version, metaData } = await withLake(place.lake, (_, snapshot) => Promise.resolve(snapshot));
+      return [version, metaData!.configuration!["delta.deletedFileRetentionDuration"]];
+    };
+  const [version] = await versions();
+  await runVacuum(place.lake, { retainMs: DAY_MS, isDryRun: false });
+  assert.deepEqual(await versions(), [version, undefined]);
+  for (let run = 0; run < 2; run++) {
+    await runVacuum(place.lake, { retainMs: 30 * DAY_MS, isDryRun: false });
+    assert.deepEqual(await versions(), [BigInt(version!) + 1n, "interval 720 hours"]);
+  }
+});
+
 Deno.test("as of a version or a time the lake answers as it did then", async () => {
   const place = await newPlace(), url = place.topic.replace(/\?.*/, "");
   const times: number[] = [];

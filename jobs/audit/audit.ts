@@ -3,14 +3,17 @@
 import { log } from "../../lib/log.ts";
 import { openConsumer } from "../../lib/topic/open.ts";
 import { Database } from "../duckdb.ts";
-import { LakeError, listLog, type Snapshot, versionOf } from "../lake/delta_log.ts";
+import { LakeError, listLog, type Snapshot } from "../lake/delta_log.ts";
 import { Lease } from "../lake/lease.ts";
 import { assertTables } from "../lake/prepare.ts";
 import { createFilesView, readTable, tableDirectory } from "../lake/table.ts";
-import { FLOW, TABLES } from "../lake/tables.ts";
+import { EDGE_1M, FLOW, TABLES } from "../lake/tables.ts";
+import { sqlText } from "../sql_text.ts";
 import { checkCommits, checkMessages, checkTags, type Progress, readContent } from "./content.ts";
 import { type CheckedFiles, checkFiles } from "./files.ts";
+import { checkEdges } from "./edges.ts";
 import type { Check } from "./finding.ts";
+import { checkOwnCommits } from "./own_commits.ts";
 import { checkTiling, readHistory } from "./history.ts";
 import { checkTopic } from "./topic.ts";
 
@@ -47,8 +50,10 @@ async function auditTables(
   topicUrl: string | null,
   progressOf: (what: string) => Progress,
 ): Promise<Check[]> {
-  const repair = `restore it from a copy, or jobs repair --lake ${lake} --topic URL`;
-  const checks: Check[] = [];
+  const topic = topicUrl ?? "URL";
+  const repair = `restore it from a copy, or jobs repair --lake ${lake} --topic ${topic}`;
+  const again = `make the lake again from its topic, beside this one: jobs run etl --topic ${topic} --lake ${lake}-again`;
+  const checks: Check[] = [checkOwnCommits(lake)];
   const files = new Map<string, CheckedFiles>();
   let flow: Snapshot | null = null;
   // Dead letters of a commit may be written before it: so they are read after the rows.
@@ -72,19 +77,35 @@ async function auditTables(
     );
   }
   const directory = tableDirectory(lake, FLOW), { readable } = files.get(FLOW.name)!;
-  const history = await readHistory(directory, listLog(directory).versions.map(versionOf).filter((version) => version <= flow.version));
-  checks.push(checkTiling(history, flow.transactions, lake));
+  const history = await readHistory(directory, listLog(directory).versions.filter((version) => version <= flow.version));
+  checks.push(checkTiling(history, flow.transactions, again));
   const unreadable = await readContent(database, readable, repair, progressOf("rows"));
   const tags = await checkTags(database, readable, repair);
   checks.push({ ...tags, problems: [...unreadable, ...tags.problems] });
-  checks.push(await checkMessages(database, lake), await checkCommits(database, history, lake));
+  checks.push(await checkMessages(database, readable, history, again), await checkCommits(database, history, again));
   if (topicUrl !== null) {
     await using consumer = await openConsumer(topicUrl);
     const next = nextOffsets(flow, consumer.topicName);
     if (next.size === 0) log("warn", "jobs", "the lake has nothing of this topic", { topic: consumer.topicName });
-    checks.push(await checkTopic(database, consumer, next, lake, progressOf("messages")));
+    checks.push(await checkTopic(database, consumer, next, history.droppedHours, again, progressOf("messages")));
+  }
+  if (files.has(EDGE_1M.name)) {
+    for (const definition of [FLOW, EDGE_1M]) {
+      await createFilesView(database, { ...definition, name: `all_${definition.name}` }, [...files.get(definition.name)!.readable.keys()]);
+    }
+    await createLanded(database, flow);
+    checks.push(await checkEdges(database, lake, progressOf("hours of edges")));
   }
   return checks;
+}
+
+/** The table `landed`: by topic and partition, the offset before which everything is in `flow`. */
+async function createLanded(database: Database, { transactions }: Snapshot): Promise<void> {
+  await database.run("create or replace table landed (topic varchar, partition integer, after bigint)");
+  for (const [id, offset] of transactions) {
+    const match = APPLICATION.exec(id);
+    if (match !== null) await database.run(`insert into landed values (${sqlText(match[1]!)}, ${match[2]}, ${offset})`);
+  }
 }
 
 /** By partition of the topic, the offset at which the next run goes on. */

@@ -5,7 +5,7 @@ import type { AddFile } from "../lake/delta_log.ts";
 import { CHECKSUM_SQL } from "../row_checksum.ts";
 import { sqlText } from "../sql_text.ts";
 import { readFilesSql } from "./files.ts";
-import type { History } from "./history.ts";
+import { type History, hourOf, rowsOf } from "./history.ts";
 import { type Check, placeOf, type Problem } from "./finding.ts";
 
 /** Rows that one statement reads, so that memory is bounded and progress shows. */
@@ -47,10 +47,6 @@ export async function readContent(
   return problems;
 }
 
-function rowsOf({ stats }: AddFile): number {
-  return stats ? Number(JSON.parse(stats).numRecords) : 0;
-}
-
 async function insert(database: Database, paths: readonly string[], repair: string): Promise<Problem[]> {
   const insertFrom = (some: readonly string[]) =>
     database.run(`insert into content
@@ -80,29 +76,46 @@ function withColumns(paths: readonly string[]): string {
   return `(select * from flow where false union all by name select * from ${readFilesSql(paths)})`;
 }
 
-/** Whether each message's rows are there once: indices 0 to n - 1, whatever files they are in. */
-export async function checkMessages(database: Database, lake: string): Promise<Check> {
+/**
+ * Whether each message's rows are there once: indices 0 to n - 1, whatever files they are in. Of messages that had rows in hours
+ * that are no longer kept, the topic alone can tell.
+ */
+export async function checkMessages(
+  database: Database,
+  files: ReadonlyMap<string, AddFile>,
+  { droppedHours, partlyDropped, ranges }: History,
+  repair: string,
+): Promise<Check> {
+  await database.run("create or replace table dropped_file (file varchar)");
+  const dropped = droppedHours.size === 0 ? [] : [...files].filter(([, { partitionValues }]) => droppedHours.has(hourOf(partitionValues)));
+  await insertValues(database, "dropped_file", dropped.map(([path]) => `(${sqlText(path)})`));
+  await database.run("create or replace table partly (topic varchar, partition integer, first bigint, after bigint)");
+  const partly = ranges.filter(({ version }) => partlyDropped.has(version));
+  await insertValues(database, "partly", partly.map((r) => `(${sqlText(r.topic)}, ${r.partition}, ${r.from}, ${r.to})`));
   await database.run(`create or replace table message as
     select src_topic, src_partition, src_offset, sum(rows)::bigint as rows, sum(checksum) % (1::hugeint << 64) as checksum,
       min(index_min) = 0 and max(index_max) = sum(rows) - 1 and sum(index_sum) = sum(rows) * (sum(rows) - 1) // 2
         and sum(square_sum) = sum(rows) * (sum(rows) - 1) * (2 * sum(rows) - 1) // 6 as whole
-    from content group by all`);
+    from content anti join dropped_file using (file) group by all`);
   const broken = await database.rows(`select src_topic, src_partition, src_offset, rows, count(*) over () as found
-    from message where not whole order by all limit ${NAMED_MAX}`);
+    from message where not whole and not exists (select 1 from partly p
+      where p.topic = src_topic and p.partition = src_partition and src_offset >= p.first and src_offset < p.after) order by all limit ${NAMED_MAX}`);
   const [counts] = await database.rows("select count(*) as messages, coalesce(sum(rows), 0) as rows from message");
   return {
     name: "rows are there once",
-    examined: `${counts!["rows"]} rows of ${counts!["messages"]} messages`,
+    examined: `${counts!["rows"]} rows of ${counts!["messages"]} messages${
+      droppedHours.size === 0 ? "" : `; ${droppedHours.size} hours are no longer kept`
+    }`,
     problems: named(broken, (row) => ({
       where: messagePlace(row),
       what: `has ${row["rows"]} rows whose indices are not 0 to ${Number(row["rows"]) - 1}, each once`,
-      repair: `jobs repair --lake ${lake} --topic URL`,
+      repair,
     })),
   };
 }
 
 /** Whether rows come from offsets that a commit took in alone, and each commit's ranges hold the rows that it says. */
-export async function checkCommits(database: Database, { ranges, commits, firstVersion }: History, lake: string): Promise<Check> {
+export async function checkCommits(database: Database, { ranges, commits, firstVersion }: History, repair: string): Promise<Check> {
   await database.run(
     "create or replace table taken (topic varchar, partition integer, first bigint, after bigint, version bigint, gap boolean)",
   );
@@ -113,17 +126,21 @@ export async function checkCommits(database: Database, { ranges, commits, firstV
   );
   await database.run("create or replace table said (version bigint, rows bigint)");
   await insertValues(database, "said", commits.filter(({ rows }) => rows !== null).map(({ version, rows }) => `(${version}, ${rows})`));
-  const repair = `jobs repair --lake ${lake} --topic URL`;
   const join = "m.src_topic = t.topic and m.src_partition = t.partition and m.src_offset >= t.first and m.src_offset < t.after";
   const strange = await database.rows(`select src_topic, src_partition, src_offset, rows, count(*) over () as found
-    from message m anti join taken t on ${join} where ${firstVersion} = 0 order by all limit ${NAMED_MAX}`);
+    from message m anti join taken t on ${join}
+    where ${firstVersion} = 0 and src_topic in (select topic from taken) order by all limit ${NAMED_MAX}`);
+  const [others] = await database.rows(`select coalesce(sum(rows), 0) as rows from message m
+    where src_topic is null or src_topic not in (select topic from taken)`);
   const different = await database.rows(`
     with held as (select t.version, sum(m.rows) as rows from taken t left join message m on ${join} group by all)
     select version, coalesce(h.rows, 0)::bigint as held, s.rows as said, count(*) over () as found
     from held h join said s using (version) where coalesce(h.rows, 0) <> s.rows order by version limit ${NAMED_MAX}`);
   return {
     name: "rows of each commit",
-    examined: `${commits.length} commits, ${commits.filter(({ rows }) => rows !== null).length} of which tell their rows`,
+    examined: `${commits.length} commits, ${commits.filter(({ rows }) => rows !== null).length} of which tell their rows${
+      Number(others!["rows"]) === 0 ? "" : `; ${others!["rows"]} rows that other programs added`
+    }`,
     problems: [
       ...named(strange, (row) => ({ where: messagePlace(row), what: `has ${row["rows"]} rows, but no commit took it in`, repair })),
       ...named(

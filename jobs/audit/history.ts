@@ -1,7 +1,7 @@
 /** What the commits of a table say about the offsets that they took in, and whether these tile. */
 
 import { z } from "zod";
-import { LakeError, logDirectory, readVersionIfPresent } from "../lake/delta_log.ts";
+import { type AddFile, LakeError, logDirectory, readVersionIfPresent } from "../lake/delta_log.ts";
 import { type Check, placeOf, type Problem } from "./finding.ts";
 
 /** Offsets of one partition that one commit answers for. */
@@ -19,7 +19,7 @@ export interface TakenRange {
 /** A commit that took offsets in. */
 export interface TakingCommit {
   readonly version: bigint;
-  /** Rows of all its ranges; null where the commit does not say. */
+  /** Rows of all its ranges, without those of hours that are no longer kept; null where the commit does not say. */
   readonly rows: number | null;
 }
 
@@ -29,16 +29,23 @@ export interface History {
   readonly versions: number;
   readonly ranges: readonly TakenRange[];
   readonly commits: readonly TakingCommit[];
+  /** Hours that are no longer kept, as `hourOf()` numbers them: an audit asks neither the lake nor the topic for their rows. */
+  readonly droppedHours: ReadonlySet<number>;
+  /** Versions of `commits` that brought rows to such an hour. */
+  readonly partlyDropped: ReadonlySet<bigint>;
 }
 
 const Ranges = z.record(z.string(), z.tuple([z.coerce.bigint(), z.coerce.bigint()]));
 const CommitInfo = z.looseObject({
+  operation: z.string().optional(),
   operationParameters: z.looseObject({
     offsets: z.string().optional(),
     gaps: z.string().optional(),
     rows: z.coerce.number().optional(),
   }).optional(),
 });
+const Partition = z.looseObject({ date: z.string(), hour: z.string() });
+const HOUR_MS = 3_600_000;
 const APPLICATION = /^skyfall-etl:(.*):(\d+)$/;
 const SOURCE = /^(.*):(\d+)$/;
 
@@ -47,6 +54,7 @@ export async function readHistory(directory: string, versions: readonly bigint[]
   const next = new Map<string, bigint>();
   const ranges: TakenRange[] = [];
   const commits: TakingCommit[] = [];
+  const droppedHours = new Set<number>(), added: AddedRows[] = [];
   for (const version of versions) {
     const actions = await readVersionIfPresent(directory, version) ?? []; // its time was over meanwhile
     const info = actions.map((action) => CommitInfo.safeParse(action["commitInfo"])).find(({ success }) => success);
@@ -59,6 +67,10 @@ export async function readHistory(directory: string, versions: readonly bigint[]
     for (const [source, [from, to]] of Object.entries(offsets ?? {})) add(source, from, to, false);
     for (const [source, [from, to]] of Object.entries(gaps ?? {})) add(source, from, to, true);
     let took = offsets !== null;
+    for (const { add, remove } of actions) {
+      if (add?.dataChange) added.push({ version, hour: hourOf(add.partitionValues), rows: rowsOf(add) });
+      if (info?.data?.operation === "DELETE" && remove?.dataChange) droppedHours.add(hourOf(remove["partitionValues"]));
+    }
     for (const { txn } of actions) {
       const match = txn && APPLICATION.exec(txn.appId);
       if (!match) continue;
@@ -72,7 +84,35 @@ export async function readHistory(directory: string, versions: readonly bigint[]
     }
     if (took) commits.push({ version, rows: parameters?.rows ?? null });
   }
-  return { firstVersion: versions[0] ?? 0n, versions: versions.length, ranges, commits };
+  const gone = added.filter(({ hour }) => droppedHours.has(hour)), goneRows = Map.groupBy(gone, ({ version }) => version);
+  const left = commits.map(({ version, rows }) => ({
+    version,
+    rows: rows === null ? null : rows - (goneRows.get(version) ?? []).reduce((sum, { rows }) => sum + rows, 0),
+  }));
+  return {
+    firstVersion: versions[0] ?? 0n,
+    versions: versions.length,
+    ranges,
+    commits: left,
+    droppedHours,
+    partlyDropped: new Set(goneRows.keys()),
+  };
+}
+
+interface AddedRows {
+  readonly version: bigint;
+  readonly hour: number;
+  readonly rows: number;
+}
+
+/** Hours since 1970 at which the partition begins. */
+export function hourOf(partitionValues: unknown): number {
+  const { date, hour } = Partition.parse(partitionValues);
+  return Date.parse(`${date}T00:00:00Z`) / HOUR_MS + Number(hour);
+}
+
+export function rowsOf({ stats }: AddFile): number {
+  return stats ? Number(JSON.parse(stats).numRecords) : 0;
 }
 
 function parseRanges(text: string | undefined, directory: string, version: bigint): z.infer<typeof Ranges> | null {
@@ -85,7 +125,7 @@ function parseRanges(text: string | undefined, directory: string, version: bigin
 }
 
 /** Whether every partition's ranges follow each other without a gap or an overlap, up to where the next run goes on. */
-export function checkTiling(history: History, transactions: ReadonlyMap<string, bigint>, lake: string): Check {
+export function checkTiling(history: History, transactions: ReadonlyMap<string, bigint>, repair: string): Check {
   const sources = Map.groupBy(history.ranges, ({ topic, partition }) => `${topic}:${partition}`);
   const problems: Problem[] = [];
   for (const [source, ranges] of sources) {
@@ -96,14 +136,14 @@ export function checkTiling(history: History, transactions: ReadonlyMap<string, 
         problems.push({
           where: placeOf(topic, partition, end, from),
           what: `no commit took them in: version ${endVersion} ends before, version ${version} begins after`,
-          repair: `jobs repair --lake ${lake} --topic URL`,
+          repair,
         });
       }
       if (from < end) {
         problems.push({
           where: placeOf(topic, partition, from, end < to ? end : to),
           what: `versions ${endVersion} and ${version} both took them in`,
-          repair: `jobs repair --lake ${lake} --topic URL`,
+          repair,
         });
       }
       if (to > end) [end, endVersion] = [to, version];
@@ -114,7 +154,7 @@ export function checkTiling(history: History, transactions: ReadonlyMap<string, 
       problems.push({
         where: placeOf(topic, partition, next < end ? next : end, next < end ? end : next),
         what: `the next run goes on at offset ${next}, the commits end before ${end}`,
-        repair: `jobs repair --lake ${lake} --topic URL`,
+        repair,
       });
     }
   }

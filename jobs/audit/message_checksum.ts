@@ -18,6 +18,8 @@ export interface MessagePlace {
   readonly offset: bigint;
 }
 
+const HOUR_US = 3_600_000_000;
+
 type TextOfRow = (row: number) => string;
 
 const ARROW_TYPES: Readonly<Record<ColumnType, string>> = {
@@ -30,8 +32,16 @@ const ARROW_TYPES: Readonly<Record<ColumnType, string>> = {
   "BIGINT[]": "List<Int64>",
 };
 
-/** Null where the message is none that gives rows. */
-export function messageContent({ partition, offset }: MessagePlace, value: Uint8Array): MessageContent | null {
+/**
+ * Null where the message is none that gives rows.
+ *
+ * @param droppedHours Hours since 1970 whose rows do not count.
+ */
+export function messageContent(
+  { partition, offset }: MessagePlace,
+  value: Uint8Array,
+  droppedHours: ReadonlySet<number>,
+): MessageContent | null {
   const columns = columnsOf(value);
   const versions = columns?.get("schema_version");
   if (columns === null || versions === undefined) return null;
@@ -47,13 +57,16 @@ export function messageContent({ partition, offset }: MessagePlace, value: Uint8
       texts[row] += FIELD_SEPARATOR + (data !== undefined && data.nullCount > 0 && !data.getValid(row) ? NULL_TEXT : text(row));
     }
   }
+  const starts = columns.get("window_start")!.values;
+  const isKept = (row: number) => droppedHours.size === 0 || !droppedHours.has(Math.floor(Number(starts[row]) / HOUR_US));
+  const kept = texts.filter((_, row) => isKept(row));
   let low = 0, high = 0;
-  for (const text of texts) {
+  for (const text of kept) {
     const digest = createHash("md5").update(text).digest();
     low += digest.readUInt32LE(0);
     high += digest.readUInt32LE(4);
   }
-  return { rows, checksum: BigInt.asUintN(64, (BigInt(high) << 32n) + BigInt(low)) };
+  return { rows: kept.length, checksum: BigInt.asUintN(64, (BigInt(high) << 32n) + BigInt(low)) };
 }
 
 /** Columns by name; null where it is no Arrow stream of one batch, or has a column of another type. */

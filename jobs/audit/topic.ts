@@ -20,7 +20,8 @@ export async function checkTopic(
   database: Database,
   consumer: TopicConsumer,
   next: ReadonlyMap<number, bigint>,
-  lake: string,
+  droppedHours: ReadonlySet<number>,
+  repair: string,
   progress: Progress,
 ): Promise<Check> {
   await database.run("create or replace table reread (src_partition integer, src_offset bigint, rows integer, checksum bigint)");
@@ -39,19 +40,25 @@ export async function checkTopic(
     }
     const to = after < end ? after : end;
     if (begin >= to) continue;
-    messages += await reread(database, consumer, partition, begin, to, progress);
+    messages += await reread(database, consumer, { partition, begin, to, droppedHours }, progress);
     await database.run(`insert into kept values (${partition}, ${begin}, ${to})`);
   }
-  problems.push(...await differences(database, consumer.topicName, lake));
+  problems.push(...await differences(database, consumer.topicName, repair));
   return { name: "the topic read again", examined: `${messages} messages of "${consumer.topicName}", ${next.size} partitions`, problems };
+}
+
+interface Reread {
+  readonly partition: number;
+  readonly begin: bigint;
+  /** Exclusive. */
+  readonly to: bigint;
+  readonly droppedHours: ReadonlySet<number>;
 }
 
 async function reread(
   database: Database,
   consumer: TopicConsumer,
-  partition: number,
-  begin: bigint,
-  to: bigint,
+  { partition, begin, to, droppedHours }: Reread,
   progress: Progress,
 ): Promise<number> {
   const appender = await database.appender("reread", [INTEGER, BIGINT, INTEGER, BIGINT]);
@@ -67,12 +74,13 @@ async function reread(
     }
     const read = found.filter((message) => message.offset < to);
     if (read.length === 0) break; // what another program's transaction left is no message
-    const contents = read.map((message) => messageContent(message, message.value));
-    appender.append(read.length, [
-      { values: new Int32Array(read.length).fill(partition) },
-      { values: BigInt64Array.from(read, (message) => message.offset) },
-      { values: Int32Array.from(contents, (content) => content?.rows ?? 0) },
-      { values: BigInt64Array.from(contents, (content) => BigInt.asIntN(64, content?.checksum ?? 0n)) },
+    const all = read.map((message) => ({ offset: message.offset, content: messageContent(message, message.value, droppedHours) }));
+    const kept = all.filter(({ content }) => content?.rows !== 0);
+    appender.append(kept.length, [
+      { values: new Int32Array(kept.length).fill(partition) },
+      { values: BigInt64Array.from(kept, ({ offset }) => offset) },
+      { values: Int32Array.from(kept, ({ content }) => content?.rows ?? 0) },
+      { values: BigInt64Array.from(kept, ({ content }) => BigInt.asIntN(64, content?.checksum ?? 0n)) },
     ]);
     messages += read.length;
     offset = read.at(-1)!.offset + 1n;
@@ -82,7 +90,7 @@ async function reread(
   return messages;
 }
 
-async function differences(database: Database, topicName: string, lake: string): Promise<Problem[]> {
+async function differences(database: Database, topicName: string, repair: string): Promise<Problem[]> {
   const topic = sqlText(topicName);
   const found = await database.rows(`
     with lake as (
@@ -105,7 +113,7 @@ async function differences(database: Database, topicName: string, lake: string):
   return named(found, (row) => ({
     where: messagePlace(row),
     what: difference(Number(row["topic_rows"]), Number(row["lake_rows"]), Number(row["letters"])),
-    repair: `jobs repair --lake ${lake} --topic URL`,
+    repair,
   }));
 }
 

@@ -10,10 +10,11 @@ import { type EdgeColumn, HISTOGRAM_BUCKETS, ROLLED_EDGE_COLUMNS } from "../../l
 import { log } from "../../lib/log.ts";
 import type { Database } from "../duckdb.ts";
 import { writeDataFile } from "../lake/data_file.ts";
-import { type AddFile, LakeError, listLog, readVersion, type Snapshot, versionOf } from "../lake/delta_log.ts";
+import { type AddFile, LakeError, listLog, readVersion, type Snapshot } from "../lake/delta_log.ts";
 import { replace } from "../lake/replace.ts";
 import { dataFilePath, isDataFile, readTable, selectFiles, type TableDefinition, tableDirectory } from "../lake/table.ts";
 import { EDGE_1D, EDGE_1H, EDGE_1M } from "../lake/tables.ts";
+import { Progress } from "../progress.ts";
 import { MERGED_PREFIX } from "./merge.ts";
 import { SORTED_TAG, sortedTag } from "./plan.ts";
 
@@ -25,8 +26,10 @@ export interface RollUp {
 
 export const ROLL_UPS: readonly RollUp[] = [{ target: EDGE_1H, unit: "hour" }, { target: EDGE_1D, unit: "day" }];
 
-/** Application id of the `txn` action whose version is that of `edge_1m` up to which it is added up. */
-export const SOURCE_APPLICATION = "skyfall-rollup:edge_1m";
+/** Application id of the `txn` action whose version is that of `edge_1m` up to which it is added up: of one that was made anew, another. */
+export function sourceApplication({ metaData }: Snapshot): string {
+  return `skyfall-rollup:edge_1m:${metaData?.id}`;
+}
 
 /** What a run did. */
 export interface RollUpResult {
@@ -44,17 +47,19 @@ export interface RollUpResult {
 export async function rollUp(database: Database, lake: string, source: Snapshot, { target, unit }: RollUp): Promise<RollUpResult> {
   const directory = tableDirectory(lake, target), sourceDirectory = tableDirectory(lake, EDGE_1M);
   const snapshot = await readTable(directory, target, database);
-  const done = snapshot.transactions.get(SOURCE_APPLICATION);
+  const application = sourceApplication(source), done = snapshot.transactions.get(application);
   if (source.version < 0n || done === source.version) return { files: 0, days: 0 };
   const { added, isWhole } = await addedSince(sourceDirectory, source, done ?? -1n);
   const days = Map.groupBy(added, ({ partitionValues }) => partitionValues["date"] ?? "");
   const adds: AddFile[] = [], removes: AddFile[] = [];
+  const progress = new Progress(`roll up ${target.name}`, added.length, "files");
   for (const [date, files] of days) {
     const old = [...snapshot.files.values()].filter(({ partitionValues }) => partitionValues["date"] === date);
     const sums = isWhole || old.length === 0 ? null : selectFiles(directory, target, old.map(({ path }) => path));
     await database.run(`create or replace table rolled as ${sums ?? selectNone(target)}`);
     for (const hour of Map.groupBy(files, ({ partitionValues }) => partitionValues["hour"]).values()) {
       await addHour(database, unit, selectFiles(sourceDirectory, EDGE_1M, hour.map(({ path }) => path)));
+      progress.advance(hour.length);
     }
     adds.push(
       await writeDataFile(database, directory, target, {
@@ -66,13 +71,14 @@ export async function rollUp(database: Database, lake: string, source: Snapshot,
     );
     removes.push(...old);
   }
+  progress.end();
   const replaced = await replace(directory, target, snapshot, {
     operation: "MERGE",
     parameters: { source: EDGE_1M.name, sourceVersion: String(source.version) },
     removes,
     adds,
     dataChange: true,
-    transactions: new Map([[SOURCE_APPLICATION, source.version]]),
+    transactions: new Map([[application, source.version]]),
   }, database);
   if (replaced === null) throw new LakeError(`Cannot roll up to "${directory}": another run has changed it meanwhile; run this again`);
   return { files: added.length, days: days.size };
@@ -85,8 +91,8 @@ async function addedSince(
   done: bigint,
 ): Promise<{ readonly added: readonly AddFile[]; readonly isWhole: boolean }> {
   const whole = { added: [...source.files.values()], isWhole: true };
-  if (done < 0n) return whole;
-  if (versionOf(listLog(directory).versions[0]!) > done + 1n) {
+  if (done < 0n || done > source.version) return whole; // the first time, or a table that was restored from an older copy
+  if (listLog(directory).versions[0]! > done + 1n) {
     log("warn", "jobs", "the log of edge_1m since the last roll-up is gone: the days that it has are added up anew", {
       done: String(done),
     });

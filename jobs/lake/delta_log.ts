@@ -12,7 +12,10 @@ import {
   type TableMetaData,
   type TableProtocol,
 } from "./actions.ts";
+import { logDirectory, VERSION_DIGITS, versionFile } from "./log_folder.ts";
+import { rememberCommit } from "./own_commits.ts";
 
+export { checkpointFile, logDirectory, versionFile } from "./log_folder.ts";
 export { type AddFile, LakeError, type LogAction, type RemoveFile, type TableMetaData } from "./actions.ts";
 
 /** Versions of the Delta protocol that this program reads and writes. */
@@ -40,15 +43,14 @@ export interface Snapshot {
 /** Reads the actions of a checkpoint file (Parquet), each as one action of the log. */
 export type CheckpointReader = (paths: readonly string[]) => Promise<unknown[]>;
 
-const VERSION_DIGITS = 20;
 const LOG_SUFFIX = ".json";
 /** A checkpoint in one file, or one of several parts. */
 const CheckpointFile = new RegExp(`^(\\d{${VERSION_DIGITS}})\\.checkpoint(?:\\.(\\d{10})\\.(\\d{10}))?\\.parquet$`);
 
 /** What a table's log folder holds. */
 export interface LogListing {
-  /** Names of the versions' files, ascending; `versionOf()` tells the version. */
-  readonly versions: readonly string[];
+  /** Ascending. */
+  readonly versions: readonly bigint[];
   /** Complete ones, ascending, with the files of each. */
   readonly checkpoints: readonly { readonly version: bigint; readonly paths: readonly string[] }[];
 }
@@ -60,25 +62,23 @@ export interface LogListing {
  * @throws {LakeError} If the log has a hole, an entry that is no action, a protocol that is newer than this program, or no such version.
  */
 export async function readSnapshot(directory: string, readCheckpoint: CheckpointReader, asOf?: bigint): Promise<Snapshot> {
-  const listing = listLog(directory);
+  const listing = listNames(directory);
   const wanted = (version: bigint) => asOf === undefined || version <= asOf;
-  const newest = listing.versions.findLast((name) => wanted(versionOf(name))) ?? "";
+  const newest = listing.names.findLast((name) => wanted(versionOf(name))) ?? "";
   const checkpoints = listing.checkpoints.filter(({ version }) => wanted(version));
-  const state = await startingState(directory, checkpoints, listing.versions[0] === versionFile(0n), readCheckpoint);
+  const state = await startingState(directory, checkpoints, listing.names[0] === versionFile(0n), readCheckpoint);
   while (versionFile(state.version) < newest) {
     const next = state.version + 1n;
     // A name that the listing lacks may be younger than it: others write while the folder is read.
     const actions = await readVersionIfPresent(directory, next);
-    if (actions === null) throw holeError(directory, next, versionOf(listing.versions.find((name) => name > versionFile(next))!));
+    if (actions === null) throw holeError(directory, next, versionOf(listing.names.find((name) => name > versionFile(next))!));
     state.apply(actions);
     state.version = next;
   }
   if (asOf !== undefined && state.version !== asOf) {
     const of = (name: string | undefined) => (name === undefined ? "none" : String(versionOf(name)));
     throw new LakeError(
-      `Cannot read lake "${directory}": there is no version ${asOf}; its log has ${of(listing.versions[0])} to ${
-        of(listing.versions.at(-1))
-      }`,
+      `Cannot read lake "${directory}": there is no version ${asOf}; its log has ${of(listing.names[0])} to ${of(listing.names.at(-1))}`,
     );
   }
   return state.snapshot();
@@ -166,28 +166,13 @@ export async function commitVersion(directory: string, version: bigint, actions:
       throw error;
     }
     await syncDirectory(log);
+    await rememberCommit(directory, version, temporary);
     return true;
   } catch (cause) {
     throw new LakeError(`Cannot commit version ${version} to lake "${directory}": ${describeDisk(cause)}`, { cause });
   } finally {
     await removeIfPresent(temporary);
   }
-}
-
-export function logDirectory(directory: string): string {
-  return `${directory}/_delta_log`;
-}
-
-export function versionFile(version: bigint): string {
-  return `${versionDigits(version)}.json`;
-}
-
-export function checkpointFile(version: bigint): string {
-  return `${versionDigits(version)}.checkpoint.parquet`;
-}
-
-function versionDigits(version: bigint): string {
-  return String(version).padStart(VERSION_DIGITS, "0");
 }
 
 /** Whether the folder is a table's: there is a version of it. */
@@ -202,13 +187,19 @@ export function hasLog(directory: string): boolean {
 
 /** Reads the folder of a table's log; a table that is not there has an empty one. */
 export function listLog(directory: string): LogListing {
+  const { names, checkpoints } = listNames(directory);
+  return { versions: names.map(versionOf), checkpoints };
+}
+
+/** As `listLog()`, with the names of the versions' files, ascending: to make numbers of a hundred thousand takes its time. */
+function listNames(directory: string): { readonly names: readonly string[]; readonly checkpoints: LogListing["checkpoints"] } {
   const folder = logDirectory(directory);
-  const versions: string[] = [];
+  const names: string[] = [];
   const parts = new Map<string, string[]>();
   try {
     for (const { name } of Deno.readDirSync(folder)) {
       if (isLogFile(name)) {
-        versions.push(name);
+        names.push(name);
         continue;
       }
       const match = CheckpointFile.exec(name);
@@ -224,7 +215,7 @@ export function listLog(directory: string): LogListing {
   const complete = [...parts].filter(([key, paths]) => paths.length === Number(key.split(".")[1] || 1));
   const checkpoints = complete.map(([key, paths]) => ({ version: BigInt(key.split(".")[0]!), paths: paths.sort() }));
   return {
-    versions: versions.sort(), // of equal length: in order of text they are in order of number
+    names: names.sort(), // of equal length: in order of text they are in order of number
     checkpoints: checkpoints.sort((a, b) => (a.version < b.version ? -1 : 1)),
   };
 }
@@ -235,7 +226,7 @@ function isLogFile(name: string): boolean {
 }
 
 /** @param name Of a file of the log. */
-export function versionOf(name: string): bigint {
+function versionOf(name: string): bigint {
   return BigInt(name.slice(0, VERSION_DIGITS));
 }
 
@@ -267,7 +258,7 @@ function holeError(directory: string, missing: bigint, next: bigint): LakeError 
   return new LakeError(
     `Cannot read lake "${directory}": its log goes from version ${missing - 1n} to ${next}; "${
       versionFile(missing)
-    }" is missing: restore it from a copy`,
+    }" is missing: restore it from a copy, or give up what it brought with "jobs repair --accept-loss"`,
   );
 }
 

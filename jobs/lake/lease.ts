@@ -51,12 +51,17 @@ export class Lease implements Disposable {
     try {
       await makeFolder(leaseDirectory(lake));
       const handle = await Deno.open(temporary, { createNew: true, write: true });
-      await handle.lock(true);
-      writeContent(handle, content);
-      await Deno.rename(temporary, path);
-      return new Lease({ handle, path });
+      try {
+        await handle.lock(true);
+        writeContent(handle, content);
+        await Deno.rename(temporary, path);
+        return new Lease({ handle, path });
+      } catch (error) {
+        handle.close();
+        removeIfPresent(temporary);
+        throw error;
+      }
     } catch (error) {
-      removeIfPresent(temporary);
       // A full disk must not keep people from asking; then, too, the retention alone protects what they read.
       if (isUnwritable(error) || (!content.writes && isFull(error))) return new Lease(null);
       throw new LakeError(`Cannot take lease "${path}": ${describeDisk(error)}`, { cause: error });
@@ -149,11 +154,16 @@ function parseContent(text: string): unknown {
   }
 }
 
+/** Where the disk is full the text stays cut short, and the lease holds everything: questions and vacuum go on. */
 function writeContent(file: Deno.FsFile, content: unknown): void {
   file.seekSync(0, Deno.SeekMode.Start);
   file.truncateSync(0);
   const bytes = new TextEncoder().encode(JSON.stringify(content));
-  for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
+  try {
+    for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
+  } catch (error) {
+    if (!isFull(error)) throw error;
+  }
 }
 
 /** @throws {Deno.errors.NotFound} If there is no lake. */
@@ -175,13 +185,13 @@ function namesOf(folder: string): string[] {
 }
 
 /** No such folder, no right to write there, or a file system that is mounted read-only. */
-function isFull(error: unknown): boolean {
-  return error instanceof Error && /No space left|os error 28/.test(error.message);
-}
-
 function isUnwritable(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied ||
     error instanceof Error && /os error 30\b/.test(error.message);
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && /os error (28|122)\b/.test(error.message); // ENOSPC, EDQUOT
 }
 
 function removeIfPresent(path: string): void {

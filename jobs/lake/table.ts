@@ -177,12 +177,20 @@ async function assertFiles(directory: string, { files }: Snapshot): Promise<void
     const found = await sizeOf(name);
     if (found === size) continue;
     const what = found === null ? "is named by the log, but missing" : `has ${found} bytes, and ${size} when it was committed`;
-    throw new LakeError(`Cannot read lake: data file "${name}" ${what}; restore it from a copy`);
+    throw new LakeError(
+      `Cannot read lake: data file "${name}" ${what}; restore it from a copy, or read its rows again with "jobs repair --lake ${
+        lakeOf(directory)
+      } --topic URL"`,
+    );
   }
 }
 
 export async function isDataFile(path: string): Promise<boolean> {
   return await sizeOf(path) !== null;
+}
+
+function lakeOf(directory: string): string {
+  return directory.slice(0, directory.lastIndexOf("/"));
 }
 
 /** Null where there is no such file. */

@@ -1,7 +1,7 @@
 /** The lake as of an earlier time: which version of each table that was, and whether its files are still there. */
 
 import type { Database } from "../duckdb.ts";
-import { LakeError, listLog, logDirectory, readVersion, type Snapshot, versionFile, versionOf } from "./delta_log.ts";
+import { LakeError, listLog, logDirectory, readVersion, type Snapshot, versionFile } from "./delta_log.ts";
 import { dataFilePath, isDataFile, readTable, type TableDefinition, tableDirectory } from "./table.ts";
 import { FLOW, TABLES } from "./tables.ts";
 
@@ -37,7 +37,7 @@ export async function versionsAsOf(lake: string, asOf: AsOf): Promise<Map<string
   for (const definition of TABLES) versions.set(definition.name, await versionAt(tableDirectory(lake, definition), timeMs));
   if ("version" in asOf) versions.set(FLOW.name, asOf.version);
   else if (versions.get(FLOW.name) === -1n) {
-    const [first] = listLog(flow).versions, oldest = first === undefined ? undefined : versionOf(first);
+    const [first] = listLog(flow).versions, oldest = first;
     const began = oldest === undefined ? "" : `; its oldest version is ${oldest}, of ${timeText(await commitTimeMs(flow, oldest))}`;
     throw new LakeError(`Cannot read lake "${lake}" as of ${timeText(timeMs)}: it is not known as of then${began}`);
   }
@@ -54,7 +54,7 @@ export async function assertWhole(database: Database, lake: string, definition: 
   const directory = tableDirectory(lake, definition);
   const gone = await missingFiles(directory, await readTable(directory, definition, database, version));
   if (gone.size === 0) return;
-  const newest = versionOf(listLog(directory).versions.at(-1)!);
+  const newest = listLog(directory).versions.at(-1)!;
   let oldest = version;
   for (let next = version + 1n; next <= newest && gone.size > 0; next++) {
     for (const { remove } of await readVersion(directory, next)) if (remove && gone.delete(remove.path)) oldest = next;
@@ -75,8 +75,8 @@ async function missingFiles(directory: string, { files }: Snapshot): Promise<Set
 
 function known(directory: string, version: bigint): bigint {
   const { versions, checkpoints } = listLog(directory);
-  if (versions.includes(versionFile(version))) return version;
-  const oldest = checkpoints[0]?.version ?? versions.map(versionOf)[0], newest = versions.map(versionOf).at(-1);
+  if (versions.includes(version)) return version;
+  const oldest = checkpoints[0]?.version ?? versions[0], newest = versions.at(-1);
   throw new LakeError(
     `Cannot read lake as of version ${version}: "${logDirectory(directory)}" has ${oldest ?? "no version"} to ${newest ?? "none"}`,
   );
@@ -88,10 +88,10 @@ async function versionAt(directory: string, timeMs: number): Promise<bigint> {
   let low = 0, high = versions.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (await commitTimeMs(directory, versionOf(versions[middle]!)) <= timeMs) low = middle + 1;
+    if (await commitTimeMs(directory, versions[middle]!) <= timeMs) low = middle + 1;
     else high = middle;
   }
-  return low === 0 ? -1n : versionOf(versions[low - 1]!);
+  return low === 0 ? -1n : versions[low - 1]!;
 }
 
 /** As the commit itself says it; of one that does not, the time of its file. */

@@ -26,9 +26,14 @@ export class Commands {
     return this.#etl();
   }
 
+  /** Takes in everything. */
+  get all(): readonly JobCommand[] {
+    return [this.etl, this.#dependencies()];
+  }
+
   /** Draws what runs next. */
   turn(): Turn {
-    switch (this.#random(6)) {
+    switch (this.#random(8)) {
       case 0:
         return { victim: this.#etl("--partitions", "0-1"), companion: this.#etl("--partitions", "2-3") };
       case 1:
@@ -40,6 +45,12 @@ export class Commands {
       case 3:
         return { victim: this.etl, companion: this.#compact };
       case 4:
+        return { victim: this.#dependencies(), companion: this.#random(2) === 0 ? this.etl : null };
+      case 5:
+        return this.#isKafka
+          ? { victim: this.#dependencies("--group", "d"), companion: this.#dependencies("--group", "d") }
+          : { victim: this.#dependencies("--partitions", "0-1"), companion: this.#dependencies("--partitions", "2-3") };
+      case 6:
         return { victim: this.#random(2) === 0 ? this.#vacuum : this.#compact, companion: null };
       default:
         return { victim: this.etl, companion: null };
@@ -52,6 +63,10 @@ export class Commands {
 
   #etl(...more: string[]): JobCommand {
     return ["run", "etl", "--topic", this.#topic, "--lake", this.#lake, ...more];
+  }
+
+  #dependencies(...more: string[]): JobCommand {
+    return ["run", "dependencies", "--topic", this.#topic, "--lake", this.#lake, ...more];
   }
 
   get #compact(): JobCommand {

@@ -19,6 +19,8 @@ const FEED_MAX = 5;
 const FIRST_STEPS = 80;
 const STEPS_MIN = 10;
 const KILL_WITHIN_MS = 700;
+/** Of so many losses of power one comes when the run has ended. */
+const POWER_AFTER_ONE_IN = 3;
 /** Jumps of the clock, in seconds: forth and back, past whatever is kept for an hour or a week. */
 const CLOCK_JUMPS = [-864_000, -3_700, 3_700, 864_000];
 
@@ -143,7 +145,8 @@ class FaultRun {
     if (deed === "filled") return await this.#fill();
     const { victim, companion } = this.#commands.turn();
     const byStep = deed !== "late kill" && deed !== "broker";
-    const step = byStep ? 1 + this.#random(this.#steps) : 0, seconds = CLOCK_JUMPS[this.#random(CLOCK_JUMPS.length)]!;
+    const isAfter = deed === "power" && this.#random(POWER_AFTER_ONE_IN) === 0;
+    const step = byStep && !isAfter ? 1 + this.#random(this.#steps) : 0, seconds = CLOCK_JUMPS[this.#random(CLOCK_JUMPS.length)]!;
     const job = await this.#start(victim, byStep ? deed : "count", step, seconds);
     const other = companion === null ? null : await this.#start(companion, "count", 0, 0);
     let struck = byStep ? null : await this.#strikeAnyTime(deed, job);
@@ -221,12 +224,13 @@ class FaultRun {
     this.#options.log(`WRONG ${this.#problems.at(-1)}`);
   }
 
-  /** A run that nothing befalls must take in the rest, and then everything must be there once. */
+  /** Runs that nothing befalls must take in the rest, and then everything must be there once. */
   async #audit(): Promise<{ readonly messages: number; readonly rows: number; readonly lost: number; readonly doubled: number }> {
-    const { code, stderr } = await (await this.#start(this.#commands.etl, "count", 0, 0)).ended;
-    if (code !== 0) {
+    for (const command of this.#commands.all) {
+      const { code, stderr } = await (await this.#start(command, "count", 0, 0)).ended;
+      if (code === 0) continue;
       this.#manualRepairs++;
-      this.#problem(`a run that nothing befell ended with ${code}: ${stderr.trim().split("\n").at(-1)}`);
+      this.#problem(`"${nameOf(command)}" that nothing befell ended with ${code}: ${stderr.trim().split("\n").at(-1)}`);
     }
     this.#audits++;
     try {
