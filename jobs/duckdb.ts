@@ -9,17 +9,13 @@ import {
   type DuckDBType,
   INTEGER,
   LIST,
+  StatementType,
 } from "@duckdb/node-api";
 import * as bindings from "@duckdb/node-bindings";
+import { type Answer, DUCKDB_MACROS, type Engine } from "./portable_sql.ts";
 
 /** What `SELECT` gives: numbers of 64 bits as text, timestamps as "YYYY-MM-DD HH:MM:SS.ffffff+00", lists as arrays. */
 export type Row = Readonly<Record<string, unknown>>;
-
-/** A table as a query gave it. */
-export interface Answer {
-  readonly columns: readonly { readonly name: string; readonly isNumber: boolean }[];
-  readonly rows: readonly Row[];
-}
 
 const NUMBER_TYPE = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*\))$/;
 
@@ -48,7 +44,8 @@ export class QueryError extends Error {
 }
 
 /** A database in memory. */
-export class Database implements Disposable {
+export class Database implements Disposable, Engine {
+  readonly macros = DUCKDB_MACROS;
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
 
@@ -66,13 +63,19 @@ export class Database implements Disposable {
       autoload_known_extensions: "false",
     });
     const connection = await instance.connect();
-    await connection.run("set TimeZone = 'UTC'");
+    await connection.run("set TimeZone = 'UTC'; set enable_progress_bar = true; set enable_progress_bar_print = false");
     return new Database(instance, connection);
   }
 
   /** @throws {QueryError} If DuckDB refuses or fails. */
   async run(sql: string): Promise<void> {
     await explained(() => this.#connection.run(sql));
+  }
+
+  /** As `Engine.keep()`. @throws {QueryError} If DuckDB refuses or fails. */
+  async keep(view: string): Promise<void> {
+    await this.run(`create or replace temporary table kept_${view} as select * from ${view}`);
+    await this.run(`create or replace temporary view ${view} as select * from kept_${view}`);
   }
 
   /** All rows of a query. @throws {QueryError} If DuckDB refuses or fails. */
@@ -86,6 +89,54 @@ export class Database implements Disposable {
     const types = reader.columnTypes().map(String);
     const columns = reader.columnNames().map((name, i) => ({ name, isNumber: NUMBER_TYPE.test(types[i]!) }));
     return { columns, rows: reader.getRowObjectsJson() as Row[] };
+  }
+
+  /**
+   * All rows of a query of somebody else's, which may only read: one statement, SELECT or EXPLAIN of one.
+   *
+   * @throws {QueryError} If it is anything else, DuckDB refuses or fails, or it takes longer than `timeoutMs`.
+   */
+  async ask(sql: string, timeoutMs: number): Promise<Answer> {
+    await this.#assertReads(sql);
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      this.interrupt();
+    }, timeoutMs);
+    try {
+      return await this.table(sql);
+    } catch (error) {
+      if (!isLate || !(error instanceof QueryError)) throw error;
+      throw new QueryError(
+        `Cannot answer within ${timeoutMs / 1_000} s: needed a shorter time, fewer rows, or a longer --timeout-seconds`,
+        {
+          cause: error,
+        },
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #assertReads(sql: string): Promise<void> {
+    const statements = await explained(() => this.#connection.extractStatements(sql));
+    const type = statements.count === 1 ? (await explained(() => statements.prepare(0))).statementType : StatementType.INVALID;
+    if (type === StatementType.SELECT) return;
+    // EXPLAIN ANALYZE runs what it explains.
+    if (type === StatementType.EXPLAIN) return await this.#assertReads(sql.replace(/^\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?/i, ""));
+    const found = statements.count === 1 ? `it is ${StatementType[type]}` : `there are ${statements.count} statements`;
+    throw new QueryError(`Cannot run this SQL: ${found}, needed one statement that only reads (SELECT, FROM, WITH, DESCRIBE, EXPLAIN)`);
+  }
+
+  /** Ends the query that runs; it fails. */
+  interrupt(): void {
+    this.#connection.interrupt();
+  }
+
+  /** How much of the running query is done, in percent; null where DuckDB does not know. */
+  progressPercent(): number | null {
+    const { percentage } = this.#connection.progress;
+    return percentage < 0 ? null : percentage;
   }
 
   /** Appends to a table whose columns have these types, in its order. @throws {QueryError} If there is no such table. */

@@ -9,8 +9,9 @@ import { append } from "./lake/append.ts";
 import { type Cut, CutJournal, newCut } from "./lake/cut_journal.ts";
 import { writeDataFile } from "./lake/data_file.ts";
 import { type AddFile, LakeError, type Snapshot } from "./lake/delta_log.ts";
-import { readTableHead, refreshTable, tableDirectory } from "./lake/table.ts";
-import { FLOW } from "./lake/tables.ts";
+import { putBackOverwritten } from "./lake/put_back.ts";
+import { readTableHead, tableDirectory } from "./lake/table.ts";
+import { DEAD_LETTER, FLOW } from "./lake/tables.ts";
 import { formatPartitionSet } from "./partition_set.ts";
 import { Stage, StageTables } from "./stage.ts";
 import { type Gap, type Reading, TopicReader } from "./topic_reader.ts";
@@ -64,6 +65,7 @@ export class EtlWriter implements Disposable {
   /** @throws {LakeError} If the lake cannot be read. */
   static async open(config: EtlWriterConfig): Promise<EtlWriter> {
     const { lake, database, consumer: { topicName } } = config;
+    for (const table of [FLOW, DEAD_LETTER]) await putBackOverwritten(tableDirectory(lake, table), table, database);
     const snapshot = await readTableHead(tableDirectory(lake, FLOW), FLOW, database);
     const deadLetters = await DeadLetters.open(lake, database, topicName);
     const journal = await CutJournal.open(lake, await writerName(topicName, config.partitions));
@@ -190,7 +192,8 @@ export class EtlWriter implements Disposable {
   /** Another writer has committed some of the same messages: what was written of the cut stays unseen, and is vacuumed some day. */
   async #giveWay({ file }: Cut): Promise<"overtaken"> {
     this.#overtaken++;
-    this.#snapshot = await refreshTable(this.#directory, FLOW, this.#snapshot);
+    // From the log alone: a version of ours that was overwritten is still in what this writer knew.
+    this.#snapshot = await readTableHead(this.#directory, FLOW, this.#config.database);
     log("warn", "jobs", "another writer was first, cut discarded", { file, discarded: this.#overtaken });
     return "overtaken";
   }

@@ -1,19 +1,25 @@
 /** Prints answers: tables for people, CSV (RFC 4180) and JSON for programs. */
 
 import Table from "cli-table3";
-import type { Answer } from "./duckdb.ts";
+import type { Answer } from "./portable_sql.ts";
 
 export const FORMATS = ["table", "csv", "json"] as const;
 export type Format = typeof FORMATS[number];
 
+const RED = "\x1b[31m", GREEN = "\x1b[32m", YELLOW = "\x1b[33m", RESET = "\x1b[39m";
+
 // deno-lint-ignore no-control-regex -- they are what it is about
 const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f]+/g;
 
-/** Formats an answer. A table has at most `limit` rows and says how many it leaves out; CSV and JSON have all. */
-export function formatAnswer(answer: Answer, format: Format, limit: number): string {
+/**
+ * Formats an answer. A table has at most `limit` rows and says how many it leaves out; CSV and JSON have all.
+ *
+ * @param isColoured Whether a table marks its head, and what is bad, for a terminal.
+ */
+export function formatAnswer(answer: Answer, format: Format, limit: number, isColoured = false): string {
   switch (format) {
     case "table":
-      return formatTable(answer, limit);
+      return formatTable(answer, limit, isColoured);
     case "csv":
       return [answer.columns.map(({ name }) => name), ...answer.rows.map((row) => answer.columns.map(({ name }) => row[name]))].map(csvLine)
         .join("\r\n");
@@ -22,30 +28,85 @@ export function formatAnswer(answer: Answer, format: Format, limit: number): str
   }
 }
 
-function formatTable({ columns, rows }: Answer, limit: number): string {
+function formatTable({ columns, rows }: Answer, limit: number, isColoured: boolean): string {
   const shown = rows.slice(0, limit);
   const table = new Table({
     head: columns.map(({ name }) => heading(name)),
     colAligns: columns.map(({ isNumber }) => isNumber ? "right" : "left"),
-    style: { head: [], border: [], compact: true },
+    style: { head: isColoured ? ["bold"] : [], border: isColoured ? ["gray"] : [], compact: true },
   });
-  for (const row of shown) table.push(columns.map(({ name, isNumber }) => cell(name, row[name], isNumber)));
+  for (const row of shown) {
+    table.push(columns.map(({ name, isNumber }) => {
+      const text = cell(name, row[name], isNumber);
+      return isColoured ? coloured(name, text) : text;
+    }));
+  }
   const rest = rows.length - shown.length;
+  if (rows.length === 0) return `${table.toString()}\nno rows`;
   return rest === 0 ? table.toString() : `${table.toString()}\n${rest} more rows (--limit ${rows.length} shows all)`;
 }
 
-/** Units that people read go from the name to the value. */
-function heading(name: string): string {
-  return name.replace(/_(bytes|us)$/, "").replaceAll("_", " ");
+/** Words of a verdict by what they tell; everything else keeps the terminal's own colour. */
+const COLOURS: Readonly<Record<string, string>> = {
+  "escaped": RED,
+  "misdropped": RED,
+  "overload": RED,
+  "cut off": RED,
+  "network path": RED,
+  "remote host": RED,
+  "remote application": RED,
+  "local host": RED,
+  "local application": RED,
+  "removed": RED,
+  "more losses": RED,
+  "rejected": YELLOW,
+  "insufficient data": YELLOW,
+  "healthy": GREEN,
+  "permitted": GREEN,
+};
+
+const VERDICTS = new Set(["verdict", "effect", "change"]);
+
+function coloured(name: string, text: string): string {
+  const colour = VERDICTS.has(name) ? COLOURS[text] : undefined;
+  return colour === undefined ? text : `${colour}${text}${RESET}`;
 }
 
-function cell(name: string, value: unknown, isNumber: boolean): string {
+/** How a column's name says its unit, which people read beside the value, and how that is written there. The first that fits. */
+const UNITS: readonly (readonly [suffix: string, text: (value: number) => string])[] = [
+  ["_bytes_per_second", (value) => `${bytesText(value)}/s`],
+  ["_bps_per_day", (value) => `${scaled(value, "bit/s")} a day`],
+  ["_per_second", (value) => scaled(value, "/s")],
+  ["_bps", (value) => scaled(value, "bit/s")],
+  ["_bytes", bytesText],
+  ["_us", durationText],
+  ["_percent", (value) => `${value} %`],
+];
+
+function unitOf(name: string): (typeof UNITS)[number] | undefined {
+  return UNITS.find(([suffix]) => name.endsWith(suffix));
+}
+
+/** Units that people read go from the name to the value. */
+export function heading(name: string): string {
+  return name.slice(0, name.length - (unitOf(name)?.[0].length ?? 0)).replaceAll("_", " ");
+}
+
+/** A value as people read it. */
+export function cell(name: string, value: unknown, isNumber: boolean): string {
   if (value === null || value === undefined) return "";
-  if (isNumber && name.endsWith("_bytes")) return bytesText(Number(value));
-  if (isNumber && name.endsWith("_us")) return durationText(Number(value));
+  if (isNumber) return unitOf(name)?.[1](Number(value)) ?? String(value);
   const text = typeof value === "object" ? JSON.stringify(value) : String(value);
   // A command line may hold line ends, and whatever else would move a terminal's cursor.
   return text.replace(CONTROL_CHARACTERS, " ");
+}
+
+/** A number to three digits with the prefix of the SI that makes it short, as in "3.2 k/s". */
+export function scaled(value: number, unit: string): string {
+  const prefixes = ["", "k", "M", "G", "T", "P"];
+  let rest = Math.abs(value), prefix = 0;
+  for (; rest >= 1_000 && prefix < prefixes.length - 1; prefix++) rest /= 1_000;
+  return `${Math.sign(value) * Number(rest.toPrecision(3))} ${prefixes[prefix]}${unit}`;
 }
 
 /** Bytes as people say them, to three digits. */

@@ -11,17 +11,20 @@ import { sqlText } from "./sql_text.ts";
 
 const MEMORY_LIMIT = "4GB";
 
+/** By table, the version that the views show. */
+export type LakeSnapshots = ReadonlyMap<string, Snapshot>;
+
 /**
  * Runs `ask` on a database with a view of every table of the lake, empty where there is no such table yet. What spills goes to a
  * folder that is removed at the end. Until then no vacuum deletes a file that the views read.
  *
- * @param ask Gets the snapshot of `flow`.
+ * @param ask Gets the snapshot of `flow`, and those of all tables.
  * @param asOf Which earlier state of the lake the views show; null for the newest.
  * @throws {LakeError} If the folder is no lake, a table cannot be read, or its earlier state is not there any more.
  */
 export async function withLake<T>(
   lake: string,
-  ask: (database: Database, snapshot: Snapshot) => Promise<T>,
+  ask: (database: Database, snapshot: Snapshot, snapshots: LakeSnapshots) => Promise<T>,
   asOf: AsOf | null = null,
 ): Promise<T> {
   assertTables(lake);
@@ -35,7 +38,7 @@ export async function withLake<T>(
       snapshots.set(definition.name, await createTableView(database, lake, definition, earlier?.get(definition.name)));
     }
     lease.hold(new Map([...snapshots].map(([name, { version }]) => [name, version])));
-    return await ask(database, snapshots.get(FLOW.name)!);
+    return await ask(database, snapshots.get(FLOW.name)!, snapshots);
   } finally {
     await Deno.remove(temporaryDirectory, { recursive: true });
   }

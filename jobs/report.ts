@@ -2,9 +2,10 @@
 
 import { analyse, ANALYSES } from "./analytics.ts";
 import { coverage } from "./coverage.ts";
-import type { Answer, Database } from "./duckdb.ts";
+import type { Database } from "./duckdb.ts";
+import type { Answer } from "./portable_sql.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
-import { bytesText, durationText, formatAnswer } from "./print.ts";
+import { cell, formatAnswer, heading } from "./print.ts";
 
 const PAGE = new URL("report_page/page.gen.js", import.meta.url);
 /** A graph of more edges is no longer legible; the table has them all. */
@@ -49,18 +50,13 @@ ${tableHtml(answer)}
 }
 
 function tableHtml({ columns, rows }: Answer): string {
-  const cell = (tag: string, text: string, isNumber: boolean) => `<${tag}${isNumber ? ' class="number"' : ""}>${escapeHtml(text)}</${tag}>`;
-  const head = columns.map(({ name, isNumber }) => cell("th", name.replace(/_(bytes|us)$/, "").replaceAll("_", " "), isNumber)).join("");
+  const tag = (name: string, text: string, isNumber: boolean) =>
+    `<${name}${isNumber ? ' class="number"' : ""}>${escapeHtml(text)}</${name}>`;
+  const head = columns.map(({ name, isNumber }) => tag("th", heading(name), isNumber)).join("");
   const body = rows.map((row) =>
-    `<tr>${columns.map(({ name, isNumber }) => cell("td", cellText(name, row[name]), isNumber)).join("")}</tr>`
+    `<tr>${columns.map(({ name, isNumber }) => tag("td", cell(name, row[name], isNumber), isNumber)).join("")}</tr>`
   );
   return `<table><thead><tr>${head}</tr></thead><tbody>\n${body.join("\n")}\n</tbody></table>`;
-}
-
-function cellText(name: string, value: unknown): string {
-  if (value === null || value === undefined) return "";
-  if (name.endsWith("_bytes")) return bytesText(Number(value));
-  return name.endsWith("_us") ? durationText(Number(value)) : String(value);
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };

@@ -1,7 +1,7 @@
 /** The report is one page that needs nothing else, and that no name can break out of. */
 
 import assert from "node:assert/strict";
-import type { Answer } from "./duckdb.ts";
+import type { Answer } from "./portable_sql.ts";
 import { reportHtml } from "./report.ts";
 
 const EVIL = '</script><script>alert("x")</script>';

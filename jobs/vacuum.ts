@@ -15,6 +15,7 @@ import { DATA_FILE_SUFFIX } from "./lake/data_file.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
 import { heldBy, whileDeleting } from "./lake/lease.ts";
 import { assertTables, prepareLake } from "./lake/prepare.ts";
+import { putBackOverwritten } from "./lake/put_back.ts";
 import { extendRetention } from "./lake/retention.ts";
 import { readTable, type TableDefinition, tableDirectory } from "./lake/table.ts";
 import { TABLES } from "./lake/tables.ts";
@@ -61,6 +62,8 @@ export async function runVacuum(lake: string, options: VacuumOptions): Promise<r
     try {
       using database = await Database.open({ memoryLimit: "1GB", temporaryDirectory });
       if (options.isDryRun) return await findDead(database, lake, options);
+      // The files of a commit that was overwritten are named by no version until it is put back.
+      for (const table of TABLES) await putBackOverwritten(tableDirectory(lake, table), table, database);
       return await whileDeleting(lake, async () => {
         const dead = await findDead(database, lake, options);
         for (const { path } of dead) await Deno.remove(path);

@@ -1,6 +1,6 @@
 /** Reads a program's configuration file, YAML 1.2 or JSON, and says the line of everything that is wrong in it. */
 
-import { type Document, isMap, isNode, LineCounter, parseDocument } from "yaml";
+import { type Document, isMap, isNode, isSeq, LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
 
 const VALUE_CHARACTERS_MAX = 80;
@@ -29,6 +29,13 @@ export function parseConfigFile<S extends z.ZodObject>(path: string, text: strin
   const [issue] = parsed.error.issues.map((i) => ({ offset: offsetOf(document, i), what: describe(i, value, schema) }))
     .sort((a, b) => a.offset - b.offset);
   throw fault(issue!.offset, issue!.what);
+}
+
+/** The lines at which the items of a list stand, of a file that `parseConfigFile()` has read. */
+export function itemLines(text: string, key: string): number[] {
+  const lines = new LineCounter();
+  const list = parseDocument(text, { lineCounter: lines, prettyErrors: false }).get(key, true);
+  return isSeq(list) ? list.items.map((item) => lines.linePos(isNode(item) && item.range ? item.range[0] : 0).line) : [];
 }
 
 /** The document as plain values; an empty one says nothing, which leaves every default. */

@@ -32,6 +32,7 @@ const ONE_FILE: Readonly<Record<string, string | readonly string[]>> = {
   "node:sqlite": "lib/topic/sqlite.ts",
   "cytoscape": "jobs/report_page/page.ts",
   "cli-table3": "jobs/print.ts",
+  "csv-parse/sync": "jobs/list_file.ts",
   "ipaddr.js": "lib/ip_address.ts",
   "protobufjs/minimal": "lib/flowmessage.ts",
   "prom-client": "lib/prometheus.ts",

@@ -7,6 +7,8 @@ export const CACHE = `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME"
 
 const GOFLOW2 = "github.com/netsampler/goflow2/v2/cmd/goflow2@v2.2.6";
 const PYTHON_PACKAGES = ["confluent-kafka==2.16.1", "deltalake==1.6.6", "pandas==2.3.3", "pyarrow==21.0.0", "pyspark==4.0.5"];
+const DUCKDB_VERSION = "1.5.5";
+const CHDB_PACKAGE = "chdb-core==26.9.0";
 const KAFKA_JARS = ["org.apache.kafka:kafka_2.13:4.4.0", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5"];
 const MAVEN_DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1";
 const SPARK_KAFKA_JARS = [
@@ -42,6 +44,27 @@ export async function python(): Promise<string> {
   return path;
 }
 
+/** Path of DuckDB's own reader of Delta Lake, an extension for the version of DuckDB that the jobs have. */
+export async function deltaExtension(): Promise<string> {
+  const folder = `${CACHE}/duckdb-extension-delta-${DUCKDB_VERSION}`;
+  const path = `${folder}/duckdb_extension_delta/extensions/v${DUCKDB_VERSION}/delta.duckdb_extension`;
+  const requirement = `duckdb-extension-delta==${DUCKDB_VERSION}`;
+  if (!await exists(path)) {
+    await must(await python(), ["-m", "pip", "install", "--quiet", "--no-cache-dir", "--no-deps", "--target", folder, requirement]);
+  }
+  return path;
+}
+
+/** Path of a Python that has ClickHouse, as a library. */
+export async function chdbPython(): Promise<string> {
+  const path = `${CACHE}/chdb/bin/python3`, marker = `${CACHE}/chdb/${CHDB_PACKAGE}`;
+  if (await exists(marker)) return path;
+  await must("python3", ["-m", "venv", `${CACHE}/chdb`]);
+  await must(path, ["-m", "pip", "install", "--quiet", "--no-cache-dir", CHDB_PACKAGE]);
+  await Deno.writeTextFile(marker, "");
+  return path;
+}
+
 /** Paths of the jars that let Spark read Delta Lake. */
 export function sparkJars(): Promise<string[]> {
   return jars(SPARK_JARS);
@@ -68,6 +91,13 @@ async function jars(names: readonly string[]): Promise<string[]> {
   return names.map(path);
 }
 
+/** Folders of all jars of Spark and of its Delta Lake. */
+export async function sparkJarFolders(): Promise<string[]> {
+  const home = (await must(await python(), ["-c", "import pyspark; print(pyspark.__path__[0])"])).trim();
+  await sparkJars();
+  return [`${home}/jars`, `${CACHE}/jars`];
+}
+
 /** Folder of the jars of a Kafka broker, with all that they depend on. */
 export async function kafkaJars(): Promise<string> {
   const folder = `${CACHE}/${KAFKA_JARS[0]!.split(":").slice(1).join("-")}`;
@@ -90,7 +120,7 @@ export async function kafkaJars(): Promise<string> {
   return folder;
 }
 
-async function must(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {
+async function must(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(command, {
     args: [...args],
     env: { ...env },
@@ -101,6 +131,7 @@ async function must(command: string, args: readonly string[], env: Readonly<Reco
   if (!success) {
     throw new Error(`Cannot run "${command} ${args.join(" ")}": ${new TextDecoder().decode(stdout)}${new TextDecoder().decode(stderr)}`);
   }
+  return new TextDecoder().decode(stdout);
 }
 
 if (import.meta.main) {

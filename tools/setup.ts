@@ -34,7 +34,7 @@ const TEST: readonly Need[] = [
   command("pmacct", "sfacctd", "reads our datagrams; its pmacctd sends us some"),
   command("golang-go", "go", "builds goflow2, which reads our datagrams"),
   command("python3-venv", "python3", "runs delta-rs and Spark, which read the lake"),
-  command("openjdk-17-jre-headless", "java", "runs Spark and a Kafka broker"),
+  command("openjdk-17-jdk-headless", "javac", "runs Spark and a Kafka broker, and builds what Spark commits to the lake with"),
   command("maven", "mvn", "fetches Spark's Delta Lake reader and the Kafka broker"),
   command("openssl", "openssl", "makes the certificates of a Kafka broker"),
   command("iproute2", "ip", "makes network namespaces"),

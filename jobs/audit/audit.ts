@@ -13,6 +13,7 @@ import { checkCommits, checkMessages, checkTags, type Progress, readContent } fr
 import { type CheckedFiles, checkFiles } from "./files.ts";
 import { checkEdges } from "./edges.ts";
 import type { Check } from "./finding.ts";
+import { checkOwnCommits } from "./own_commits.ts";
 import { checkTiling, readHistory } from "./history.ts";
 import { checkTopic } from "./topic.ts";
 
@@ -52,7 +53,7 @@ async function auditTables(
   const topic = topicUrl ?? "URL";
   const repair = `restore it from a copy, or jobs repair --lake ${lake} --topic ${topic}`;
   const again = `make the lake again from its topic, beside this one: jobs run etl --topic ${topic} --lake ${lake}-again`;
-  const checks: Check[] = [];
+  const checks: Check[] = [checkOwnCommits(lake)];
   const files = new Map<string, CheckedFiles>();
   let flow: Snapshot | null = null;
   // Dead letters of a commit may be written before it: so they are read after the rows.

@@ -4,7 +4,8 @@ import { log } from "../../lib/log.ts";
 import type { Database } from "../duckdb.ts";
 import { CHECKPOINT_VERSIONS, writeCheckpoint } from "./checkpoint.ts";
 import { type AddFile, commitVersion, READER_VERSION, refreshSnapshot, type Snapshot, WRITER_VERSION } from "./delta_log.ts";
-import { neededMetaData, readTable, type TableDefinition } from "./table.ts";
+import { putBackOverwritten } from "./put_back.ts";
+import { neededMetaData, readTable, readTableHead, type TableDefinition } from "./table.ts";
 
 /** What `commitInfo.engineInfo` says of our commits. */
 export const ENGINE = "Skyfall";
@@ -33,6 +34,10 @@ export async function append(
   database: Database,
 ): Promise<Snapshot | null> {
   for (let latest = snapshot;;) {
+    if ((await putBackOverwritten(directory, definition, database, latest.version)).size > 0) {
+      latest = await readTableHead(directory, definition, database);
+      if (isOvertaken(snapshot, latest, transactions)) return null;
+    }
     const metaData = neededMetaData(definition, latest), now = Date.now();
     const committed = await commitVersion(directory, latest.version + 1n, [
       { commitInfo: { timestamp: now, operation, operationParameters: parameters, isBlindAppend: true, engineInfo: ENGINE } },
@@ -43,8 +48,13 @@ export async function append(
     ]);
     latest = await refreshSnapshot(directory, latest);
     if (committed) return await withCheckpoint(directory, definition, latest, database);
-    for (const id of transactions.keys()) if (latest.transactions.get(id) !== snapshot.transactions.get(id)) return null;
+    if (isOvertaken(snapshot, latest, transactions)) return null;
   }
+}
+
+/** Whether another writer has taken in messages of the same applications. */
+function isOvertaken(before: Snapshot, latest: Snapshot, transactions: Append["transactions"]): boolean {
+  return transactions.keys().some((id) => latest.transactions.get(id) !== before.transactions.get(id));
 }
 
 /** A checkpoint only makes opening fast: where it cannot be written the commit stands all the same. */
@@ -56,7 +66,8 @@ export async function withCheckpoint(
 ): Promise<Snapshot> {
   if (snapshot.version - snapshot.checkpointVersion < CHECKPOINT_VERSIONS) return snapshot;
   try {
-    await writeCheckpoint(directory, snapshot.isWhole ? snapshot : await readTable(directory, definition, database), database);
+    // Of the log as it is now: a version that this process remembers may have been overwritten since.
+    await writeCheckpoint(directory, await readTable(directory, definition, database, snapshot.version), database);
   } catch (error) {
     log("warn", "jobs", "checkpoint not written", { error: String(error) });
   }

@@ -12,7 +12,10 @@ import {
   type TableMetaData,
   type TableProtocol,
 } from "./actions.ts";
+import { logDirectory, VERSION_DIGITS, versionFile } from "./log_folder.ts";
+import { rememberCommit } from "./own_commits.ts";
 
+export { checkpointFile, logDirectory, versionFile } from "./log_folder.ts";
 export { type AddFile, LakeError, type LogAction, type RemoveFile, type TableMetaData } from "./actions.ts";
 
 /** Versions of the Delta protocol that this program reads and writes. */
@@ -40,7 +43,6 @@ export interface Snapshot {
 /** Reads the actions of a checkpoint file (Parquet), each as one action of the log. */
 export type CheckpointReader = (paths: readonly string[]) => Promise<unknown[]>;
 
-const VERSION_DIGITS = 20;
 const LOG_SUFFIX = ".json";
 /** A checkpoint in one file, or one of several parts. */
 const CheckpointFile = new RegExp(`^(\\d{${VERSION_DIGITS}})\\.checkpoint(?:\\.(\\d{10})\\.(\\d{10}))?\\.parquet$`);
@@ -164,28 +166,13 @@ export async function commitVersion(directory: string, version: bigint, actions:
       throw error;
     }
     await syncDirectory(log);
+    await rememberCommit(directory, version, temporary);
     return true;
   } catch (cause) {
     throw new LakeError(`Cannot commit version ${version} to lake "${directory}": ${describeDisk(cause)}`, { cause });
   } finally {
     await removeIfPresent(temporary);
   }
-}
-
-export function logDirectory(directory: string): string {
-  return `${directory}/_delta_log`;
-}
-
-export function versionFile(version: bigint): string {
-  return `${versionDigits(version)}.json`;
-}
-
-export function checkpointFile(version: bigint): string {
-  return `${versionDigits(version)}.checkpoint.parquet`;
-}
-
-function versionDigits(version: bigint): string {
-  return String(version).padStart(VERSION_DIGITS, "0");
 }
 
 /** Whether the folder is a table's: there is a version of it. */

@@ -3,6 +3,7 @@
 import type { Database } from "../duckdb.ts";
 import { ENGINE, withCheckpoint } from "./append.ts";
 import { type AddFile, commitVersion, READER_VERSION, type Snapshot, WRITER_VERSION } from "./delta_log.ts";
+import { putBackOverwritten } from "./put_back.ts";
 import { neededMetaData, refreshTable, type TableDefinition } from "./table.ts";
 
 export interface Replacement {
@@ -21,8 +22,8 @@ export interface Replacement {
  * Commits the replacement in one version, and a checkpoint where one is due. Appends of others do not get in its way.
  *
  * @param snapshot What it was made from.
- * @returns The table with it, or null where somebody else has meanwhile removed one of the files, or committed one of the
- *   transactions; then nothing is changed.
+ * @returns The table with it, or null where somebody else has meanwhile removed one of the files, committed one of the
+ *   transactions, or overwritten a commit of ours; then nothing is changed.
  * @throws {LakeError} If the disk fails or is full, or a newer version of Skyfall has meanwhile written the table.
  */
 export async function replace(
@@ -33,6 +34,7 @@ export async function replace(
   database: Database,
 ): Promise<Snapshot | null> {
   for (let latest = snapshot;;) {
+    if ((await putBackOverwritten(directory, definition, database, latest.version)).size > 0) return null;
     // Also before the first attempt: the snapshot may be younger than what the files were chosen from.
     if (removes.some(({ path }) => !latest.files.has(path))) return null;
     for (const id of transactions.keys()) if (latest.transactions.get(id) !== snapshot.transactions.get(id)) return null;

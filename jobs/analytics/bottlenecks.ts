@@ -1,0 +1,14 @@
+/** Where an edge is held up: on the way, in a host, or in a program. */
+
+import { type Analysis, sqlFile } from "./analysis.ts";
+
+const WEEK_MS = 7 * 86_400_000;
+
+export const bottlenecks: Analysis = {
+  name: "bottlenecks",
+  description: "what holds each edge up: network path, a host or an application at either end, with the evidence and what is healthy",
+  file: sqlFile("bottlenecks"),
+  parameters: [],
+  isGraph: false,
+  baselineMs: WEEK_MS,
+};

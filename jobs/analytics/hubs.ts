@@ -1,0 +1,111 @@
+/** The services that much depends on. */
+
+import { stronglyConnectedComponents } from "graphology-components";
+import { pagerank } from "graphology-metrics/centrality";
+import { bfsFromNode } from "graphology-traversal";
+import { type Engine, valuesView } from "../portable_sql.ts";
+import { readServiceGraph, type ServiceGraph } from "../service_graph.ts";
+import { type Analysis, sqlFile } from "./analysis.ts";
+
+export const hubs: Analysis = {
+  name: "hubs",
+  description: "services by how much depends on them: fan-in, fan-out, PageRank, cut points, cycles and blast radius",
+  file: sqlFile("hubs"),
+  parameters: [],
+  isGraph: false,
+  prepare: async (engine: Engine) => {
+    const columns = [
+      ["service", "text"],
+      ["page_rank", "double"],
+      ["is_cut_point", "whole"],
+      ["cycle_services", "whole"],
+      ["cycle_with", "text"],
+      ["blast_services", "whole"],
+      ["blast_bytes", "whole"],
+    ] as const;
+    const measures = measureServices(await readServiceGraph(engine));
+    const rows = measures.map((
+      m,
+    ) => [m.service, m.pageRank, m.isCutPoint ? 1 : 0, m.cycle.length, m.cycle[0] ?? null, m.blast, m.blastBytes]);
+    await engine.run(valuesView("service_measure", columns, rows));
+  },
+};
+
+interface ServiceMeasure {
+  readonly service: string;
+  /** Weighted by bytes; of all services together 1. */
+  readonly pageRank: number;
+  /** Without it the graph falls into more parts. */
+  readonly isCutPoint: boolean;
+  /** Services that depend on each other in a circle with this one, itself among them, by name; none where it is in no circle. */
+  readonly cycle: readonly string[];
+  /** Services that depend on it, directly and by way of others. */
+  readonly blast: number;
+  /** Bytes of the edges on their ways to it. */
+  readonly blastBytes: number;
+}
+
+export function measureServices(graph: ServiceGraph): ServiceMeasure[] {
+  const ranks = pagerank(graph, { getEdgeWeight: (_edge, { bytes }) => bytes + 1, maxIterations: 10_000, tolerance: 1e-10 });
+  const cuts = cutPoints(graph);
+  const cycles = new Map<string, readonly string[]>();
+  for (const component of stronglyConnectedComponents(graph)) {
+    const services = component.toSorted();
+    for (const service of services) cycles.set(service, services.length > 1 || graph.hasEdge(service, service) ? services : []);
+  }
+  return graph.nodes().map((service) => {
+    const { services, bytes } = blastRadius(graph, service);
+    return {
+      service,
+      pageRank: ranks[service] ?? 0,
+      isCutPoint: cuts.has(service),
+      cycle: cycles.get(service) ?? [],
+      blast: services,
+      blastBytes: bytes,
+    };
+  });
+}
+
+function blastRadius(graph: ServiceGraph, service: string): { readonly services: number; readonly bytes: number } {
+  let services = 0, bytes = 0;
+  bfsFromNode(graph, service, (node) => {
+    if (node !== service) services++;
+    graph.forEachInEdge(node, (_edge, attributes) => void (bytes += attributes.bytes));
+  }, { mode: "inbound" });
+  return { services, bytes };
+}
+
+/**
+ * Nodes whose removal leaves more parts, whichever way edges point: Tarjan's low points (SIAM J. Comput. 1(2), 1972, section 3), with
+ * a stack of our own, as a chain of services may be longer than the engine's.
+ */
+export function cutPoints(graph: ServiceGraph): Set<string> {
+  const order = new Map<string, number>(), low = new Map<string, number>(), cuts = new Set<string>();
+  for (const root of graph.nodes()) {
+    if (order.has(root)) continue;
+    let rootChildren = 0;
+    const stack = [visit(root, null)];
+    while (stack.length > 0) {
+      const { node, parent, neighbours } = stack.at(-1)!;
+      const neighbour = neighbours.pop();
+      if (neighbour !== undefined) {
+        if (!order.has(neighbour)) stack.push(visit(neighbour, node));
+        else if (neighbour !== parent) low.set(node, Math.min(low.get(node)!, order.get(neighbour)!));
+        continue;
+      }
+      stack.pop();
+      if (parent === null) continue;
+      low.set(parent, Math.min(low.get(parent)!, low.get(node)!));
+      if (parent === root) rootChildren++;
+      else if (low.get(node)! >= order.get(parent)!) cuts.add(parent);
+    }
+    if (rootChildren > 1) cuts.add(root);
+  }
+  return cuts;
+
+  function visit(node: string, parent: string | null) {
+    order.set(node, order.size);
+    low.set(node, order.get(node)!);
+    return { node, parent, neighbours: graph.neighbors(node) };
+  }
+}
