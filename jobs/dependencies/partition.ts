@@ -154,11 +154,7 @@ export class Partition {
 
   #tell(closedBefore: number): Told[] {
     const told = this.#tellChanged(closedBefore, this.#state.closedBefore);
-    for (const { minute, conversations } of [...this.#windows.values()]) {
-      if (minute >= closedBefore - HELD_MINUTES) continue;
-      this.#windows.delete(minute);
-      this.#expectedViews = Math.max(conversations.viewCount, this.#expectedViews >> 1);
-    }
+    for (const minute of [...this.#windows.keys()]) if (minute < closedBefore - HELD_MINUTES) this.#windows.delete(minute);
     let readFrom = this.#next;
     for (const { from } of this.#windows.values()) if (from < readFrom) readFrom = from;
     this.#state = { offset: this.#next, readFrom, closedBefore };
@@ -171,6 +167,9 @@ export class Partition {
     const due = [...this.#windows.values()].filter(({ isChanged, minute }) => isChanged && minute < before).sort((a, b) =>
       a.minute - b.minute
     );
+    for (const { minute, conversations } of due) {
+      if (minute >= openFrom) this.#expectedViews = Math.max(conversations.viewCount, this.#expectedViews >> 1);
+    }
     return due.map((window) => ({
       minute: window.minute,
       revision: window.minute >= openFrom ? 0n : this.#next,
@@ -214,7 +213,7 @@ export class Partition {
       key[PORT_WORD] = ports[row]!;
       key[TRANSPORT_WORD] = transports[row]!;
       const view = window.conversations.view(key, seenBy[row]!, estimators[row]!, clientNames[row]!, serverNames[row]!);
-      addRow(window, view, measures, row, columns.srtt_us_sum.values, columns.srtt_samples.values);
+      addRow(window, view, measures, row);
     }
   }
 
@@ -259,18 +258,11 @@ function medianOf(minutes: Float64Array): number {
   return -Infinity;
 }
 
-function addRow(
-  window: Window,
-  view: number,
-  columns: MeasureColumns,
-  row: number,
-  srttSums: BigInt64Array,
-  srttSamples: BigInt64Array,
-): void {
+function addRow(window: Window, view: number, columns: MeasureColumns, row: number): void {
   const { measures: { values }, histograms } = window.conversations, { places, words } = columns, at = view * MEASURES;
   for (let i = 0; i < places.length; i++) {
     const halves = words[i]!, low = halves[2 * row]!, high = halves[2 * row + 1]!;
-    if ((low | high) !== 0) values[at + places[i]!]! += high * 2 ** 32 + (low >>> 0);
+    if ((low | high) !== 0) values[at + places[i]!]! += numberOf(low, high);
   }
   values[at + FLOW_ROWS]! += 1;
   const smallest = nullableAt(columns.smallest, row),
@@ -279,8 +271,15 @@ function addRow(
   if (smallest !== null && smallest < values[at + SRTT_MIN]!) values[at + SRTT_MIN] = smallest;
   if (greatest !== null && greatest > values[at + SRTT_MAX]!) values[at + SRTT_MAX] = greatest;
   if (slowest !== null && slowest > values[at + CONNECT_MAX]!) values[at + CONNECT_MAX] = slowest;
-  const samples = Math.min(Number(srttSamples[row]), AMOUNT_MAX);
-  if (samples > 0) histograms.addSamples(view, Math.min(Number(srttSums[row]), AMOUNT_MAX), samples, smallest, greatest);
+  const { srttSums, srttSamples } = columns, samples = Math.min(numberOf(srttSamples[2 * row]!, srttSamples[2 * row + 1]!), AMOUNT_MAX);
+  if (samples === 0) return;
+  const sum = Math.min(numberOf(srttSums[2 * row]!, srttSums[2 * row + 1]!), AMOUNT_MAX);
+  histograms.addSamples(view, sum, samples, smallest, greatest);
+}
+
+/** Of the halves of 64 bits, without a bigint. */
+function numberOf(low: number, high: number): number {
+  return high * 2 ** 32 + (low >>> 0);
 }
 
 /** Words of addresses, as they lie. */
