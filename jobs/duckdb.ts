@@ -184,7 +184,6 @@ export class Appender {
 }
 
 export { BIGINT, ENUM, INTEGER, TIMESTAMPTZ, VARCHAR } from "@duckdb/node-api";
-export const INTEGER_LIST: DuckDBType = LIST(INTEGER);
 export const BIGINT_LIST: DuckDBType = LIST(BIGINT);
 export type { DuckDBType };
 

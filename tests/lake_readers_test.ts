@@ -11,7 +11,9 @@ import { parseAsOf } from "../jobs/lake/time_travel.ts";
 import { withLake } from "../jobs/query.ts";
 import { sqlText } from "../jobs/sql_text.ts";
 import { publishFlows, type TestPlace, version1Place } from "../jobs/testdata/topic.ts";
-import { openConsumer } from "../lib/topic/open.ts";
+import { BATCH_ROWS_MAX, encodeFlowBatch } from "../lib/flow_batch.ts";
+import { flowBatch } from "../lib/testdata/flow_batch.ts";
+import { openConsumer, openProducer } from "../lib/topic/open.ts";
 import { deltaExtension, python } from "../tools/cache.ts";
 import { missingCommand, testWith } from "./require.ts";
 import { missingSpark, Spark } from "./spark/session.ts";
@@ -29,6 +31,16 @@ const SPARK = (reporter: string, from: string) =>
   count(*) - count(${reporter}) as reporter_nulls, sum(unix_micros(window_start) % 1000003) as window_start_us,
   count(distinct client_service_name) as client_services, array_sort(collect_set(concat(date, ' ', hour))) as hours from ${from}`;
 
+/** So many rows that a column of random numbers has no dictionary. */
+const MANY_MESSAGES = 3;
+
+async function publishMany(topic: string): Promise<void> {
+  await using producer = await openProducer(topic);
+  for (let i = 0; i < MANY_MESSAGES; i++) {
+    await producer.publish([{ partition: 0, value: encodeFlowBatch(flowBatch(BATCH_ROWS_MAX, 5_000 + i)) }]);
+  }
+}
+
 /** A lake that version 1 began, and what our own SQL says about each version of its table. */
 async function newLake(): Promise<{ readonly place: TestPlace; readonly table: string; readonly own: readonly Totals[] }> {
   const place = await version1Place(), table = `${place.lake}/flow`;
@@ -41,13 +53,14 @@ async function newLake(): Promise<{ readonly place: TestPlace; readonly table: s
   using database = await Database.open({ memoryLimit: "1GB", temporaryDirectory: place.directory });
   await writeCheckpoint(table, await readTable(table, FLOW, database), database);
   await publishFlows(place.topic, 12, 9_000);
+  await publishMany(place.topic);
   await runEtl(place.topic, place.lake);
   const { version } = await readTable(table, FLOW, database), own: Totals[] = [];
   for (let next = 0n; next <= version; next++) {
     own.push((await withLake(place.lake, (lake) => lake.rows(OWN), parseAsOf(String(next))))[0]!);
   }
   assert.ok(version > 5n, "a version of each kind");
-  assert.deepEqual([own[0]!["rows"], own.at(-1)!["rows"]], [12, 12 + 4 * 12 * 50]);
+  assert.deepEqual([own[0]!["rows"], own.at(-1)!["rows"]], [12, 12 + 4 * 12 * 50 + MANY_MESSAGES * BATCH_ROWS_MAX]);
   return { place, table, own };
 }
 
@@ -62,7 +75,7 @@ testWith(
     const command = new Deno.Command(await python(), { args: [script, table, ...applications], stdout: "piped", stderr: "piped" });
     const { success, stdout, stderr } = await command.output();
     assert.ok(success, new TextDecoder().decode(stderr));
-    assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), { versions: own, next_offsets: [25, 25] });
+    assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), { versions: own, next_offsets: [25 + MANY_MESSAGES, 25] });
   },
 );
 
