@@ -1,13 +1,14 @@
 /** The coverage line: through when an answer is complete, who is silent, and what was given up. */
 
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { encodeFlowBatch } from "../lib/flow_batch.ts";
 import { flowBatch } from "../lib/testdata/flow_batch.ts";
 import { openProducer } from "../lib/topic/open.ts";
 import { coverage } from "./coverage.ts";
-import { runEtl } from "./etl.ts";
+import { ALL_ONCE, runEtl } from "./etl.ts";
 import { withLake } from "./query.ts";
-import { newPlace } from "./testdata/topic.ts";
+import { newPlace, publishFlows } from "./testdata/topic.ts";
 
 const NOON_MS = Date.parse("2026-01-02T12:00:00Z");
 const MINUTE_MS = 60_000;
@@ -54,4 +55,17 @@ Deno.test("an observer that has reported in the same hour a day before, and is s
 
 Deno.test("a lake without a row says so", async () => {
   assert.equal(await coverageOf([]), "coverage: version 0, no rows, no gaps");
+});
+
+Deno.test("messages that were given up are counted, for ever", async () => {
+  const place = await newPlace(), topic = place.topic.replace(/\?.*/, "");
+  await publishFlows(place.topic, 2, 1);
+  await runEtl(topic, place.lake);
+  await publishFlows(place.topic, 6, 10);
+  {
+    using database = new DatabaseSync(`${place.directory}/topic.db`);
+    database.exec("delete from message where partition = 1 and offset < 3");
+  }
+  await runEtl(topic, place.lake, { ...ALL_ONCE, acceptedGaps: [{ partition: 1, from: 1n, to: 3n }] });
+  assert.match(await withLake(place.lake, coverage), /, 2 messages given up, as was accepted$/);
 });

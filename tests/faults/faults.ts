@@ -30,6 +30,9 @@ export const DEEDS: readonly Deed[] = ["kill", "stop", "eio", "full", "torn", "p
 const DISK_DEEDS: ReadonlySet<Deed> = new Set(["power", "filled"]);
 /** How a job says why it failed: in our words, or in the system's with the file's name. */
 const EXPLAINED = /"message":"failed","error":"(Cannot |IO Error: \S|[^"]*\(os error (5|28)\): \w+ ')/;
+/** How a job says that it has committed a version, and of which table. */
+const COMMITTED = /"message":"committed","version":"(\d+)"/g;
+const TABLE_OF: Readonly<Record<string, string>> = { etl: "flow", dependencies: "edge_1m" };
 /** Deeds after which no process of the run is left. */
 const FATAL: ReadonlySet<Deed> = new Set(["kill", "torn", "power", "late kill"]);
 
@@ -94,8 +97,8 @@ class FaultRun {
   readonly #problems: string[] = [];
   #steps = FIRST_STEPS;
   #faults = 0;
-  /** Newest version of which a job said that it is committed; -1 before the first. */
-  #acknowledged = -1;
+  /** By table, the newest version of which a job said that it is committed. */
+  readonly #acknowledged = new Map<string, number>();
   #audits = 0;
   #manualRepairs = 0;
   #unreadable = 0;
@@ -167,8 +170,9 @@ class FaultRun {
   async #losePower(struck: string | null): Promise<string> {
     if (struck === null) await this.#disk!.losePower(this.#place.library);
     else await this.#disk!.recover();
-    if (!await hasCommit(this.#place.folder, this.#acknowledged)) {
-      this.#problem(`version ${this.#acknowledged} was committed, and lost with the power`);
+    for (const [table, version] of this.#acknowledged) {
+      if (await hasCommit(`${this.#place.folder}/${table}`, version)) continue;
+      this.#problem(`version ${version} of ${table} was committed, and lost with the power`);
     }
     return struck ?? "after the run";
   }
@@ -206,8 +210,9 @@ class FaultRun {
 
   /** A run may be killed, or fail and say why; it may not fail where nothing befell it, or in words that are no error of ours. */
   #judge(deed: Deed, { code, signal, struck, steps, stderr }: JobEnd, command: JobCommand): void {
-    for (const [, version] of stderr.matchAll(/"message":"committed","version":"(\d+)"/g)) {
-      this.#acknowledged = Math.max(this.#acknowledged, Number(version));
+    const table = TABLE_OF[command[1]!];
+    for (const [, version] of table === undefined ? [] : stderr.matchAll(COMMITTED)) {
+      this.#acknowledged.set(table!, Math.max(this.#acknowledged.get(table!) ?? 0, Number(version)));
     }
     if (steps !== null && struck === null) this.#steps = Math.max(steps, STEPS_MIN);
     if (code === 0 || (signal === "SIGKILL" && FATAL.has(deed))) return;
@@ -268,10 +273,9 @@ function nameOf(command: JobCommand): string {
 }
 
 /** Whether the log has a version, and not an empty file in its place. */
-async function hasCommit(lake: string, version: number): Promise<boolean> {
-  if (version < 0) return true;
+async function hasCommit(directory: string, version: number): Promise<boolean> {
   try {
-    return (await Deno.stat(`${lake}/flow/_delta_log/${String(version).padStart(20, "0")}.json`)).size > 0;
+    return (await Deno.stat(`${directory}/_delta_log/${String(version).padStart(20, "0")}.json`)).size > 0;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
