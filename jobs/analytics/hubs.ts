@@ -11,7 +11,7 @@ export const hubs: Analysis = {
   name: "hubs",
   description: "services by how much depends on them: fan-in, fan-out, PageRank, cut points, cycles and blast radius",
   file: sqlFile("hubs"),
-  parameters: [],
+  parameters: ["rollup"],
   isGraph: false,
   prepare: async (engine: Engine) => {
     const columns = [
