@@ -5,13 +5,17 @@
  * The article gives three rates: 12 M events a second in, 1.4 M messages out, and 70 % fewer messages than by 5-tuple. So
  * there are 2.6 events to a 5-tuple in a window, and 8.6 to a 4-tuple. `MEAN_SHORT` and `KEPT_OPEN` are set so that the trace
  * has the same; the shape around that is what the article does not tell, and taken from RPC fleets at large: few services
- * are called by very many (fan-in by Zipf), and connections between two instances are spread log-normally.
+ * are called by very many (fan-in by Zipf), and connections between two instances are spread log-normally. An instance calls
+ * every instance of a service that it depends on, as clients that balance load do; so a host tells of some 35 events a second,
+ * as the article's hundreds of thousands of hosts do.
  */
 
 import { randomNumbers } from "../lib/testdata/flow_batch.ts";
 import type { EventFields } from "./flow_event.ts";
 
-const SERVICES = 200, INSTANCES = 20, CALLEES = 6;
+const SERVICES = 100, INSTANCES = 20, CALLEES = 6;
+/** Each with an agent of its own. */
+export const FLEET_HOSTS = SERVICES * INSTANCES;
 /** Of the pairs of instances that talk, so many keep a pool of connections open; the others open one for each call. */
 const KEPT_OPEN = 0.27, POOL_CONNECTIONS = 4, REPORTS_A_MINUTE = 6;
 const MEAN_SHORT = 3;
@@ -29,20 +33,25 @@ export function* traceMinute(seed: number, minuteUnixUs: number, fleet = 0): Gen
   const random = randomNumbers(seed);
   for (let service = 0; service < SERVICES; service++) {
     for (let instance = 0; instance < INSTANCES; instance++) {
-      for (let call = 0; call < CALLEES; call++) yield* pair(fleet, service * INSTANCES + instance, zipf(random), random, minuteUnixUs);
+      for (let call = 0; call < CALLEES; call++) {
+        const callee = zipf(random);
+        for (let i = 0; i < INSTANCES; i++) {
+          yield* pair(fleet, service * INSTANCES + instance, callee * INSTANCES + i, random, minuteUnixUs);
+        }
+      }
     }
   }
 }
 
-/** One client instance and one instance of a service that it calls. */
+/** One client instance and an instance of a service that it calls. */
 function* pair(
   fleet: number,
   client: number,
-  service: number,
+  server: number,
   random: (below: number) => number,
   minuteUnixUs: number,
 ): Generator<TraceEvent> {
-  const server = service * INSTANCES + random(INSTANCES), serverPort = 8_000 + service;
+  const serverPort = 8_000 + Math.floor(server / INSTANCES);
   const isPool = random(1_000) < KEPT_OPEN * 1_000;
   const connections = isPool ? POOL_CONNECTIONS : logNormal(random);
   for (let i = 0; i < connections; i++) {

@@ -124,12 +124,23 @@ export function makeTraceDatagrams(
   fleets: number,
   minuteUnixUs: number,
 ): { readonly flows: number; readonly datagrams: Uint8Array<ArrayBuffer>[] } {
-  const events = Array.from({ length: fleets }, (_, fleet) => [...traceMinute(1 + fleet, minuteUnixUs, fleet)]).flat()
-    .sort((a, b) => a.startUnixUs - b.startUnixUs);
-  const random = randomNumbers(1), datagrams: Uint8Array<ArrayBuffer>[] = [];
+  const made = Array.from({ length: fleets }, (_, fleet) => makeFleetDatagrams(fleet, minuteUnixUs));
+  const datagrams = made.flatMap(({ datagrams }) => datagrams).sort((a, b) => a.sentUnixUs - b.sentUnixUs).map(({ bytes }) => bytes);
+  return { flows: made.reduce((sum, { flows }) => sum + flows, 0), datagrams };
+}
+
+interface SentDatagram {
+  readonly sentUnixUs: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+function makeFleetDatagrams(fleet: number, minuteUnixUs: number): { readonly flows: number; readonly datagrams: readonly SentDatagram[] } {
+  const events = [...traceMinute(1 + fleet, minuteUnixUs, fleet)].sort((a, b) => a.startUnixUs - b.startUnixUs);
+  const random = randomNumbers(1), datagrams: SentDatagram[] = [];
   const hosts = new Map<number, { readonly encoder: LanedEncoder; readonly process: ProcessDescription; pending: number }>();
   const flush = (host: { readonly encoder: LanedEncoder; pending: number }, i: number) => {
-    for (const { bytes } of host.encoder.flush(i, NO_DROPS, true)) datagrams.push(bytes.slice());
+    const sentUnixUs = events[i]!.startUnixUs;
+    for (const { bytes } of host.encoder.flush(i, NO_DROPS, true)) datagrams.push({ sentUnixUs, bytes: bytes.slice() });
     host.pending = 0;
   };
   for (const [i, event] of events.entries()) {
@@ -142,7 +153,7 @@ export function makeTraceDatagrams(
     host.encoder.add(flowOf(i, host.process, random, event));
     if (++host.pending === FLOWS_PER_DATAGRAM) flush(host, i);
   }
-  for (const host of hosts.values()) if (host.pending > 0) flush(host, events.length);
+  for (const host of hosts.values()) if (host.pending > 0) flush(host, events.length - 1);
   return { flows: events.length, datagrams };
 }
 

@@ -4,16 +4,16 @@
  */
 
 import { SKYFALL_FLOW } from "../lib/sflow/skyfall.gen.ts";
-import { getUint64Be } from "../lib/u64.ts";
+import { ExpectedFlows } from "./expected_flows.ts";
 import {
   bytesOf,
-  fillAddresses,
   FOLD_SHIFT,
   hashConversation,
-  isMapped,
-  isServicePort,
-  MINUTES_ON_MAX,
+  KeyReader,
+  MINUTE_US,
   PORT_SHIFT,
+  ROLE_CLIENT,
+  ROLE_SERVER,
   ROLE_SHIFT,
   simplify,
   TRANSPORT_TCP,
@@ -24,13 +24,8 @@ import { FlowRows, KEY } from "./flow_rows.ts";
 import { type FlowEvent, readValue, VALUE, writeIdentity } from "./flow_values.ts";
 import { ScanDetector } from "./scan_detector.ts";
 
-export { VALUE };
+export { ROLE_CLIENT, ROLE_SERVER, VALUE };
 
-const F = SKYFALL_FLOW.fields;
-
-const MINUTE_US = 60_000_000;
-/** A period that ends so little after its minute is that minute's: agents look at all their sockets one after the other. */
-const LATE_US = 1_000_000;
 /** Records that come so many windows after their period ended are counted as late. */
 const LATE_WINDOWS = 2;
 /** The flush wheel has so many slots a second. */
@@ -40,8 +35,6 @@ const SETTLE_S = 8;
 
 /** Slots over which partitions may take turns. */
 const STAGGERS = [16, 8, 4, 2];
-
-export const ROLE_CLIENT = 1, ROLE_SERVER = 2;
 
 /** How a row was folded; `fold_level` of the rows. */
 export const FOLD = { none: 0, clientPrefix: 3, scan: 4, anyClient: 5 } as const;
@@ -88,8 +81,8 @@ export class FlowTable {
   isBlocked = false;
   readonly #v4: FlowRows;
   readonly #v6: FlowRows;
-  readonly #keyV4: Uint32Array;
-  readonly #keyV6: Uint32Array;
+  readonly #keyReader = new KeyReader();
+  readonly #expected: ExpectedFlows;
   readonly #scans = new ScanDetector();
   readonly #lateAfterUs: number;
   readonly #settleSlots: number;
@@ -109,13 +102,26 @@ export class FlowTable {
     this.rowsMax = rowsMax;
     this.#v4 = new FlowRows(rowsMax, 1);
     this.#v6 = new FlowRows(rowsMax, 4);
-    this.#keyV4 = new Uint32Array(this.#v4.keyWords);
-    this.#keyV6 = new Uint32Array(this.#v6.keyWords);
+    this.#expected = new ExpectedFlows(this.#v4, this.#v6);
     this.wheelSlots = windowS * SLOTS_A_SECOND;
     this.#settleSlots = windowS < MINUTE_US / 1e6 ? 0 : SETTLE_S * SLOTS_A_SECOND;
     this.#partitionCount = partitionCount;
     this.#stagger = STAGGERS.find((slots) => slots <= partitionCount && (this.wheelSlots - this.#settleSlots) % slots === 0) ?? 1;
     this.#lateAfterUs = LATE_WINDOWS * windowS * 1e6;
+  }
+
+  /** Memory that is read at random, and large. */
+  get buffers(): ArrayBuffer[] {
+    return [...this.#v4.buffers, ...this.#v6.buffers];
+  }
+
+  /** Rows of IPv4, and of IPv6. */
+  get v4(): FlowRows {
+    return this.#v4;
+  }
+
+  get v6(): FlowRows {
+    return this.#v6;
   }
 
   get rowCount(): number {
@@ -156,9 +162,12 @@ export class FlowTable {
 
   /** Appends the rows of one slot of the flush wheel to `out`, but those of two minutes. */
   collectDue(slot: number, exceptMinute: number, exceptOther: number, out: number[]): void {
+    const due: number[] = [];
     for (const [rows, first] of this.#families()) {
-      for (let row = 0; row < rows.end; row++) {
-        if (rows.due(row) !== slot) continue;
+      const dues = rows.dues, end = rows.end;
+      due.length = 0;
+      for (let row = 0; row < end; row++) if (dues[row] === slot) due.push(row);
+      for (const row of due) {
         const minute = rows.key(row, KEY.minute);
         if (minute !== exceptMinute && minute !== exceptOther) out.push(first + row);
       }
@@ -179,12 +188,6 @@ export class FlowTable {
 
   #kind(row: number): number {
     return this.#rowsOf(row).key(this.#indexOf(row), KEY.kind);
-  }
-
-  /** Hash of what both ends of a conversation agree on, and every collector computes alike. */
-  conversationHash(row: number): number {
-    const rows = this.#rowsOf(row), index = this.#indexOf(row);
-    return hashConversation(this.#kind(row), (word) => rows.key(index, KEY.client + word), rows.addressWords);
   }
 
   /** Whether two rows are of one conversation and minute, whoever reported them. */
@@ -237,11 +240,6 @@ export class FlowTable {
     return readValue(rows.memory, rows.lanesAt(index), place, rows.key(index, KEY.minute));
   }
 
-  /** Writes one value of each of the rows to `out`. */
-  copyValues(numbers: Int32Array, place: number, out: Float64Array): void {
-    for (let i = 0; i < numbers.length; i++) out[i] = this.value(numbers[i]!, place);
-  }
-
   /** Rewrites the identity that a row refers to. */
   setIdentity(row: number, identity: number): void {
     const rows = this.#rowsOf(row);
@@ -263,35 +261,31 @@ export class FlowTable {
     return this.#rowsOf(row).ports.copy(this.#rowsOf(row).portsAt(this.#indexOf(row)), out, at);
   }
 
-  /** Adds the `skyfall_flow` at `at`, which was checked before, to its row. */
-  add(view: DataView, at: number, group: number, identity: number): void {
-    const event = this.#event, localPort = view.getUint32(at + F.local_port.offset), remotePort = view.getUint32(at + F.remote_port.offset);
-    const role = view.getUint32(at + F.role.offset);
-    const isClient = role === ROLE_CLIENT || role !== ROLE_SERVER && isServicePort(remotePort, localPort);
-    const start = getUint64Be(view, at + F.period_start_unix_us.offset), end = getUint64Be(view, at + F.period_end_unix_us.offset);
-    event.view = view;
-    event.at = at;
-    event.isClient = isClient;
-    event.identity = identity;
-    event.minute = Math.floor(start / MINUTE_US);
-    event.isLate = this.nowUs - end > this.#lateAfterUs;
-    if (event.isLate) this.counts.late_events++;
-
-    const local = at + F.local_address.offset, remote = at + F.remote_address.offset;
-    const isV4 = isMapped(view, local) && isMapped(view, remote);
-    const rows = isV4 ? this.#v4 : this.#v6, key = isV4 ? this.#keyV4 : this.#keyV6;
-    key[KEY.group] = group;
-    // Those of one minute add up; one that goes on over several is kept apart, so that nobody takes it for one minute's.
-    const minutesOn = Math.max(0, Math.min(MINUTES_ON_MAX, Math.floor((end - LATE_US) / MINUTE_US) - event.minute));
-    key[KEY.kind] = (isClient ? remotePort : localPort) << PORT_SHIFT | role << ROLE_SHIFT |
-      (view.getUint32(at + F.transport_protocol.offset) === TRANSPORT_UDP ? 1 << UDP_SHIFT : 0) | minutesOn;
-    key[KEY.minute] = event.minute;
-    fillAddresses(key, view, isClient ? local : remote, isClient ? remote : local, rows.addressWords);
-    const row = rows.find(key);
-    this.#addTo(rows, row >= 0 ? row : this.#open(rows, key), key, isClient ? localPort : remotePort);
+  /** Makes flows that are about to be added, `ats` and `groups` as of `add()`, quick to add. */
+  expect(view: DataView, ats: Int32Array, groups: Uint32Array, count: number): void {
+    this.#expected.touch(view, ats, groups, count);
   }
 
-  /** Takes a row out of the table. */
+  /** Adds the `skyfall_flow` at `at`, which was checked before, to its row. */
+  add(view: DataView, at: number, group: number, identity: number): void {
+    const event = this.#event, reader = this.#keyReader, key = reader.read(view, at, group), rows = reader.isV4 ? this.#v4 : this.#v6;
+    event.view = view;
+    event.at = at;
+    event.isClient = reader.isClient;
+    event.minute = reader.minute;
+    event.identity = identity;
+    event.isLate = this.nowUs - reader.endUs > this.#lateAfterUs;
+    if (event.isLate) this.counts.late_events++;
+    const row = rows.find(key);
+    this.#addTo(rows, row >= 0 ? row : this.#open(rows, key), key, reader.clientPort);
+  }
+
+  /** Takes rows out of the table. */
+  removeAll(rows: Int32Array): void {
+    for (let i = 0; i < rows.length; i++) this.#rowsOf(rows[i]!).touchForRemoval(this.#indexOf(rows[i]!));
+    for (let i = 0; i < rows.length; i++) this.remove(rows[i]!);
+  }
+
   remove(row: number): void {
     this.#events -= this.value(row, VALUE.event_count);
     this.#bytes -= this.value(row, VALUE.bytes_sent) + this.value(row, VALUE.bytes_received);
@@ -365,7 +359,7 @@ export class FlowTable {
 
   /** The same for both ends of a conversation, at every collector. */
   #dueSlot(key: Uint32Array, addressWords: number): number {
-    const hash = hashConversation(key[KEY.kind]!, (word) => key[KEY.client + word]!, addressWords);
+    const hash = hashConversation(key[KEY.kind]!, key, KEY.client, addressWords);
     const turns = (this.wheelSlots - this.#settleSlots) / this.#stagger, turn = Math.floor(hash / this.#partitionCount) % turns;
     return this.#settleSlots + turn * this.#stagger + hash % this.#partitionCount % this.#stagger;
   }

@@ -5,6 +5,7 @@ import type { SKYFALL_FLOW } from "../lib/sflow/skyfall.gen.ts";
 import { randomNumbers } from "../lib/testdata/flow_batch.ts";
 import { VALUE } from "./aggregate.ts";
 import { datagram, FLOW, flowSample, HOST, mapped, PROCESS, skyfallRecord, type Values } from "./testdata/datagram.ts";
+import { RowColumns } from "./row_columns.ts";
 import { testReceiver } from "./testdata/receiver.ts";
 
 function flows(...all: Values[]): Uint8Array {
@@ -48,7 +49,8 @@ Deno.test("FlowTable keeps the two ends of a conversation apart, and gives them 
     flows({}, { role: 2, local_address: mapped(10, 0, 0, 2), remote_address: mapped(10, 0, 0, 1), local_port: 443, remote_port: 40_000 }),
   );
   assert.equal(table.rowCount, 2);
-  assert.equal(table.conversationHash(0), table.conversationHash(1));
+  const [client, server] = new RowColumns(table, Int32Array.of(0, 1)).conversationHashes();
+  assert.equal(client, server);
 });
 
 Deno.test("FlowTable keeps other ports, addresses and processes apart", () => {
@@ -229,6 +231,11 @@ Deno.test("FlowTable holds what a plain model holds, in narrow and in wide rows,
     receive(datagram([flowSample([HOST, PROCESS, skyfallRecord("skyfall_flow", flow)])], { sequence: step + 1 }));
   }
   assert.equal(table.rowCount, byKey.size);
+  const rows = Int32Array.from(table.rows()), columns = new RowColumns(table, rows);
+  for (const [name, place] of Object.entries(VALUE)) {
+    assert.deepEqual([...columns.bigints(place)], Array.from(rows, (row) => BigInt(table.value(row, place))), `${name}, seed ${seed}`);
+  }
+  assert.deepEqual([...columns.portCounts()], Array.from(rows, (row) => table.portCount(row)), `seed ${seed}`);
   for (const row of table.rows()) {
     const client = new DataView(new ArrayBuffer(16));
     table.copyClient(row, client, 0);

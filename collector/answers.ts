@@ -68,9 +68,8 @@ function agentStream({ agentAddress, subAgentId, counts, lastSeenMs, skewMs }: S
 /** Of TCP or UDP, the later. */
 function lastLeftMs({ client, server, serverPort }: ExplainQuestion, { lastFlushes }: FlowFlusher): number | null {
   const addresses = new DataView(Uint8Array.fromHex(client + server).buffer);
-  const times = [0, 1].map((udp) =>
-    lastFlushes.find(hashConversation(serverPort << PORT_SHIFT | udp << UDP_SHIFT, (word) => addresses.getUint32(4 * word), 4)) ?? 0
-  );
+  const words = Uint32Array.from({ length: 8 }, (_, word) => addresses.getUint32(4 * word));
+  const times = [0, 1].map((udp) => lastFlushes.find(hashConversation(serverPort << PORT_SHIFT | udp << UDP_SHIFT, words, 0, 4)) ?? 0);
   return Math.max(...times) || null;
 }
 

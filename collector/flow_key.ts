@@ -2,16 +2,60 @@
 
 import { SKYFALL_FLOW } from "../lib/sflow/skyfall.gen.ts";
 import { getUint64Be, setUint64Be } from "../lib/u64.ts";
-import { KEY, mix } from "./flow_rows.ts";
+import { KEY } from "./flow_rows.ts";
+import { mix } from "./hash.ts";
 
 const F = SKYFALL_FLOW.fields;
 
 export const TRANSPORT_TCP = 6, TRANSPORT_UDP = 17;
 
+const MINUTES_ON_MAX = 1_023;
 /** Fields of a key's kind word, from its lowest bit: minutes after the first, UDP, role, fold, server port. */
-export const MINUTES_ON_MAX = 1_023, UDP_SHIFT = 10, ROLE_SHIFT = 11, FOLD_SHIFT = 13, PORT_SHIFT = 16;
+export const UDP_SHIFT = 10, ROLE_SHIFT = 11, FOLD_SHIFT = 13, PORT_SHIFT = 16;
 
-export function fillAddresses(key: Uint32Array, view: DataView, client: number, server: number, words: number): void {
+export const ROLE_CLIENT = 1, ROLE_SERVER = 2;
+
+export const MINUTE_US = 60_000_000;
+/** A period that ends so little after its minute is that minute's: agents look at all their sockets one after the other. */
+const LATE_US = 1_000_000;
+
+/** Reads a flow's key; what it holds is that of the flow read last. */
+export class KeyReader {
+  isV4 = false;
+  /** Whether the local end is the client. */
+  isClient = false;
+  /** Minute since 1970 UTC in which its period begins. */
+  minute = 0;
+  endUs = 0;
+  /** 0 where it is not known. */
+  clientPort = 0;
+  readonly #keyV4 = new Uint32Array(KEY.client + 2);
+  readonly #keyV6 = new Uint32Array(KEY.client + 8);
+
+  /** The key of the `skyfall_flow` at `at`, with one word for each address where both are of IPv4. */
+  read(view: DataView, at: number, group: number): Uint32Array {
+    const localPort = view.getUint32(at + F.local_port.offset), remotePort = view.getUint32(at + F.remote_port.offset);
+    const role = view.getUint32(at + F.role.offset);
+    const isClient = this.isClient = role === ROLE_CLIENT || role !== ROLE_SERVER && isServicePort(remotePort, localPort);
+    const minute = this.minute = Math.floor(getUint64Be(view, at + F.period_start_unix_us.offset) / MINUTE_US);
+    this.endUs = getUint64Be(view, at + F.period_end_unix_us.offset);
+    this.clientPort = isClient ? localPort : remotePort;
+
+    const local = at + F.local_address.offset, remote = at + F.remote_address.offset;
+    this.isV4 = isMapped(view, local) && isMapped(view, remote);
+    const key = this.isV4 ? this.#keyV4 : this.#keyV6;
+    key[KEY.group] = group;
+    // Those of one minute add up; one that goes on over several is kept apart, so that nobody takes it for one minute's.
+    const minutesOn = Math.max(0, Math.min(MINUTES_ON_MAX, Math.floor((this.endUs - LATE_US) / MINUTE_US) - minute));
+    key[KEY.kind] = (isClient ? remotePort : localPort) << PORT_SHIFT | role << ROLE_SHIFT |
+      (view.getUint32(at + F.transport_protocol.offset) === TRANSPORT_UDP ? 1 << UDP_SHIFT : 0) | minutesOn;
+    key[KEY.minute] = minute;
+    fillAddresses(key, view, isClient ? local : remote, isClient ? remote : local, this.isV4 ? 1 : 4);
+    return key;
+  }
+}
+
+function fillAddresses(key: Uint32Array, view: DataView, client: number, server: number, words: number): void {
   if (words === 1) {
     key[KEY.client] = view.getUint32(client + 12);
     key[KEY.client + 1] = view.getUint32(server + 12);
@@ -23,17 +67,17 @@ export function fillAddresses(key: Uint32Array, view: DataView, client: number, 
   }
 }
 
-/** Over transport, client, server and port, addresses as of IPv6. */
-export function hashConversation(kind: number, address: (word: number) => number, addressWords: number): number {
+/** Over transport, client, server and port, addresses as of IPv6; those of the key are in `words` from `at`. */
+export function hashConversation(kind: number, words: Uint32Array, at: number, addressWords: number): number {
   let hash = 0x811c_9dc5 ^ ((kind >>> UDP_SHIFT & 1) === 1 ? TRANSPORT_UDP : TRANSPORT_TCP);
   for (let end = 0; end < 2; end++) {
-    if (addressWords === 1) hash = mix(mix(mix(mix(hash, 0), 0), 0xffff), address(end));
-    else for (let i = 0; i < 4; i++) hash = mix(hash, address(4 * end + i));
+    if (addressWords === 1) hash = mix(mix(mix(mix(hash, 0), 0), 0xffff), words[at + end]!);
+    else for (let i = 0; i < 4; i++) hash = mix(hash, words[at + 4 * end + i]!);
   }
   return mix(hash, kind >>> PORT_SHIFT) >>> 0;
 }
 
-export function isMapped(view: DataView, at: number): boolean {
+function isMapped(view: DataView, at: number): boolean {
   return (view.getUint32(at) | view.getUint32(at + 4) | view.getUint32(at + 8) ^ 0xffff) === 0;
 }
 
@@ -62,6 +106,6 @@ export function simplify(view: DataView, at: number, out: DataView): void {
 }
 
 /** Where nothing else tells, the lower port is the service; 0 is no port, but one that is not known. */
-export function isServicePort(port: number, other: number): boolean {
+function isServicePort(port: number, other: number): boolean {
   return port !== 0 && (other === 0 || port < other);
 }

@@ -17,6 +17,7 @@ import {
   widen,
   widePlace,
 } from "./flow_values.ts";
+import { mix } from "./hash.ts";
 import { PORT_CELL_WORDS, PortSets } from "./port_sets.ts";
 
 /** Words of a key: group; port, fold, role, transport and minutes after the first; minute; then client and server. */
@@ -28,6 +29,8 @@ const ROW_BITS = 24, ROW_MASK = (1 << ROW_BITS) - 1;
 export const ROWS_MAX = ROW_MASK - 1;
 /** Slots for each row at least: longer runs cost more than shorter tables save. */
 const SLOTS_A_ROW = 1.25;
+/** Words of a cache line. */
+const LINE_WORDS = 16;
 /** A row that is in no slot of the wheel because it is not in use. */
 const UNUSED = 0xffff;
 
@@ -41,7 +44,7 @@ export class FlowRows {
   readonly #lanes: number;
   readonly #cell: number;
   readonly #mask: number;
-  readonly #slots: Uint32Array;
+  readonly #slots: Uint32Array<ArrayBuffer>;
   /** Slot of the flush wheel, by row. */
   readonly #due: Uint16Array;
   readonly #wideFree: number[] = [];
@@ -55,6 +58,8 @@ export class FlowRows {
   /** Of the key last looked for: its hash, and the free slot where it would go. */
   #hash = 0;
   #slot = 0;
+  /** Keeps what was read only to be there from being left out. */
+  #touched = 0;
 
   /** @param addressWords Words of one address: 1 or 4. */
   constructor(rowsMax: number, addressWords: number) {
@@ -107,9 +112,19 @@ export class FlowRows {
     return this.#due[row]!;
   }
 
+  /** Slots of the wheel, by row; those of rows that are not in use are no slots. */
+  get dues(): Uint16Array {
+    return this.#due;
+  }
+
   /** Word of the row's key. */
   key(row: number, word: number): number {
     return this.#memory.words[row * this.#stride + word]!;
+  }
+
+  /** Memory that is read at random, and large. */
+  get buffers(): ArrayBuffer[] {
+    return [this.#memory.words.buffer, this.#slots.buffer, ...this.ports.buffers];
   }
 
   get memory(): RowMemory {
@@ -128,9 +143,7 @@ export class FlowRows {
 
   /** Row of the key, or -1; then `insert()` puts it where it was looked for. */
   find(key: Uint32Array): number {
-    const words = this.#memory.words, keyWords = this.keyWords, mask = this.#mask, slots = this.#slots;
-    let hash = this.#seed;
-    for (let i = 0; i < keyWords; i++) hash = mix(hash, key[i]!);
+    const words = this.#memory.words, keyWords = this.keyWords, mask = this.#mask, slots = this.#slots, hash = this.hash(key);
     const tag = hash >>> ROW_BITS;
     let slot = hash & mask;
     for (; slots[slot] !== 0; slot = (slot + 1) & mask) {
@@ -143,6 +156,32 @@ export class FlowRows {
     this.#hash = hash;
     this.#slot = slot;
     return -1;
+  }
+
+  hash(key: Uint32Array): number {
+    const keyWords = this.keyWords;
+    let hash = this.#seed;
+    for (let i = 0; i < keyWords; i++) hash = mix(hash, key[i]!);
+    return hash;
+  }
+
+  /** Reads the slot where `find()` will look for a key of this hash first. */
+  touchSlot(hash: number): void {
+    this.#touched ^= this.#slots[hash & this.#mask]!;
+  }
+
+  /** Reads the row that is in that slot. */
+  touchRow(hash: number): void {
+    const row = (this.#slots[hash & this.#mask]! & ROW_MASK) - 1;
+    if (row < 0) return;
+    const words = this.#memory.words, at = row * this.#stride;
+    this.#touched ^= words[at]! ^ words[at + LINE_WORDS]! ^ words[at + this.#stride - 1]!;
+  }
+
+  /** Reads where that row would keep a port. */
+  touchPorts(hash: number, port: number): void {
+    const row = (this.#slots[hash & this.#mask]! & ROW_MASK) - 1;
+    if (row >= 0) this.#touched ^= this.ports.touch(this.portsAt(row), port);
   }
 
   /** Makes a row of the key that `find()` has just not found; the table must not be full. */
@@ -183,6 +222,11 @@ export class FlowRows {
     return this.#detached;
   }
 
+  /** Reads where the row is found, as it is about to be removed. */
+  touchForRemoval(row: number): void {
+    this.touchSlot(this.#hashOf(row));
+  }
+
   remove(row: number): void {
     const memory = this.#memory, w = this.lanesAt(row);
     if (isDetached(memory, w)) this.#detached--;
@@ -221,9 +265,4 @@ export class FlowRows {
     }
     slots[gap] = 0;
   }
-}
-
-export function mix(hash: number, word: number): number {
-  const mixed = Math.imul(hash ^ word, 0x9e37_79b1);
-  return mixed ^ mixed >>> 15;
 }

@@ -87,9 +87,9 @@ const SRTT_SAMPLES = 33, EVENTS = 34, LATE = 35, RETRANSMITS = 36, LOST = 37, AM
 const SOURCES = 80, END_KIND = 81, FLAGS = 82;
 const FLAG_WIDE = 1, FLAG_DETACHED = 2;
 
-/** Lane of a place: words as they are, halves from `HALF`, -1 where there is none or it needs more than a look. */
-const HALF = 100;
-const LANES = Int16Array.from({ length: VALUE_COUNT }, () => -1);
+/** Lane of a place: words as they are, halves from `LANE_HALF`, -1 where there is none or it needs more than a look. */
+export const LANE_HALF = 100;
+export const LANES = Int16Array.from({ length: VALUE_COUNT }, () => -1);
 LANES[VALUE.bytes_sent] = SENT;
 LANES[VALUE.bytes_received] = RECEIVED;
 LANES[VALUE.identity] = IDENTITY;
@@ -101,23 +101,23 @@ LANES[VALUE.min_rtt_us] = MIN_RTT;
 LANES[VALUE.connect_us_sum] = CONNECT_SUM;
 LANES[VALUE.connect_us_max] = CONNECT_MAX;
 LANES[VALUE.busy_us] = BUSY;
-LANES[VALUE.snd_cwnd_sum] = HALF + CWND_SUM;
-LANES[VALUE.snd_cwnd_min] = HALF + CWND_MIN;
-LANES[VALUE.segments_sent] = HALF + SEGMENTS_SENT;
-LANES[VALUE.segments_received] = HALF + SEGMENTS_RECEIVED;
-LANES[VALUE.connections_opened] = HALF + OPENED;
-LANES[VALUE.connections_closed] = HALF + CLOSED;
-LANES[VALUE.connect_samples] = HALF + CONNECT_SAMPLES;
-LANES[VALUE.srtt_samples] = HALF + SRTT_SAMPLES;
-LANES[VALUE.event_count] = HALF + EVENTS;
-LANES[VALUE.late_count] = HALF + LATE;
-LANES[VALUE.retransmits] = HALF + RETRANSMITS;
-LANES[VALUE.lost] = HALF + LOST;
-LANES[VALUE.amounts_unknown] = HALF + AMOUNTS_UNKNOWN;
+LANES[VALUE.snd_cwnd_sum] = LANE_HALF + CWND_SUM;
+LANES[VALUE.snd_cwnd_min] = LANE_HALF + CWND_MIN;
+LANES[VALUE.segments_sent] = LANE_HALF + SEGMENTS_SENT;
+LANES[VALUE.segments_received] = LANE_HALF + SEGMENTS_RECEIVED;
+LANES[VALUE.connections_opened] = LANE_HALF + OPENED;
+LANES[VALUE.connections_closed] = LANE_HALF + CLOSED;
+LANES[VALUE.connect_samples] = LANE_HALF + CONNECT_SAMPLES;
+LANES[VALUE.srtt_samples] = LANE_HALF + SRTT_SAMPLES;
+LANES[VALUE.event_count] = LANE_HALF + EVENTS;
+LANES[VALUE.late_count] = LANE_HALF + LATE;
+LANES[VALUE.retransmits] = LANE_HALF + RETRANSMITS;
+LANES[VALUE.lost] = LANE_HALF + LOST;
+LANES[VALUE.amounts_unknown] = LANE_HALF + AMOUNTS_UNKNOWN;
 
 /** The memory of rows, in three widths, and their wide forms. */
 export interface RowMemory {
-  readonly words: Uint32Array;
+  readonly words: Uint32Array<ArrayBuffer>;
   readonly halves: Uint16Array;
   readonly bytes: Uint8Array;
   readonly wide: Float64Array;
@@ -159,7 +159,7 @@ export function detach(memory: RowMemory, w: number): void {
 export function readValue(memory: RowMemory, w: number, place: number, minute: number): number {
   if (isWide(memory, w)) return memory.wide[widePlace(memory, w) * VALUE_COUNT + place]!;
   const lane = LANES[place]!;
-  if (lane >= HALF) return memory.halves[2 * w + lane - HALF]!;
+  if (lane >= LANE_HALF) return memory.halves[2 * w + lane - LANE_HALF]!;
   if (lane >= 0) return memory.words[w + lane]!;
   switch (place) {
     case VALUE.window_start:

@@ -8,7 +8,7 @@ import type { MessageFormat } from "./config.ts";
 import type { IdentityTable } from "./identities.ts";
 import { LastFlushes } from "./last_flushes.ts";
 import { NO_PAIRS, type PairCounts, pairEnds } from "./pair_ends.ts";
-import { type RowMessage, takeRows } from "./rows.ts";
+import { type RowMessage, RowMessages } from "./rows.ts";
 
 const MINUTE_S = 60;
 const NO_MINUTE = -1;
@@ -26,8 +26,8 @@ export class FlowFlusher {
   readonly #table: FlowTable;
   readonly #identities: IdentityTable;
   readonly #windowS: number;
-  readonly #partitionCount: number;
   readonly #target: FlushTarget;
+  readonly #rowMessages: RowMessages;
   #lastSlot = Math.floor(Date.now() * SLOTS_A_SECOND / 1_000);
   /** Slots after the last one whose rows have left before their time. */
   #ahead = 0;
@@ -43,8 +43,8 @@ export class FlowFlusher {
     this.#table = table;
     this.#identities = identities;
     this.#windowS = windowS;
-    this.#partitionCount = partitionCount;
     this.#target = target;
+    this.#rowMessages = new RowMessages(table, identities, partitionCount, target.format);
   }
 
   /**
@@ -115,7 +115,7 @@ export class FlowFlusher {
     if (rows.length === 0) return;
     const paired = pairEnds(this.#table, this.#identities, rows, this.pairs), nowMs = Date.now();
     for (const hash of paired.hashes) this.lastFlushes.note(hash, nowMs);
-    const messages = takeRows(this.#table, this.#identities, paired, this.#partitionCount, this.#target.format);
+    const messages = this.#rowMessages.take(paired);
     this.#target.onMessages(dueMs === null ? messages : messages.map((message) => ({ ...message, dueMs })));
   }
 }

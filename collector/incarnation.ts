@@ -2,35 +2,71 @@
 
 import { type AgentLosses, NO_LOSSES } from "../lib/sflow/agent_losses.ts";
 import { add, combine, type StreamCounts } from "./stream_counts.ts";
+import { bitsAt, type StreamMemory } from "./stream_memory.ts";
 
 /** Datagrams behind the newest that can still be told apart from duplicates. */
 export const WINDOW_DATAGRAMS = 1_024;
 const WINDOW_WORDS = WINDOW_DATAGRAMS / 32;
 const HALF_RANGE = 0x8000_0000;
 
+/** Places of its numbers; what every datagram needs comes first. */
+const HIGHEST = 0, RECEIVED = 1, UPTIME_MS = 2, SEEN_MS = 3, POOL_BASE = 4, POOL_HIGHEST = 5, RECORDS = 6, DROPS = 7;
+const HAS_DROPS = 8, FIRST = 9, DUPLICATED = 10, REORDERED = 11, SEND_LOST_BEFORE = 12, UPTIME_AT_END_MS = 13;
+
 export class Incarnation {
+  readonly #numbers: Float64Array;
+  readonly #at: number;
   /** Sequence numbers seen, by number modulo the window. */
-  readonly #seen = new Uint32Array(WINDOW_WORDS);
-  /** Numbers are counted on beyond 2^32, and may be negative: before a first one of 0 that was reordered across the wrap. */
-  #highest = -Infinity;
-  #first = 0;
-  #duplicated = 0;
-  #reordered = 0;
-  #poolBase = -1;
-  #poolHighest = 0;
-  #records = 0;
-  #drops = 0;
-  #hasDrops = false;
+  readonly #words: Uint32Array;
+  readonly #bits: number;
   #losses = NO_LOSSES;
-  /** What of the losses was before the first sample that came, as far as is known. */
-  #sendLostBefore = -1;
-  received = 0;
   unreconciled = 0;
-  /** Uptime of the newest datagram, and when it came. */
-  uptimeMs = 0;
-  seenMs = 0;
+
+  /** Its numbers are in `memory` from `at`; see `incarnationAt()`. */
+  constructor(memory: StreamMemory, at: number) {
+    this.#numbers = memory.numbers;
+    this.#words = memory.words;
+    this.#at = at;
+    this.#bits = bitsAt(at);
+    this.clear();
+  }
+
+  get received(): number {
+    return this.#numbers[this.#at + RECEIVED]!;
+  }
+
+  /** Uptime of the newest datagram. */
+  get uptimeMs(): number {
+    return this.#numbers[this.#at + UPTIME_MS]!;
+  }
+
+  /** When the newest datagram came. */
+  get seenMs(): number {
+    return this.#numbers[this.#at + SEEN_MS]!;
+  }
+
   /** Uptime when the next incarnation was seen to begin. */
-  uptimeAtEndMs = 0;
+  get uptimeAtEndMs(): number {
+    return this.#numbers[this.#at + UPTIME_AT_END_MS]!;
+  }
+
+  set uptimeAtEndMs(uptimeMs: number) {
+    this.#numbers[this.#at + UPTIME_AT_END_MS] = uptimeMs;
+  }
+
+  /** Numbers are counted on beyond 2^32, and may be negative: before a first one of 0 that was reordered across the wrap. */
+  get #highest(): number {
+    return this.#numbers[this.#at + HIGHEST]!;
+  }
+
+  get #first(): number {
+    return this.#numbers[this.#at + FIRST]!;
+  }
+
+  /** Reads what a datagram will need. */
+  touch(sequenceNumber: number): number {
+    return this.#numbers[this.#at]! + this.#words[this.#bits + wordOf(sequenceNumber)]!;
+  }
 
   get isBegun(): boolean {
     return this.#highest !== -Infinity;
@@ -43,57 +79,52 @@ export class Incarnation {
    * as agents count from 1; but where that is more than the window, who knows.
    */
   begin(sequenceNumber: number, uptimeMs: number, nowMs: number, isWhole: boolean): void {
+    const numbers = this.#numbers, at = this.#at;
     this.clear();
-    this.#highest = this.#first = sequenceNumber;
+    numbers[at + HIGHEST] = numbers[at + FIRST] = sequenceNumber;
     if (isWhole && sequenceNumber <= WINDOW_DATAGRAMS) {
-      this.#first = Math.min(1, sequenceNumber);
-      this.#poolBase = this.#sendLostBefore = 0;
+      numbers[at + FIRST] = Math.min(1, sequenceNumber);
+      // What of the losses was before the first sample that came, as far as is known.
+      numbers[at + POOL_BASE] = numbers[at + SEND_LOST_BEFORE] = 0;
     }
     this.#set(sequenceNumber);
-    this.received = 1;
-    this.uptimeMs = uptimeMs;
-    this.seenMs = nowMs;
+    numbers[at + RECEIVED] = 1;
+    numbers[at + UPTIME_MS] = uptimeMs;
+    numbers[at + SEEN_MS] = nowMs;
   }
 
   clear(): void {
-    this.#seen.fill(0);
-    this.#highest = -Infinity;
-    this.#first =
-      this.received =
-      this.#duplicated =
-      this.#reordered =
-        0;
-    this.#poolBase = this.#sendLostBefore = -1;
-    this.#poolHighest =
-      this.#records =
-      this.#drops =
-      this.unreconciled =
-        0;
-    this.#hasDrops = false;
+    const numbers = this.#numbers, at = this.#at;
+    numbers.fill(0, at, at + UPTIME_AT_END_MS + 1);
+    numbers[at + HIGHEST] = -Infinity;
+    numbers[at + POOL_BASE] = numbers[at + SEND_LOST_BEFORE] = -1;
+    this.#words.fill(0, this.#bits, this.#bits + WINDOW_WORDS);
+    this.unreconciled = 0;
     this.#losses = NO_LOSSES;
   }
 
   /** Takes in a number as one of this incarnation's. */
   take(sequenceNumber: number, uptimeMs: number, nowMs: number): "new" | "reordered" | "duplicate" | "stale" {
-    const ahead = (sequenceNumber - this.#highest) >>> 0;
+    const numbers = this.#numbers, at = this.#at, highest = this.#highest;
+    const ahead = (sequenceNumber - highest) >>> 0;
     if (ahead !== 0 && ahead < HALF_RANGE) {
-      this.#advance(this.#highest + ahead);
-      this.uptimeMs = uptimeMs;
-      this.seenMs = nowMs;
-      this.received++;
+      this.#advance(highest + ahead);
+      numbers[at + UPTIME_MS] = uptimeMs;
+      numbers[at + SEEN_MS] = nowMs;
+      numbers[at + RECEIVED]!++;
       return "new";
     }
-    const behind = (this.#highest - sequenceNumber) >>> 0;
-    const number = this.#highest - behind;
+    const behind = (highest - sequenceNumber) >>> 0;
+    const number = highest - behind;
     if (behind >= WINDOW_DATAGRAMS) return "stale";
     if (this.#has(number)) {
-      this.#duplicated++;
+      numbers[at + DUPLICATED]!++;
       return "duplicate";
     }
     this.#set(number);
-    this.#first = Math.min(this.#first, number);
-    this.received++;
-    this.#reordered++;
+    numbers[at + FIRST] = Math.min(this.#first, number);
+    numbers[at + RECEIVED]!++;
+    numbers[at + REORDERED]!++;
     return "reordered";
   }
 
@@ -113,18 +144,21 @@ export class Incarnation {
   }
 
   takeSample(samplePool: number, records: number, drops: number): void {
-    if (this.#poolBase < 0) this.#poolBase = this.#poolHighest = samplePool - records;
-    const ahead = (samplePool - this.#poolHighest) | 0;
-    this.#poolHighest += Math.max(0, ahead);
+    const numbers = this.#numbers, at = this.#at;
+    if (numbers[at + POOL_BASE]! < 0) numbers[at + POOL_BASE] = numbers[at + POOL_HIGHEST] = samplePool - records;
+    const ahead = (samplePool - numbers[at + POOL_HIGHEST]!) | 0;
+    numbers[at + POOL_HIGHEST]! += Math.max(0, ahead);
     // A sample from before the first one that came: it moves the base, not the end.
-    this.#poolBase = Math.min(this.#poolBase, this.#poolHighest + Math.min(0, ahead) - records);
-    this.#records += records;
-    this.#drops = this.#hasDrops ? this.#drops + Math.max(0, (drops - this.#drops) | 0) : drops;
-    this.#hasDrops = true;
+    numbers[at + POOL_BASE] = Math.min(numbers[at + POOL_BASE]!, numbers[at + POOL_HIGHEST]! + Math.min(0, ahead) - records);
+    numbers[at + RECORDS]! += records;
+    const known = numbers[at + DROPS]!;
+    numbers[at + DROPS] = numbers[at + HAS_DROPS] === 1 ? known + Math.max(0, (drops - known) | 0) : drops;
+    numbers[at + HAS_DROPS] = 1;
   }
 
   takeLosses(losses: AgentLosses): void {
-    if (this.#sendLostBefore < 0) this.#sendLostBefore = losses.send_lost_records;
+    const numbers = this.#numbers, at = this.#at;
+    if (numbers[at + SEND_LOST_BEFORE]! < 0) numbers[at + SEND_LOST_BEFORE] = losses.send_lost_records;
     this.#losses = combine(this.#losses, losses, Math.max); // an older record may come later
   }
 
@@ -132,37 +166,39 @@ export class Incarnation {
     if (!this.isBegun) return;
     total.received += this.received;
     total.lost += this.#highest - this.#first + 1 - this.received;
-    total.duplicated += this.#duplicated;
-    total.reordered += this.#reordered;
+    total.duplicated += this.#numbers[this.#at + DUPLICATED]!;
+    total.reordered += this.#numbers[this.#at + REORDERED]!;
     total.missingRecords += this.#missingRecords();
-    total.agentDrops += this.#drops;
+    total.agentDrops += this.#numbers[this.#at + DROPS]!;
     if (this.#losses !== NO_LOSSES) total.agentLosses = combine(total.agentLosses, this.#losses, add);
     total.agentUnreconciled += this.unreconciled;
   }
 
   /** What the agent could not send is missing too, but told as a loss of its own. */
   #missingRecords(): number {
-    const gap = this.#poolBase < 0 ? 0 : this.#poolHighest - this.#poolBase - this.#records;
-    return gap - (this.#losses.send_lost_records - Math.max(0, this.#sendLostBefore));
+    const numbers = this.#numbers, at = this.#at, base = numbers[at + POOL_BASE]!;
+    const gap = base < 0 ? 0 : numbers[at + POOL_HIGHEST]! - base - numbers[at + RECORDS]!;
+    return gap - (this.#losses.send_lost_records - Math.max(0, numbers[at + SEND_LOST_BEFORE]!));
   }
 
   #advance(to: number): void {
-    if (to - this.#highest >= WINDOW_DATAGRAMS) this.#seen.fill(0);
-    else for (let number = this.#highest + 1; number < to; number++) this.#clear(number);
-    this.#highest = to;
+    const highest = this.#highest;
+    if (to - highest >= WINDOW_DATAGRAMS) this.#words.fill(0, this.#bits, this.#bits + WINDOW_WORDS);
+    else for (let number = highest + 1; number < to; number++) this.#clear(number);
+    this.#numbers[this.#at + HIGHEST] = to;
     this.#set(to);
   }
 
   #has(number: number): boolean {
-    return (this.#seen[wordOf(number)]! & bitOf(number)) !== 0;
+    return (this.#words[this.#bits + wordOf(number)]! & bitOf(number)) !== 0;
   }
 
   #set(number: number): void {
-    this.#seen[wordOf(number)]! |= bitOf(number);
+    this.#words[this.#bits + wordOf(number)]! |= bitOf(number);
   }
 
   #clear(number: number): void {
-    this.#seen[wordOf(number)]! &= ~bitOf(number);
+    this.#words[this.#bits + wordOf(number)]! &= ~bitOf(number);
   }
 }
 

@@ -2,9 +2,13 @@
 
 import { type FlowTable, FOLD, ROLE_CLIENT, ROLE_SERVER, VALUE } from "./aggregate.ts";
 import type { IdentityTable } from "./identities.ts";
+import { RowColumns } from "./row_columns.ts";
 
 /** Bytes that two views of one connection may differ by in a minute: what was on its way when one of them was told. */
 const IN_FLIGHT_BYTES = 256 * 1024;
+const NONE = -1;
+/** Slots for each row at least. */
+const SLOTS_A_ROW = 2;
 
 /** Conversations and minutes that left, by who reported them. */
 export interface PairCounts {
@@ -22,10 +26,10 @@ export const NO_PAIRS: Readonly<PairCounts> = {
   bytes_disagreements: 0,
 };
 
-/** By row, in the order given. */
+/** By row, in ascending order. */
 export interface PairedRows {
-  readonly rows: readonly number[];
-  /** Of the conversations, as of `FlowTable.conversationHash()`. */
+  readonly rows: Int32Array;
+  /** Of the conversations, as of `hashConversation()`. */
   readonly hashes: Uint32Array;
   /** Whether the other end is among them. */
   readonly isPaired: Uint8Array;
@@ -34,87 +38,113 @@ export interface PairedRows {
   readonly peerBytesReceived: Float64Array;
 }
 
-/** One end's rows of a conversation. */
-interface End {
-  readonly indexes: number[];
-  sent: number;
-  received: number;
-  ports: number;
-}
-
 /** Pairs rows and counts the conversations; rows of unknown role, folded ones and estimates of other agents stay alone and uncounted. */
-export function pairEnds(table: FlowTable, identities: IdentityTable, rows: readonly number[], counts: PairCounts): PairedRows {
+export function pairEnds(table: FlowTable, identities: IdentityTable, unordered: Iterable<number>, counts: PairCounts): PairedRows {
+  const rows = Int32Array.from(unordered).sort(), columns = new RowColumns(table, rows);
   const paired = {
     rows,
-    hashes: Uint32Array.from(rows, (row) => table.conversationHash(row)),
+    hashes: columns.conversationHashes(),
     isPaired: new Uint8Array(rows.length),
-    peerBytesSent: new Float64Array(rows.length).fill(-1),
-    peerBytesReceived: new Float64Array(rows.length).fill(-1),
+    peerBytesSent: new Float64Array(rows.length).fill(NONE),
+    peerBytesReceived: new Float64Array(rows.length).fill(NONE),
   };
-  const byHash = new Map<number, number[]>();
-  for (const [i, row] of rows.entries()) {
-    const role = table.role(row);
-    if (table.foldLevel(row) !== FOLD.none || role !== ROLE_CLIENT && role !== ROLE_SERVER) continue;
-    if (identities.get(table.value(row, VALUE.identity)).flowSource !== "skyfall") continue;
-    const hash = paired.hashes[i]!, same = byHash.get(hash);
-    if (same === undefined) byHash.set(hash, [i]);
-    else same.push(i);
+  const conversations = new Conversations(rows.length);
+  const sent = columns.numbers(VALUE.bytes_sent), received = columns.numbers(VALUE.bytes_received), ports = columns.portCounts();
+  for (let i = 0; i < rows.length; i++) {
+    const role = columns.role(i);
+    if (columns.foldLevel(i) !== FOLD.none || role !== ROLE_CLIENT && role !== ROLE_SERVER) continue;
+    if (identities.columns.isEstimate(columns.identities[i]!)) continue;
+    const conversation = conversations.find(i, paired.hashes, (first) => table.isSameConversation(rows[first]!, rows[i]!));
+    conversations.add(conversation, role, sent[i]!, received[i]!, ports[i]!);
   }
-  for (const indexes of byHash.values()) {
-    let rest = indexes;
-    while (rest.length > 0) {
-      const first = rows[rest[0]!]!;
-      const [own, others] = rest.length === 1 ? [rest, []] : partition(rest, (i) => table.isSameConversation(first, rows[i]!));
-      pairConversation(table, rows, own, paired, counts);
-      rest = others;
-    }
+  conversations.count(counts);
+  for (let i = 0; i < rows.length; i++) {
+    const end = conversations.otherEnd(i, columns.role(i));
+    if (end === NONE) continue;
+    paired.isPaired[i] = 1;
+    if (conversations.rowsOfOwnEnd(i, columns.role(i)) > 1) continue;
+    paired.peerBytesSent[i] = conversations.sent[end]!;
+    paired.peerBytesReceived[i] = conversations.received[end]!;
   }
   return paired;
 }
 
-function pairConversation(
-  table: FlowTable,
-  rows: readonly number[],
-  indexes: readonly number[],
-  paired: PairedRows,
-  counts: PairCounts,
-): void {
-  const [clients, servers] = partition(indexes, (i) => table.role(rows[i]!) === ROLE_CLIENT);
-  if (servers.length === 0) counts.conversations_client_only++;
-  else if (clients.length === 0) counts.conversations_server_only++;
-  else {
-    const client = endOf(table, rows, clients), server = endOf(table, rows, servers);
-    const allowed = IN_FLIGHT_BYTES * Math.max(1, client.ports, server.ports);
-    counts.conversations_both++;
-    if (Math.abs(client.sent - server.sent) > allowed || Math.abs(client.received - server.received) > allowed) {
-      counts.bytes_disagreements++;
+/** Conversations by number, and sums of either end: of the client at twice the number, of the server behind it. */
+class Conversations {
+  readonly sent: Float64Array;
+  readonly received: Float64Array;
+  readonly #ports: Float64Array;
+  readonly #rows: Int32Array;
+  readonly #mask: number;
+  /** Slot -> conversation + 1. */
+  readonly #slots: Int32Array;
+  /** First row of a conversation. */
+  readonly #firsts: Int32Array;
+  /** Conversation of a row, or `NONE`. */
+  readonly #of: Int32Array;
+  #count = 0;
+
+  constructor(rowCount: number) {
+    this.sent = new Float64Array(2 * rowCount);
+    this.received = new Float64Array(2 * rowCount);
+    this.#ports = new Float64Array(2 * rowCount);
+    this.#rows = new Int32Array(2 * rowCount);
+    const slots = 2 ** Math.ceil(Math.log2(SLOTS_A_ROW * rowCount + 1));
+    this.#mask = slots - 1;
+    this.#slots = new Int32Array(slots);
+    this.#firsts = new Int32Array(rowCount);
+    this.#of = new Int32Array(rowCount).fill(NONE);
+  }
+
+  /** Conversation of row `i`, a new one where no row before it is of the same. */
+  find(i: number, hashes: Uint32Array, isSame: (first: number) => boolean): number {
+    const hash = hashes[i]!;
+    let slot = hash & this.#mask;
+    for (; this.#slots[slot] !== 0; slot = (slot + 1) & this.#mask) {
+      const conversation = this.#slots[slot]! - 1, first = this.#firsts[conversation]!;
+      if (hashes[first] === hash && isSame(first)) return this.#of[i] = conversation;
     }
-    show(client, server, paired);
-    show(server, client, paired);
+    const conversation = this.#count++;
+    this.#slots[slot] = conversation + 1;
+    this.#firsts[conversation] = i;
+    return this.#of[i] = conversation;
+  }
+
+  add(conversation: number, role: number, sent: number, received: number, ports: number): void {
+    const end = endOf(conversation, role);
+    this.sent[end]! += sent;
+    this.received[end]! += received;
+    this.#ports[end]! += ports;
+    this.#rows[end]!++;
+  }
+
+  count(counts: PairCounts): void {
+    for (let conversation = 0; conversation < this.#count; conversation++) {
+      const client = endOf(conversation, ROLE_CLIENT), server = endOf(conversation, ROLE_SERVER);
+      if (this.#rows[server] === 0) counts.conversations_client_only++;
+      else if (this.#rows[client] === 0) counts.conversations_server_only++;
+      else {
+        const allowed = IN_FLIGHT_BYTES * Math.max(1, this.#ports[client]!, this.#ports[server]!);
+        counts.conversations_both++;
+        if (
+          Math.abs(this.sent[client]! - this.sent[server]!) > allowed || Math.abs(this.received[client]! - this.received[server]!) > allowed
+        ) counts.bytes_disagreements++;
+      }
+    }
+  }
+
+  /** Place of what the other end of row `i` saw, or `NONE`. */
+  otherEnd(i: number, role: number): number {
+    if (this.#of[i] === NONE) return NONE;
+    const end = endOf(this.#of[i]!, role) ^ 1;
+    return this.#rows[end] === 0 ? NONE : end;
+  }
+
+  rowsOfOwnEnd(i: number, role: number): number {
+    return this.#rows[endOf(this.#of[i]!, role)]!;
   }
 }
 
-function endOf(table: FlowTable, rows: readonly number[], indexes: number[]): End {
-  const end: End = { indexes, sent: 0, received: 0, ports: 0 };
-  for (const i of indexes) {
-    end.sent += table.value(rows[i]!, VALUE.bytes_sent);
-    end.received += table.value(rows[i]!, VALUE.bytes_received);
-    end.ports += table.portCount(rows[i]!);
-  }
-  return end;
-}
-
-function show({ indexes }: End, peer: End, { isPaired, peerBytesSent, peerBytesReceived }: PairedRows): void {
-  for (const i of indexes) {
-    isPaired[i] = 1;
-    if (indexes.length > 1) continue;
-    peerBytesSent[i] = peer.sent;
-    peerBytesReceived[i] = peer.received;
-  }
-}
-
-function partition(indexes: readonly number[], accepts: (index: number) => boolean): [number[], number[]] {
-  const yes: number[] = [], no: number[] = [];
-  for (const index of indexes) (accepts(index) ? yes : no).push(index);
-  return [yes, no];
+function endOf(conversation: number, role: number): number {
+  return 2 * conversation + (role === ROLE_SERVER ? 1 : 0);
 }

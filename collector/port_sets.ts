@@ -39,6 +39,11 @@ export class PortSets {
     return this.#lists.halves.byteLength + this.#tables.halves.byteLength + this.#bitmaps.halves.byteLength;
   }
 
+  /** Memory that is read at random, and large. */
+  get buffers(): ArrayBuffer[] {
+    return [this.#lists.halves.buffer, this.#tables.halves.buffer];
+  }
+
   /** Distinct ports in the cell at half `c`; of a cut one at least as many. */
   count(c: number): number {
     return this.#halves[c + COUNT]!;
@@ -62,14 +67,31 @@ export class PortSets {
     }
   }
 
+  /** Something of where the port would be kept. */
+  touch(c: number, port: number): number {
+    switch (this.#halves[c + FORM]! & ~CUT) {
+      case INLINE:
+        return 0;
+      case LIST:
+        return this.#lists.halves[this.#place(c) * LIST_PORTS]!;
+      case TABLE:
+        return this.#tables.halves[this.#place(c) * TABLE_SLOTS + firstSlot(port)]!;
+      default:
+        return this.#bitmaps.halves[this.#place(c) * BITMAP_HALVES + (port >> 4)]!;
+    }
+  }
+
   /** Writes the ports to `out` from `at`, ascending; returns how many. */
   copy(c: number, out: Int32Array, at: number): number {
     const form = this.#halves[c + FORM]! & ~CUT;
     if (form === BITMAP) return copyBitmap(this.#bitmaps.halves, this.#place(c) * BITMAP_HALVES, out, at);
-    const [from, start, end] = this.#stored(c, form);
+    if (form === INLINE) return insertSorted(this.#halves, c + FIRST, Math.min(this.#halves[c + COUNT]!, INLINE_PORTS), out, at);
+    const count = this.#halves[c + COUNT]!;
+    if (form === LIST) return insertSorted(this.#lists.halves, this.#place(c) * LIST_PORTS, Math.min(count, LIST_PORTS), out, at);
+    const table = this.#tables.halves, start = this.#place(c) * TABLE_SLOTS;
     let next = at;
-    for (let i = start; i < end; i++) if (from[i] !== 0) out[next++] = from[i]!;
-    if (next - at > 1) out.subarray(at, next).sort();
+    for (let i = start; i < start + TABLE_SLOTS; i++) if (table[i] !== 0) out[next++] = table[i]!;
+    out.subarray(at, next).sort();
     return next - at;
   }
 
@@ -100,16 +122,6 @@ export class PortSets {
 
   #place(c: number): number {
     return this.#halves[c + PLACE]! | this.#halves[c + PLACE + 1]! << 16;
-  }
-
-  #stored(c: number, form: number): [Uint16Array, number, number] {
-    if (form === INLINE) return [this.#halves, c + FIRST, c + FIRST + Math.min(this.#halves[c + COUNT]!, INLINE_PORTS)];
-    if (form === LIST) {
-      const start = this.#place(c) * LIST_PORTS;
-      return [this.#lists.halves, start, start + Math.min(this.#halves[c + COUNT]!, LIST_PORTS)];
-    }
-    const start = this.#place(c) * TABLE_SLOTS;
-    return [this.#tables.halves, start, start + TABLE_SLOTS];
   }
 
   #addToList(list: Uint16Array, start: number, room: number, c: number, port: number, next: Pool): void {
@@ -166,11 +178,26 @@ export class PortSets {
   }
 }
 
+function firstSlot(port: number): number {
+  return Math.imul(port, 0x9e37_79b1) >>> 23;
+}
+
 /** Slot of the port, or the free one where it would go: at least half of them are free. */
 function slotOf(tables: Uint16Array, start: number, port: number): number {
-  let slot = Math.imul(port, 0x9e37_79b1) >>> 23;
+  let slot = firstSlot(port);
   while (tables[start + slot] !== 0 && tables[start + slot] !== port) slot = (slot + 1) & (TABLE_SLOTS - 1);
   return start + slot;
+}
+
+/** Copies a few ports in ascending order; returns how many. */
+function insertSorted(from: Uint16Array, start: number, count: number, out: Int32Array, at: number): number {
+  for (let i = 0; i < count; i++) {
+    const port = from[start + i]!;
+    let to = at + i;
+    for (; to > at && out[to - 1]! > port; to--) out[to] = out[to - 1]!;
+    out[to] = port;
+  }
+  return count;
 }
 
 function copyBitmap(bitmaps: Uint16Array, start: number, out: Int32Array, at: number): number {
@@ -183,7 +210,7 @@ function copyBitmap(bitmaps: Uint16Array, start: number, out: Int32Array, at: nu
 
 /** Pieces of one size, all of zeros when taken. The system gives the memory only as far as pieces are used. */
 class Pool {
-  readonly halves: Uint16Array;
+  readonly halves: Uint16Array<ArrayBuffer>;
   readonly #pieceHalves: number;
   readonly #free: number[] = [];
   #taken = 0;

@@ -23,8 +23,10 @@ import {
 } from "../lib/sflow/skyfall.gen.ts";
 import { getUint64Be } from "../lib/u64.ts";
 import type { FlowTable } from "./aggregate.ts";
+import { EXPECTED_MAX } from "./expected_flows.ts";
 import { TRANSPORT_TCP, TRANSPORT_UDP } from "./flow_key.ts";
 import type { IdentityTable } from "./identities.ts";
+import { PendingFlows } from "./pending_flows.ts";
 import { StandardSample } from "./standard_sample.ts";
 import type { Stream } from "./stream.ts";
 import { StreamTable } from "./streams.ts";
@@ -101,6 +103,9 @@ export class FlowReceiver implements DatagramSink {
   readonly #udpCountersTag: number;
   readonly #reconciliationTag: number;
   readonly #authenticationTag: number;
+  /** Of our agents, in the datagrams; and of others, as the translator left them. */
+  readonly #flows = new PendingFlows();
+  readonly #standardFlows = new PendingFlows();
   readonly #processes = new Int32Array(PROCESS_INDEX_MAX + 1);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #malformed = false;
@@ -112,7 +117,6 @@ export class FlowReceiver implements DatagramSink {
   #host = -1;
   readonly #standard = new StandardSample();
   /** Whether the standard samples of this datagram have their time. */
-  #isTimed = false;
   #sampleAt = 0;
   #sampleFlows = 0;
   /** Whether the sample holds a record of ours: what else it tells, it tells again. */
@@ -139,15 +143,40 @@ export class FlowReceiver implements DatagramSink {
 
   /** Takes in one datagram. */
   receive(view: DataView, start: number, bytes: number, isTruncated: boolean): void {
+    this.read(view, start, bytes, isTruncated);
+    this.addFlows();
+  }
+
+  /** Makes datagrams at `starts` of `view` quick to read, those of 28 bytes and more. */
+  expect(view: DataView, starts: Int32Array, count: number): void {
+    const streams = this.streams.expect(view, starts, count);
+    for (let i = 0; i < count; i++) {
+      const stream = streams[i] ?? null;
+      if (stream === null) continue;
+      this.#identities.touch(stream.lastHost);
+      this.#identities.touch(stream.lastProcess);
+    }
+  }
+
+  /** Reads one datagram of several in one view; its last flows are added by `addFlows()`, before the view's next use. */
+  read(view: DataView, start: number, bytes: number, isTruncated: boolean): void {
     this.counts.datagrams_received++;
     this.#view = view;
     this.#malformed = false;
-    this.#isTimed = false;
-    if (this.#identities.isFull) this.#makeRoom();
+    if (this.#identities.isFull) {
+      this.addFlows();
+      this.#makeRoom();
+    }
     this.#identities.beginDatagram();
     if (isTruncated) this.onMalformed("truncated", start);
     walkDatagram(view, start, start + bytes, this);
     if (this.#malformed) this.counts.datagrams_malformed++;
+  }
+
+  /** Adds the flows that were read to the table, many at once, as each is in memory that is far away. */
+  addFlows(): void {
+    this.#flows.addTo(this.#table, this.#view);
+    this.#standardFlows.addTo(this.#table, this.#standard.flows);
   }
 
   onDatagram(addressAt: number, addressBytes: number, subAgentId: number, sequenceNumber: number, uptimeMs: number): boolean {
@@ -188,7 +217,10 @@ export class FlowReceiver implements DatagramSink {
     if (tag === this.#flowTag) this.#onFlow(at, bytes);
     else if (tag === this.#processTag) this.#onProcess(at, bytes);
     else if (tag === this.#hostTag) {
-      this.#host = this.#descriptor(this.#identities.host(this.#view, at, bytes, this.#addressAt, this.#addressBytes));
+      this.#host = this.#descriptor(
+        this.#identities.host(this.#view, at, bytes, this.#addressAt, this.#addressBytes, this.#stream!.lastHost),
+      );
+      this.#stream!.lastHost = this.#host;
     } else if (tag === this.#mirrorTag) this.#isMirror = true;
     else if (tag === this.#listenerTag) this.counts.listener_records_received++;
     else return false;
@@ -231,13 +263,15 @@ export class FlowReceiver implements DatagramSink {
 
   #onStandardSample(): void {
     this.counts.standard_samples_received++;
-    if (!this.#isTimed) this.#standard.arrive(this.#table.nowUs);
-    this.#isTimed = true;
-    const problem = this.#standard.translate(this.#view);
+    const slot = this.#standardFlows.count, problem = this.#standard.translate(this.#view, slot, this.#table.nowUs);
     const identity = problem === null
       ? this.#identities.observer(this.#view, this.#addressAt, this.#addressBytes, this.#standard.samplingRate)
       : -1;
-    if (identity >= 0) return this.#table.add(this.#standard.flow, 0, this.#identities.get(identity).group, identity);
+    if (identity >= 0) {
+      this.#standardFlows.push(slot * SKYFALL_FLOW.fixedSize, this.#identities.columns.group(identity), identity);
+      if (this.#standardFlows.count === EXPECTED_MAX) this.addFlows();
+      return;
+    }
     const reason = problem ?? "agent_unknown";
     this.counts.standard_samples_refused++;
     this.counts.standard_refused[reason] = (this.counts.standard_refused[reason] ?? 0) + 1;
@@ -254,7 +288,9 @@ export class FlowReceiver implements DatagramSink {
       this.counts.descriptors_refused++;
       return;
     }
-    this.#processes[index] = this.#descriptor(this.#identities.process(this.#view, at, bytes, this.#knownHost()));
+    const guess = index === 1 ? this.#stream!.lastProcess : -1;
+    const id = this.#processes[index] = this.#descriptor(this.#identities.process(this.#view, at, bytes, this.#knownHost(), guess));
+    if (index === 1) this.#stream!.lastProcess = id;
   }
 
   #descriptor(id: number): number {
@@ -284,7 +320,8 @@ export class FlowReceiver implements DatagramSink {
       identity = this.#knownHost();
     }
     this.#latestEndUs = Math.max(this.#latestEndUs, getUint64Be(this.#view, at + F.period_end_unix_us.offset));
-    this.#table.add(this.#view, at, this.#identities.get(identity).group, identity);
+    this.#flows.push(at, this.#identities.columns.group(identity), identity);
+    if (this.#flows.count === EXPECTED_MAX) this.addFlows();
   }
 }
 

@@ -1,6 +1,7 @@
 /** What agents tell of themselves, beside flows: kept by place, and added up over agents. */
 
 import assert from "node:assert/strict";
+import { VALUE } from "./aggregate.ts";
 import { concat, datagram, FLOW, flowSample, HOST, PROCESS, skyfallRecord, tagged, type Values, words } from "./testdata/datagram.ts";
 import { testReceiver } from "./testdata/receiver.ts";
 
@@ -49,4 +50,31 @@ Deno.test("FlowReceiver ignores counter records that are cut or unknown, and tak
   receive(datagram([tagged(2, concat(words(1, 0x0300_0001, 3), cut, unknown, good))]));
   assert.equal(receiver.streams.counts().agentLosses.ring_lost_events, 2);
   assert.deepEqual([receiver.counts.agent_counters_received, receiver.counts.records_ignored], [1, 2]);
+});
+
+Deno.test("FlowReceiver reads datagrams of several agents that it was told to expect, and adds their flows when told", () => {
+  const { receiver, table, identities } = testReceiver();
+  const agents = 200, batch = 50;
+  const services = (row: number) => identities.get(table.value(row, VALUE.identity)).serviceName;
+  for (let sequence = 1; sequence <= 3; sequence++) {
+    for (let first = 0; first < agents; first += batch) {
+      const datagrams = Array.from({ length: batch }, (_, i) => {
+        const process = skyfallRecord("skyfall_process", { index: 1, service_name: `service-${first + i}` });
+        const flow = skyfallRecord("skyfall_flow", { ...FLOW, remote_port: 1 + first + i });
+        return datagram([flowSample([HOST, process, flow])], { agent: Uint8Array.of(10, 0, 1, first + i), sequence });
+      });
+      const view = new DataView(concat(...datagrams).buffer), starts = new Int32Array(batch);
+      datagrams.forEach((bytes, i) => starts[i] = i === 0 ? 0 : starts[i - 1]! + datagrams[i - 1]!.length);
+      receiver.expect(view, starts, batch);
+      datagrams.forEach((bytes, i) => receiver.read(view, starts[i]!, bytes.length, false));
+      receiver.addFlows();
+    }
+    assert.equal(table.eventCount, sequence * agents);
+  }
+  assert.deepEqual(
+    [...table.rows()].map((row) => [table.serverPort(row), table.value(row, VALUE.event_count), services(row)]).sort(),
+    Array.from({ length: agents }, (_, i) => [1 + i, 3, `service-${i}`]).sort(),
+  );
+  const { received, lost, duplicated } = receiver.streams.counts();
+  assert.deepEqual([received, lost, duplicated], [3 * agents, 0, 0]);
 });

@@ -5,11 +5,11 @@ import { decodeFlowBatch } from "../lib/flow_batch.ts";
 import { MESSAGE_BYTES_MAX } from "../lib/topic/topic.ts";
 import { SKYFALL_FLOW } from "../lib/sflow/skyfall.gen.ts";
 import { NO_PAIRS, pairEnds } from "./pair_ends.ts";
-import { takeRows } from "./rows.ts";
+import { RowMessages } from "./rows.ts";
 import { datagram, FLOW, flowSample, HOST, PROCESS, skyfallRecord } from "./testdata/datagram.ts";
 import { testReceiver } from "./testdata/receiver.ts";
 
-Deno.test("takeRows() makes more messages where long lists of ports would make one that is too large, and leaves nothing out", () => {
+Deno.test("RowMessages makes more messages where long lists of ports would make one that is too large, and leaves nothing out", () => {
   const { table, identities, receiver } = testReceiver(8_192);
   const servers = 60, ports = 9_000;
   const bytes = datagram([flowSample([HOST, PROCESS, skyfallRecord("skyfall_flow", FLOW)])]), view = new DataView(bytes.buffer);
@@ -24,7 +24,7 @@ Deno.test("takeRows() makes more messages where long lists of ports would make o
     }
   }
   const rows = [...table.rows()], expected = servers * ports;
-  const messages = takeRows(table, identities, pairEnds(table, identities, rows, { ...NO_PAIRS }), 1, "arrow");
+  const messages = new RowMessages(table, identities, 1, "arrow").take(pairEnds(table, identities, rows, { ...NO_PAIRS }));
   assert.ok(messages.every(({ value }) => value.length <= MESSAGE_BYTES_MAX), "a message is too large");
   const decoded = messages.map(({ value }) => decodeFlowBatch(value));
   assert.equal(decoded.reduce((sum, { rowCount, columns }) => sum + columns.client_ports.offsets[rowCount]!, 0), expected);

@@ -1,6 +1,7 @@
 /** Finds clients that touch very many servers and ports in one minute, in fixed memory. */
 
-import { KEY, mix } from "./flow_rows.ts";
+import { KEY } from "./flow_rows.ts";
+import { mix } from "./hash.ts";
 
 const CELLS = 4_096;
 /** Cell: group, minute, client address in four words, count. */

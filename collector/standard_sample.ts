@@ -10,7 +10,8 @@ import {
   SAMPLED_IPV6,
 } from "../lib/sflow/datagram.ts";
 import { SKYFALL_FLOW } from "../lib/sflow/skyfall.gen.ts";
-import { ROLE_CLIENT, ROLE_SERVER } from "./aggregate.ts";
+import { EXPECTED_MAX } from "./expected_flows.ts";
+import { ROLE_CLIENT, ROLE_SERVER } from "./flow_key.ts";
 import { type PacketProblem, SampledPacket, TCP, TCP_ACK, TCP_SYN } from "./packet_header.ts";
 import { ServiceEndpoints } from "./service_endpoints.ts";
 
@@ -41,8 +42,11 @@ type End = typeof NEITHER | typeof SOURCE | typeof DESTINATION;
  * taken for the local end; where nothing tells the client, the role is unknown.
  */
 export class StandardSample {
-  /** What `translate()` made. */
-  readonly flow = new DataView(new ArrayBuffer(SKYFALL_FLOW.fixedSize));
+  /** What `translate()` made, one behind the other. */
+  readonly flows = new DataView(new ArrayBuffer(EXPECTED_MAX * SKYFALL_FLOW.fixedSize));
+  readonly #slots: readonly DataView[];
+  /** The one that is being made. */
+  #flow: DataView;
   samplingRate = 0;
   readonly #packet = new SampledPacket();
   readonly #services = new ServiceEndpoints();
@@ -56,7 +60,10 @@ export class StandardSample {
   #tcpInfoAt = -1;
 
   constructor() {
-    this.flow.setUint32(F.amounts_known.offset, AMOUNTS_KNOWN);
+    const { buffer } = this.flows, bytes = SKYFALL_FLOW.fixedSize;
+    this.#slots = Array.from({ length: EXPECTED_MAX }, (_, slot) => new DataView(buffer, slot * bytes, bytes));
+    for (const flow of this.#slots) flow.setUint32(F.amounts_known.offset, AMOUNTS_KNOWN);
+    this.#flow = this.#slots[0]!;
   }
 
   /** Begins with the flow_sample or flow_sample_expanded whose body is at `at`. */
@@ -101,18 +108,17 @@ export class StandardSample {
     }
   }
 
-  /** Sets the time of what follows: an agent does not say when it saw a packet, which is taken for when it told. */
-  arrive(unixUs: number): void {
-    setUint64(this.flow, F.period_start_unix_us.offset, unixUs);
-    setUint64(this.flow, F.period_end_unix_us.offset, unixUs);
-  }
-
-  /** Fills `flow` from the records that were noted. */
-  translate(view: DataView): StandardProblem | null {
+  /**
+   * Makes a flow of the records that were noted, the one number `slot` of `flows`.
+   *
+   * @param nowUs When it arrived: an agent does not say when it saw a packet, which is taken for when it told.
+   */
+  translate(view: DataView, slot: number, nowUs: number): StandardProblem | null {
+    this.#flow = this.#slots[slot]!;
     if (this.samplingRate === 0 || this.samplingRate > SAMPLING_RATE_MAX) return "sampling_rate";
     const problem = this.#readPacket(view);
     if (problem !== null) return problem;
-    const packet = this.#packet, flow = this.flow;
+    const packet = this.#packet, flow = this.#flow;
     const local = this.#decideEnds(view);
     const isSent = local === SOURCE;
     const localPort = isSent ? packet.sourcePort : packet.destinationPort, remotePort = isSent ? packet.destinationPort : packet.sourcePort;
@@ -128,6 +134,8 @@ export class StandardSample {
     setUint64(flow, otherAt, 0);
     flow.setUint32(F.tx_segments.offset, isSent ? this.samplingRate : 0);
     flow.setUint32(F.rx_segments.offset, isSent ? 0 : this.samplingRate);
+    setUint64(flow, F.period_start_unix_us.offset, nowUs);
+    setUint64(flow, F.period_end_unix_us.offset, nowUs);
     this.#fillTcpInfo(view);
     return null;
   }
@@ -162,8 +170,8 @@ export class StandardSample {
   }
 
   #setRole(role: number, source: number): void {
-    this.flow.setUint32(F.role.offset, role);
-    this.flow.setUint32(F.role_source.offset, source);
+    this.#flow.setUint32(F.role.offset, role);
+    this.#flow.setUint32(F.role_source.offset, source);
   }
 
   /** The end that sent the SYN, which the other, if it accepts, answers with SYN and ACK (RFC 9293, section 3.5). */
@@ -210,7 +218,7 @@ export class StandardSample {
 
   /** Gauges of the socket. Its retransmissions are counted since it was opened, and what of them is new is not known. */
   #fillTcpInfo(view: DataView): void {
-    const at = this.#tcpInfoAt, flow = this.flow;
+    const at = this.#tcpInfoAt, flow = this.#flow;
     const minRttUs = at < 0 ? 0 : view.getUint32(at + 44);
     flow.setUint32(F.srtt_us.offset, at < 0 ? 0 : view.getUint32(at + 28));
     flow.setUint32(F.rttvar_us.offset, at < 0 ? 0 : view.getUint32(at + 32));

@@ -315,3 +315,15 @@ Deno.test("FlowReceiver skips expanded counter samples, and keeps the flow behin
   const { table, receiver: { counts } } = receiveAll(counters, standardSample([LAYERS[0]![1]]));
   assert.deepEqual([table.eventCount, counts.records_ignored, counts.samples_ignored, counts.datagrams_malformed], [1, 1, 0, 0]);
 });
+
+Deno.test("every sample of a datagram with more of them than are added at once is in a row of its own conversation", () => {
+  const count = 150, ports = (i: number) => [40_000, 1_000 + i] as const;
+  const test = receiveAll(
+    ...Array.from({ length: count }, (_, i) => standardSample([sampledIp(SENT, ports(i))])),
+  );
+  assert.equal(test.receiver.counts.standard_samples_refused, 0);
+  assert.deepEqual(
+    rowsOf(test).map(({ conversation }) => conversation).sort(),
+    Array.from({ length: count }, (_, i) => `tcp 10.0.0.7 40000 > 192.0.2.9 ${1_000 + i}`).sort(),
+  );
+});

@@ -1,14 +1,19 @@
 /** The streams of all agents, found by address and sub-agent without an allocation. */
 
 import { formatAddress } from "../lib/ip_address.ts";
+import { mix } from "./hash.ts";
 import { Stream } from "./stream.ts";
 import { emptyCounts, type StreamCounts } from "./stream_counts.ts";
+import { StreamMemory } from "./stream_memory.ts";
 
 /** A power of 2. */
 const STREAMS_MAX = 65_536;
 /** Address words, its length in bytes, the sub-agent. */
 const KEY_WORDS = 6, KEY_LENGTH = 4, KEY_SUB_AGENT = 5;
 const IPV4_BYTES = 4;
+/** In a datagram, behind version and address type. */
+const ADDRESS_AT = 8;
+export const EXPECTED_DATAGRAMS_MAX = 64;
 const NONE = -1;
 /** Streams are put in order of their last datagram to so many milliseconds. */
 const ORDER_MS = 1_000;
@@ -39,6 +44,7 @@ export class StreamTable {
   readonly #places: Int32Array;
   readonly #keys: Uint32Array;
   readonly #hashes: Uint32Array;
+  readonly #memory: StreamMemory;
   readonly #streams: Stream[] = [];
   readonly #seenMs: Float64Array;
   /** Neighbours in the order of last datagrams, from `#newest` to `#oldest`. */
@@ -49,6 +55,10 @@ export class StreamTable {
   readonly #evictedCounts = emptyCounts();
   #newest = NONE;
   #oldest = NONE;
+  readonly #expectedHashes = new Uint32Array(EXPECTED_DATAGRAMS_MAX);
+  readonly #expected: (Stream | null)[] = [];
+  /** Keeps what was read only to be there from being left out. */
+  #touched = 0;
   /** Streams that another took the place of. */
   evictedStreams = 0;
   /** The time of what arrives now; whoever receives sets it once a batch. */
@@ -57,6 +67,7 @@ export class StreamTable {
   /** @param streamsMax A power of 2. */
   constructor(streamsMax = STREAMS_MAX) {
     this.#streamsMax = streamsMax;
+    this.#memory = new StreamMemory(streamsMax);
     this.#mask = 2 * streamsMax - 1;
     this.#places = new Int32Array(2 * streamsMax);
     this.#keys = new Uint32Array(streamsMax * KEY_WORDS);
@@ -82,6 +93,29 @@ export class StreamTable {
       }
     }
     return this.#add(hash, place);
+  }
+
+  /**
+   * Reads what datagrams that are about to be accounted for will need, so that memory is waited for once. Nothing is checked, as
+   * nothing is used: `headers` are where IPv4 agents' datagrams begin, or what is taken for that.
+   *
+   * @returns The streams found, of each header or null; the array is used again.
+   */
+  expect(view: DataView, headers: Int32Array, count: number): readonly (Stream | null)[] {
+    for (let i = 0; i < count; i++) {
+      const at = headers[i]!;
+      this.#expectedHashes[i] = this.#fillKey(view, at + ADDRESS_AT, IPV4_BYTES, view.getUint32(at + ADDRESS_AT + IPV4_BYTES));
+    }
+    for (let i = 0; i < count; i++) this.#touched ^= this.#places[this.#expectedHashes[i]! & this.#mask]!;
+    for (let i = 0; i < count; i++) {
+      const index = this.#places[this.#expectedHashes[i]! & this.#mask]! - 1;
+      this.#expected[i] = index < 0 ? null : this.#streams[index]!;
+      if (index >= 0) this.#touched ^= this.#hashes[index]! ^ this.#keys[index * KEY_WORDS]! ^ this.#seenMs[index]!;
+    }
+    for (let i = 0; i < count; i++) {
+      this.#touched ^= this.#expected[i]?.touch(view.getUint32(headers[i]! + ADDRESS_AT + IPV4_BYTES + 4)) ?? 0;
+    }
+    return this.#expected;
   }
 
   counts(): StreamCounts {
@@ -129,7 +163,7 @@ export class StreamTable {
 
   #add(hash: number, place: number): Stream {
     let index = this.#streams.length, at = place;
-    if (index < this.#streamsMax) this.#streams.push(new Stream());
+    if (index < this.#streamsMax) this.#streams.push(new Stream(this.#memory));
     else {
       index = this.#evictOldest();
       // The gap that was closed may have moved what stands before the free place.
@@ -196,9 +230,4 @@ export class StreamTable {
     for (let i = 0; i < (isIpv4 ? 1 : 4); i++) view.setUint32((isIpv4 ? 12 : 0) + 4 * i, this.#keys[at + i]!);
     return formatAddress(new Uint8Array(view.buffer));
   }
-}
-
-function mix(hash: number, word: number): number {
-  const mixed = Math.imul(hash ^ word, 0x9e37_79b1);
-  return mixed ^ mixed >>> 15;
 }

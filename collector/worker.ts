@@ -1,5 +1,6 @@
 /** One worker: a socket, its table, and the messages that leave it. Runs as a Deno Worker; see main.ts for the other side. */
 
+import { adviseHugePages } from "../ffi/libc_huge_pages.ts";
 import { SLOT_BYTES, UdpReceiver } from "../ffi/libc_udp_receiver.ts";
 import { UdpSocket } from "../ffi/libc_udp_socket.ts";
 import { openHmacSha256 } from "../ffi/libcrypto.ts";
@@ -16,6 +17,7 @@ import { IdentityTable } from "./identities.ts";
 import type { Question } from "./question.ts";
 import { QuestionReader } from "./question_board.ts";
 import { FlowReceiver } from "./receive.ts";
+import { EXPECTED_DATAGRAMS_MAX } from "./streams.ts";
 import { type FromWorker, REPORT_INTERVAL_MS, SHARED, STOP, type ToWorker, type WorkerReport } from "./worker_protocol.ts";
 
 /**
@@ -31,6 +33,9 @@ const DRAIN_MS_MAX = 4_000;
  * receive buffer is too small to hold a burst meanwhile.
  */
 const FEW_DATAGRAMS = 24, GATHER_MS = 2, GATHER_BUFFER_BYTES_MIN = 4 * 1024 * 1024;
+
+/** An sFlow datagram's, of an agent with an IPv4 address. */
+const HEADER_BYTES = 28;
 
 /** What the global object of a worker has; Deno's types describe that of a page. */
 interface WorkerScope {
@@ -53,6 +58,7 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
     for (const leave of encodeLeave(keys, to, Date.now() * 1_000)) socket.socket.send(leave, to.address, to.port); // told again if need be
   });
   const table = new FlowTable(config.tableRows, config.windowS, partitionCount);
+  table.buffers.forEach(adviseHugePages);
   const identities = new IdentityTable();
   const flusher = new FlowFlusher(table, identities, config.windowS, partitionCount, {
     isBlocked: () => Atomics.load(flags, SHARED.blocked) === 1,
@@ -60,7 +66,7 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
     onMessages: (messages) => post({ kind: "messages", messages }, [...new Set(messages.map(({ value }) => value.buffer))]),
   });
   const receiver = new FlowReceiver(table, identities, config.enterprise, () => flusher.forgetIdentities());
-  const questions = new QuestionReader(shared);
+  const questions = new QuestionReader(shared), starts = new Int32Array(EXPECTED_DATAGRAMS_MAX);
   const state = { table, identities, streams: receiver.streams, flusher };
   post({ kind: "receiving" });
 
@@ -70,12 +76,14 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
     const count = socket.receive();
     const receivedMs = receiver.streams.nowMs = Date.now();
     table.nowUs = receivedMs * 1_000;
+    expectAll(receiver, socket, count, starts);
     for (let i = 0; i < count; i++) {
       socket.copySource(i, source);
       if (!admission.admits(source, data, i * SLOT_BYTES, socket.bytes(i), socket.receivedUnixMs(i))) continue;
       agents.note(source, socket.sourcePort(i), socket.view, i * SLOT_BYTES, socket.bytes(i), receivedMs);
-      receiver.receive(socket.view, i * SLOT_BYTES, socket.bytes(i), socket.isTruncated(i));
+      receiver.read(socket.view, i * SLOT_BYTES, socket.bytes(i), socket.isTruncated(i));
     }
+    receiver.addFlows();
     const nowMs = Date.now();
     flusher.flushDue(nowMs);
     if (nowMs >= reportMs) {
@@ -99,6 +107,15 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
   }
   flusher.flushAll();
   post({ kind: "stopped", report: reportOf(receiver, admission, table, flusher, socket, agents) });
+}
+
+/** Lets the receiver reach for what the datagrams of one call will need. */
+function expectAll(receiver: FlowReceiver, socket: UdpReceiver, count: number, starts: Int32Array): void {
+  let expected = 0;
+  for (let i = 0; i < count && expected < starts.length; i++) {
+    if (socket.bytes(i) >= HEADER_BYTES) starts[expected++] = i * SLOT_BYTES;
+  }
+  receiver.expect(socket.view, starts, expected);
 }
 
 function rulesOf({ allowed, sourceLimit }: Extract<Question, { kind: "admit" }>): Pick<AdmissionRules, "allowed" | "sourceLimit"> {

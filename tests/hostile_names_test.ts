@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { pcapFile } from "../collector/testdata/pcap.ts";
 import { testReceiver } from "../collector/testdata/receiver.ts";
 import { NO_PAIRS, pairEnds } from "../collector/pair_ends.ts";
-import { takeRows } from "../collector/rows.ts";
+import { RowMessages } from "../collector/rows.ts";
 import { decodeFlowBatch } from "../lib/flow_batch.ts";
 import { captureAgent } from "./captured.ts";
 import { runTask } from "./command.ts";
@@ -75,12 +75,8 @@ testWith(
     const port = listener.addr.port, rows = [...table.rows()];
     const seen = new Set<string>();
     for (
-      const { value } of takeRows(
-        table,
-        identities,
+      const { value } of new RowMessages(table, identities, 1, "arrow").take(
         pairEnds(table, identities, rows.filter((row) => table.serverPort(row) === port), { ...NO_PAIRS }),
-        1,
-        "arrow",
       )
     ) {
       const { rowCount, columns } = decodeFlowBatch(value);
