@@ -30,8 +30,8 @@ export const ANALYSES: readonly Analysis[] = [
   bottlenecks,
 ];
 
-/** Views that the analyses read, each made of those before it. */
-const VIEWS = ["conversation", "listener", "address_name", "named_conversation"] as const;
+/** Views that name the conversations, each made of those before it. */
+const NAME_VIEWS = ["listener", "address_name", "named_conversation"] as const;
 
 /** How long before the time that is asked about listeners are looked for; as long as `listener.sql` takes them to be there. */
 const LISTENER_MS = 3_600_000;
@@ -65,19 +65,49 @@ export async function analyse(engine: Engine, analysis: Analysis, question: Ques
 
 /** Makes the views of the conversations that a question is about, with the names that it gives. */
 export async function prepareViews(engine: Engine, question: Question, baselineMs = 0): Promise<void> {
-  const { fromMs, toMs, names, reverseDns } = question;
+  const { fromMs, toMs, names, reverseDns, rollup } = question;
   const periods = askedPeriods(question);
   for (const macro of engine.macros) await engine.run(macro);
   const earlier = (ms: number): Period[] => periods.map(([from, to]) => [from === null ? null : from - ms, to]);
-  await engine.run(flowView("asked_flow", periods));
-  if (fromMs !== null || toMs !== null) await assertPeriod(engine, question);
-  await engine.run(flowView("asked_flow", earlier(baselineMs)));
-  await engine.run(flowView("inventory_flow", earlier(baselineMs + LISTENER_MS)));
+  if (rollup === null) {
+    await engine.run(periodView("asked_flow", "flow", periods));
+    if (fromMs !== null || toMs !== null) await assertPeriod(engine, question);
+    await engine.run(periodView("asked_flow", "flow", earlier(baselineMs)));
+    await engine.run(periodView("inventory_flow", "flow", earlier(baselineMs + LISTENER_MS)));
+    await createView(engine, "conversation");
+  } else {
+    await engine.run(periodView("asked_edge", rollup, periods));
+    if (fromMs !== null || toMs !== null) await assertPeriod(engine, question);
+    await createUnnamedViews(engine, periods, earlier(LISTENER_MS), names !== null);
+    await createView(engine, "edge_conversation", "conversation");
+  }
   await engine.run(valuesView("asked_time", [["asked_from", "time"]], [[fromMs]]));
   await engine.run(await nameRangesView(names));
   await engine.run(reverseNamesView([]));
-  for (const view of VIEWS) await createView(engine, view);
+  for (const view of NAME_VIEWS) await createView(engine, view);
   if (reverseDns !== null) await engine.run(reverseNamesView(await reverseNames(engine, reverseDns)));
+}
+
+/** Of edges only an end without a name is looked for in the flows: they are not read where there is none. */
+async function createUnnamedViews(
+  engine: Engine,
+  asked: readonly Period[],
+  inventory: readonly Period[],
+  hasNames: boolean,
+): Promise<void> {
+  const [row] = (await engine.table(`
+    select count(case when server_service_name = '' then 1 end) as servers,
+      count(case when client_service_name = '' or server_service_name = '' then 1 end) as ends
+    from asked_edge`)).rows;
+  const never = (view: string) => `create or replace temporary view ${view} as select * from flow where false`;
+  const isListenerAsked = Number(row?.["servers"]) > 0, isNameAsked = hasNames && Number(row?.["ends"]) > 0;
+  await engine.run(
+    isListenerAsked
+      ? `${periodView("inventory_flow", "flow", inventory)} and server_address in (
+        select server_address from asked_edge where server_service_name = '')`
+      : never("inventory_flow"),
+  );
+  await engine.run(isNameAsked ? periodView("asked_flow", "flow", asked) : never("asked_flow"));
 }
 
 /** Makes history_flow, and asked_history, which says whether there is a time before the one that is asked about. */
@@ -85,7 +115,7 @@ async function createHistory(engine: Engine, { fromMs }: Question, isNeeded: boo
   const hasHistory = isNeeded && fromMs !== null;
   await engine.run(
     hasHistory
-      ? flowView("history_flow", [[fromMs - HISTORY_MS, fromMs]])
+      ? periodView("history_flow", "flow", [[fromMs - HISTORY_MS, fromMs]])
       : "create or replace temporary view history_flow as select * from flow where false",
   );
   await engine.run(valuesView("asked_history", [["has_history", "whole"]], [[hasHistory ? 1 : 0]]));
@@ -98,12 +128,14 @@ function askedPeriods({ fromMs, toMs, spanMs }: Question): Period[] {
   return [[fromMs, fromMs + spanMs], [toMs, toMs + spanMs]];
 }
 
-function flowView(view: string, periods: readonly Period[]): string {
+/** Rows of a table that begin in one of the periods. */
+function periodView(view: string, table: string, periods: readonly Period[]): string {
   const within = periods.map(([fromMs, toMs]) =>
     [
       ...fromMs === null ? [] : [`window_start >= ${timeLiteral(fromMs)}`],
       ...toMs === null ? [] : [`window_start < ${timeLiteral(toMs)}`],
-    ].join(" and ") || "1 = 1" // Spark takes "where (true)" for the name of a column of an alias
+    ].join(" and ") || "true"
   );
-  return `create or replace temporary view ${view} as select * from flow where ${within.map((bounds) => `(${bounds})`).join(" or ")}`;
+  const bounds = within.map((each) => `(${each})`).join(" or ");
+  return `create or replace temporary view ${view} as select * from ${table} where (${bounds})`;
 }

@@ -20,6 +20,8 @@ export interface Question {
   readonly service: string | null;
   /** Steps from the service. */
   readonly depth: number;
+  /** Table of edges that is asked instead of every flow; null for every flow. */
+  readonly rollup: string | null;
   /** SQL that a row of the answer must meet. */
   readonly where: string | null;
 }
@@ -35,6 +37,7 @@ export const EVERYTHING: Question = {
   topology: null,
   service: null,
   depth: 1,
+  rollup: null,
   where: null,
 };
 
@@ -62,19 +65,21 @@ export async function assertService(engine: Engine, service: string): Promise<vo
 }
 
 /** @throws {QuestionError} If a time is asked about of which the lake has nothing, or one that ends before it begins. */
-export async function assertPeriod(engine: Engine, { fromMs, toMs, spanMs }: Question): Promise<void> {
+export async function assertPeriod(engine: Engine, { fromMs, toMs, spanMs, rollup }: Question): Promise<void> {
   if (fromMs === null && toMs === null) return;
   if (spanMs === null && fromMs !== null && toMs !== null && fromMs >= toMs) {
     throw new QuestionError(`Cannot answer about ${timeText(fromMs)} to ${timeText(toMs)}: it ends before it begins`);
   }
-  const [asked] = (await engine.table("select count(*) as flows from (select 1 from asked_flow limit 1) first_row")).rows;
+  const [asked] =
+    (await engine.table(`select count(*) as flows from (select 1 from ${rollup === null ? "asked_flow" : "asked_edge"} limit 1) first_row`))
+      .rows;
   if (Number(asked?.["flows"]) > 0) return;
   const [kept] = (await engine.table(
-    "select cast(min(window_start) as string) as first, cast(max(window_start) as string) as last from flow",
+    `select cast(min(window_start) as string) as first, cast(max(window_start) as string) as last from ${rollup ?? "flow"}`,
   )).rows;
   const time = [fromMs === null ? "" : ` from ${timeText(fromMs)}`, toMs === null ? "" : ` to ${timeText(toMs)}`].join("");
   throw new QuestionError(
-    `Cannot answer about the time${time}: the lake has no flow of it, ${
+    `Cannot answer about the time${time}: the lake has no ${rollup === null ? "flow" : "edge"} of it, ${
       kept?.["first"] == null ? "nor any other" : `only from ${kept["first"]} to ${kept["last"]}`
     }`,
   );

@@ -4,7 +4,7 @@ import type { Engine } from "../portable_sql.ts";
 import type { Question } from "../question.ts";
 
 /** What a question of this analysis may say besides time, names and `where`. */
-export type Parameter = "service" | "span" | "zones" | "policy" | "topology";
+export type Parameter = "service" | "span" | "rollup" | "zones" | "policy" | "topology";
 
 export interface Analysis {
   readonly name: string;

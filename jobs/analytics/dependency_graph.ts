@@ -6,7 +6,7 @@ export const dependencyGraph: Analysis = {
   name: "dependency-graph",
   description: "which service depends on which: connections, bytes, retransmits and round-trip time of every edge",
   file: sqlFile("dependency_graph"),
-  parameters: [],
+  parameters: ["rollup"],
   isGraph: true,
   readsOnce: true,
 };

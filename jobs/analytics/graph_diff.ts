@@ -8,7 +8,7 @@ export const graphDiff: Analysis = {
   name: "graph-diff",
   description: "edges that came, went, or changed in rate or losses, between the times that begin at --from and at --to",
   file: sqlFile("graph_diff"),
-  parameters: ["span"],
+  parameters: ["span", "rollup"],
   isGraph: true,
   readsOnce: true,
   prepare: async (engine: Engine, { fromMs, toMs, spanMs }: Question) => {

@@ -2,7 +2,6 @@
 
 import { stronglyConnectedComponents } from "graphology-components";
 import { pagerank } from "graphology-metrics/centrality";
-import { bfsFromNode } from "graphology-traversal";
 import { type Engine, valuesView } from "../portable_sql.ts";
 import { readServiceGraph, type ServiceGraph } from "../service_graph.ts";
 import { type Analysis, sqlFile } from "./analysis.ts";
@@ -11,7 +10,7 @@ export const hubs: Analysis = {
   name: "hubs",
   description: "services by how much depends on them: fan-in, fan-out, PageRank, cut points, cycles and blast radius",
   file: sqlFile("hubs"),
-  parameters: [],
+  parameters: ["rollup"],
   isGraph: false,
   prepare: async (engine: Engine) => {
     const columns = [
@@ -53,8 +52,9 @@ export function measureServices(graph: ServiceGraph): ServiceMeasure[] {
     const services = component.toSorted();
     for (const service of services) cycles.set(service, services.length > 1 || graph.hasEdge(service, service) ? services : []);
   }
-  return graph.nodes().map((service) => {
-    const { services, bytes } = blastRadius(graph, service);
+  const blasts = blastRadii(graph);
+  return graph.nodes().map((service, i) => {
+    const { services, bytes } = blasts[i]!;
     return {
       service,
       pageRank: ranks[service] ?? 0,
@@ -66,13 +66,30 @@ export function measureServices(graph: ServiceGraph): ServiceMeasure[] {
   });
 }
 
-function blastRadius(graph: ServiceGraph, service: string): { readonly services: number; readonly bytes: number } {
-  let services = 0, bytes = 0;
-  bfsFromNode(graph, service, (node) => {
-    if (node !== service) services++;
-    graph.forEachInEdge(node, (_edge, attributes) => void (bytes += attributes.bytes));
-  }, { mode: "inbound" });
-  return { services, bytes };
+/**
+ * Who depends on each service, by the numbers of nodes: a walk from each of thousands of services through all edges is too many steps
+ * for a graph of objects.
+ */
+function blastRadii(graph: ServiceGraph): readonly { readonly services: number; readonly bytes: number }[] {
+  const nodes = graph.nodes(), indexOf = new Map(nodes.map((node, i) => [node, i]));
+  const clients = nodes.map((node) => Int32Array.from(graph.mapInEdges(node, (_edge, _attributes, client) => indexOf.get(client)!)));
+  const bytesIn = nodes.map((node) => graph.reduceInEdges(node, (sum, _edge, { bytes }) => sum + bytes, 0));
+  const seenBy = new Int32Array(nodes.length).fill(-1), queue = new Int32Array(nodes.length);
+  return nodes.map((_, start) => {
+    let length = 1, bytes = 0;
+    queue[0] = start;
+    seenBy[start] = start;
+    for (let at = 0; at < length; at++) {
+      const node = queue[at]!;
+      bytes += bytesIn[node]!;
+      for (const client of clients[node]!) {
+        if (seenBy[client] === start) continue;
+        seenBy[client] = start;
+        queue[length++] = client;
+      }
+    }
+    return { services: length - 1, bytes };
+  });
 }
 
 /**

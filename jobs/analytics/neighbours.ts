@@ -16,7 +16,7 @@ function neighbours(name: Direction, description: string): Analysis {
     name,
     description,
     file: sqlFile("neighbours"),
-    parameters: ["service"],
+    parameters: ["service", "rollup"],
     isGraph: true,
     prepare: async (engine: Engine, { service, depth }: Question) => {
       if (service === null) throw new QuestionError(`Cannot look ${name}: no service is given, needed one`);

@@ -12,6 +12,7 @@ import { withProgress } from "../asking.ts";
 import type { AsOf } from "../lake/time_travel.ts";
 import { confine, withLake } from "../query.ts";
 import { EVERYTHING, type Question } from "../question.ts";
+import { TABLES } from "../lake/tables.ts";
 import { isColoured, limitOption, time, wholeNumber } from "./options.ts";
 import { asOfOption } from "./as_of.ts";
 
@@ -19,10 +20,14 @@ const DEPTH_MAX = 100;
 const SPAN_MINUTES_MAX = 60 * 24 * 366;
 const MINUTE_MS = 60_000;
 
+/** Tables of edges. */
+const ROLLUPS = TABLES.map(({ name }) => name).filter((name) => name.startsWith("edge_"));
+
 /** Of an analysis's own parameters; every analysis has the others. */
 const OPTIONS: Readonly<Record<Parameter, () => readonly Option[]>> = {
   service: () => [new Option("--depth <steps>", "how many steps from the service").argParser(wholeNumber(DEPTH_MAX)).default(1)],
   span: () => [new Option("--span-minutes <minutes>", "length of the times compared").argParser(wholeNumber(SPAN_MINUTES_MAX)).default(60)],
+  rollup: () => [new Option("--rollup <table>", "ask what the dependencies job has added up, not every flow").choices(ROLLUPS)],
   zones: () => [new Option("--zones <file>", "address ranges of security zones, YAML or CSV")],
   policy: () => [new Option("--policy <file>", "what may cross zones, YAML or CSV")],
   topology: () => [new Option("--topology <file>", "switches, links and what is attached where, YAML")],
@@ -42,6 +47,7 @@ const Given = z.object({
   reverseDns: z.string().nullable().default(null),
   depth: z.number().default(EVERYTHING.depth),
   spanMinutes: z.number().nullable().default(null),
+  rollup: z.string().nullable().default(null),
   zones: z.string().nullable().default(null),
   policy: z.string().nullable().default(null),
   topology: z.string().nullable().default(null),
@@ -84,9 +90,9 @@ function commonOptions(analysis: Analysis): Option[] {
 }
 
 async function answer(analysis: Analysis, given: z.output<typeof Given>, service: string | null): Promise<void> {
-  const { from, to, spanMinutes, names, reverseDns, zones, policy, topology, where, depth, format } = given;
+  const { from, to, spanMinutes, names, reverseDns, rollup, zones, policy, topology, where, depth, format } = given;
   const spanMs = spanMinutes === null ? null : spanMinutes * MINUTE_MS;
-  const question: Question = { fromMs: from, toMs: to, spanMs, names, reverseDns, zones, policy, topology, where, service, depth };
+  const question: Question = { fromMs: from, toMs: to, spanMs, names, reverseDns, zones, policy, topology, rollup, where, service, depth };
   await withLake(given.lake, async (database, snapshot, snapshots) => {
     if (where !== null) await confine(database, given.lake);
     const found = await withProgress(
