@@ -7,7 +7,6 @@ import {
   DuckDBDataChunk,
   DuckDBInstance,
   type DuckDBType,
-  INTEGER,
   LIST,
   StatementType,
 } from "@duckdb/node-api";
@@ -183,7 +182,7 @@ export class Appender {
   }
 }
 
-export { BIGINT, ENUM, INTEGER, TIMESTAMPTZ, VARCHAR } from "@duckdb/node-api";
+export { BIGINT, ENUM, INTEGER, TIMESTAMPTZ } from "@duckdb/node-api";
 export const BIGINT_LIST: DuckDBType = LIST(BIGINT);
 export type { DuckDBType };
 
