@@ -21,7 +21,7 @@ import { cpuSeconds, pause } from "./processes.ts";
 import { formatTable } from "./table.ts";
 
 const rowsOption = Deno.args.indexOf("--rows");
-const ROWS = rowsOption < 0 ? 4_000_000 : Number(Deno.args[rowsOption + 1]);
+const ROWS = rowsOption < 0 ? 1_000_000 : Number(Deno.args[rowsOption + 1]);
 const HOURS = 24, MINUTES = 60 * HOURS;
 /** Files that an hour's rows come in, as the ETL job lands them. */
 const FILES_AN_HOUR = 12;
