@@ -21,7 +21,7 @@ import { cpuSeconds, pause } from "./processes.ts";
 import { formatTable } from "./table.ts";
 
 const rowsOption = Deno.args.indexOf("--rows");
-const ROWS = rowsOption < 0 ? 4_000_000 : Number(Deno.args[rowsOption + 1]);
+const ROWS = rowsOption < 0 ? 1_000_000 : Number(Deno.args[rowsOption + 1]);
 const HOURS = 24, MINUTES = 60 * HOURS;
 /** Files that an hour's rows come in, as the ETL job lands them. */
 const FILES_AN_HOUR = 12;
@@ -145,7 +145,7 @@ async function writeEdges(lake: string): Promise<void> {
       if (name === "window_start") return `make_timestamptz(${START_US} + minute * 60000000) as ${name}`;
       if (type === "VARCHAR") return `'${name} ' || edge as ${name}`;
       if (type === "BIGINT[]") return `[(edge + i) % 7 for i in range(${HISTOGRAM_BUCKETS})]::bigint[] as ${name}`;
-      return `(edge * 31 + minute)::${type} as ${name}`;
+      return `${name === "server_port" ? "edge" : "(edge * 31 + minute)"}::${type} as ${name}`;
     });
     adds.push(
       await writeDataFile(database, table, EDGE_1M, {

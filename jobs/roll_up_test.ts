@@ -30,13 +30,17 @@ async function newLake(): Promise<string> {
 let commits = 0;
 
 /** Commits rows of some edges in each of the minutes after the start; values vary, some are negative or null. */
-async function appendMinutes(lake: string, minutes: readonly number[]): Promise<void> {
+async function appendMinutes(
+  lake: string,
+  minutes: readonly number[],
+  values: Readonly<Record<string, string>> = {},
+): Promise<void> {
   using database = await openDatabase();
   const directory = tableDirectory(lake, EDGE_1M), random = randomNumbers(++commits);
   const byHour = Map.groupBy(minutes, (minute) => new Date((START_US + minute * MINUTE_US) / 1_000).toISOString().slice(0, 13));
   const adds: AddFile[] = [];
   for (const [hour, ofHour] of byHour) {
-    const rows = ofHour.flatMap((minute) => [0, 1, 2].map((edge) => `select ${edgeRow(minute, edge, random)}`));
+    const rows = ofHour.flatMap((minute) => [0, 1, 2].map((edge) => `select ${edgeRow(minute, edge, random, values)}`));
     adds.push(
       await writeDataFile(database, directory, EDGE_1M, {
         select: rows.join(" union all "),
@@ -50,8 +54,14 @@ async function appendMinutes(lake: string, minutes: readonly number[]): Promise<
   await append(directory, EDGE_1M, snapshot, { operation: "STREAMING UPDATE", parameters: {}, adds, transactions: new Map() }, database);
 }
 
-function edgeRow(minute: number, edge: number, random: (below: number) => number): string {
+function edgeRow(
+  minute: number,
+  edge: number,
+  random: (below: number) => number,
+  values: Readonly<Record<string, string>>,
+): string {
   return EDGE_COLUMNS.map(({ name, type, nullable }): string => {
+    if (values[name] !== undefined) return `${values[name]}::${type} as ${name}`;
     if (name === "window_start") return `time_bucket(interval 1 minute, make_timestamptz(${START_US + minute * MINUTE_US})) as ${name}`;
     if (nullable && random(3) === 0) return `null::${type} as ${name}`;
     if (type === "VARCHAR") return `'${name} ${edge}' as ${name}`;
@@ -100,6 +110,13 @@ Deno.test("hours and days are the sums of the minutes, also of those that come l
   const log = await Deno.readTextFile(`${tableDirectory(lake, EDGE_1H)}/_delta_log/${String(hours.version).padStart(20, "0")}.json`);
   const { commitInfo: { operationParameters } } = JSON.parse(log.split("\n")[0]!);
   assert.deepEqual(operationParameters, { source: "edge_1m", sourceVersion: String(hours.transactions.get(sourceApplication(minutes))) });
+});
+
+Deno.test("an amount that no host can have counted does not stop the roll-up", async () => {
+  const lake = await newLake();
+  for (let i = 0; i < 2; i++) await appendMinutes(lake, [0], { bytes_sent: "9223372036854775807" });
+  await runCompact(lake, NOTHING);
+  assert.deepEqual(await ask(lake, "select distinct bytes_sent from edge_1d"), [{ bytes_sent: "9223372036854775807" }]);
 });
 
 Deno.test("days of minutes that were made anew are added up anew", async () => {

@@ -28,8 +28,8 @@ export async function writeMerged(
   definition: TableDefinition,
   { partition, inputs }: Merge,
 ): Promise<AddFile> {
-  const rows = selectFiles(directory, definition, inputs.map(({ path }) => path));
-  const before = await digest(database, rows);
+  const rows = selectFiles(directory, definition, inputs.map(({ path }) => path)), known = knownChecksum(definition, inputs);
+  const before = await digest(database, rows, null);
   const file: DataFile = {
     select: `${rows} order by ${definition.sortColumns.join(", ")}`,
     name: `${MERGED_PREFIX}-${crypto.randomUUID()}`,
@@ -38,9 +38,10 @@ export async function writeMerged(
   };
   const add = await writeDataFile(database, directory, definition, file);
   const written = selectFiles(directory, definition, [add.path]);
-  const after = await digest(database, written);
+  const after = await digest(database, written, definition === FLOW && known === null ? CHECKSUM_SQL : null);
   if (before.rows === after.rows && before.hash === after.hash) {
-    return { ...add, tags: { ...add.tags, ...await checksumTag(database, definition, written, inputs) } };
+    const checksum = known ?? after.checksum;
+    return checksum === null ? add : { ...add, tags: { ...add.tags, [CHECKSUM_TAG]: checksum } };
   }
   await Deno.remove(dataFilePath(directory, add.path));
   throw new LakeError(
@@ -50,29 +51,25 @@ export async function writeMerged(
   );
 }
 
-/** Rows and the sum of a hash over all their columns, so that any order gives the same. */
-async function digest(database: Database, select: string): Promise<{ readonly rows: string; readonly hash: string }> {
-  const [row] = await database.rows(
-    `select count(*)::varchar as rows, coalesce(sum(hash(r)::hugeint), 0)::varchar as hash from (${select}) r`,
-  );
-  return { rows: String(row!["rows"]), hash: String(row!["hash"]) };
+interface Digest {
+  readonly rows: string;
+  /** Sum of a hash over all columns of each row, so that any order gives the same. */
+  readonly hash: string;
+  readonly checksum: string | null;
 }
 
-/** The checksum that an audit compares: of inputs that all have theirs, the sum; else it is computed from the rows. */
-async function checksumTag(
-  database: Database,
-  definition: TableDefinition,
-  select: string,
-  inputs: readonly AddFile[],
-): Promise<Record<string, string>> {
-  if (definition !== FLOW) return {};
-  const sums = inputs.map(({ tags }) => tags?.[CHECKSUM_TAG]);
-  const known = sums.filter((sum) => sum !== undefined);
-  if (known.length === sums.length) {
-    return { [CHECKSUM_TAG]: String(BigInt.asUintN(64, known.reduce((sum, text) => sum + BigInt(text), 0n))) };
-  }
-  const [row] = await database.rows(`select (${CHECKSUM_SQL})::varchar as checksum from (${select})`);
-  return { [CHECKSUM_TAG]: String(row!["checksum"]) };
+/** @param checksumSql What an audit compares, where it is wanted: it costs more than all else. */
+async function digest(database: Database, select: string, checksumSql: string | null): Promise<Digest> {
+  const [row] = await database.rows(`select count(*)::varchar as rows, coalesce(sum(hash(r)::hugeint), 0)::varchar as hash,
+    (${checksumSql ?? "null"})::varchar as checksum from (${select}) r`);
+  return { rows: String(row!["rows"]), hash: String(row!["hash"]), checksum: row!["checksum"] === null ? null : String(row!["checksum"]) };
+}
+
+/** The sum of the inputs' checksums; null where one does not tell. */
+function knownChecksum(definition: TableDefinition, inputs: readonly AddFile[]): string | null {
+  const known = inputs.map(({ tags }) => tags?.[CHECKSUM_TAG]).filter((sum) => sum !== undefined);
+  if (definition !== FLOW || known.length < inputs.length) return null;
+  return String(BigInt.asUintN(64, known.reduce((sum, text) => sum + BigInt(text), 0n)));
 }
 
 /** The union of the inputs' ranges, or, where one does not tell, what the rows say. */

@@ -6,22 +6,22 @@
  * replaces those: each row counts once, also after a crash, and after the minutes themselves are gone.
  */
 
-import { type EdgeColumn, HISTOGRAM_BUCKETS, ROLLED_EDGE_COLUMNS } from "../../lib/edge_columns.ts";
 import { log } from "../../lib/log.ts";
 import type { Database } from "../duckdb.ts";
-import { writeDataFile } from "../lake/data_file.ts";
+import { stagingDirectory, writeDataFile } from "../lake/data_file.ts";
 import { type AddFile, LakeError, listLog, readVersion, type Snapshot } from "../lake/delta_log.ts";
 import { replace } from "../lake/replace.ts";
 import { dataFilePath, isDataFile, readTable, selectFiles, type TableDefinition, tableDirectory } from "../lake/table.ts";
 import { EDGE_1D, EDGE_1H, EDGE_1M } from "../lake/tables.ts";
 import { Progress } from "../progress.ts";
+import { DaySums, type SumUnit } from "./day_sums.ts";
 import { MERGED_PREFIX } from "./merge.ts";
 import { SORTED_TAG, sortedTag } from "./plan.ts";
 
-/** A table of sums, and the time that a row of it is of. */
+/** A table of sums. */
 export interface RollUp {
   readonly target: TableDefinition;
-  readonly unit: "hour" | "day";
+  readonly unit: SumUnit;
 }
 
 export const ROLL_UPS: readonly RollUp[] = [{ target: EDGE_1H, unit: "hour" }, { target: EDGE_1D, unit: "day" }];
@@ -55,15 +55,15 @@ export async function rollUp(database: Database, lake: string, source: Snapshot,
   const progress = new Progress(`roll up ${target.name}`, added.length, "files");
   for (const [date, files] of days) {
     const old = [...snapshot.files.values()].filter(({ partitionValues }) => partitionValues["date"] === date);
-    const sums = isWhole || old.length === 0 ? null : selectFiles(directory, target, old.map(({ path }) => path));
-    await database.run(`create or replace table rolled as ${sums ?? selectNone(target)}`);
-    for (const hour of Map.groupBy(files, ({ partitionValues }) => partitionValues["hour"]).values()) {
-      await addHour(database, unit, selectFiles(sourceDirectory, EDGE_1M, hour.map(({ path }) => path)));
-      progress.advance(hour.length);
+    const before = isWhole || old.length === 0 ? null : selectFiles(directory, target, old.map(({ path }) => path));
+    await using sums = new DaySums({ database, folder: stagingDirectory(directory), unit, date, before });
+    for (const [hour, ofHour] of Map.groupBy(files, ({ partitionValues }) => Number(partitionValues["hour"]))) {
+      await sums.add(hour, selectFiles(sourceDirectory, EDGE_1M, ofHour.map(({ path }) => path)));
+      progress.advance(ofHour.length);
     }
     adds.push(
       await writeDataFile(database, directory, target, {
-        select: `select * from rolled order by ${target.sortColumns.join(", ")}`,
+        select: `${sums.select} order by ${target.sortColumns.join(", ")}`,
         name: `${MERGED_PREFIX}-${crypto.randomUUID()}`,
         partition: { date },
         tags: { [SORTED_TAG]: sortedTag(target) },
@@ -109,37 +109,4 @@ async function addedSince(
     );
   }
   return { added, isWhole: false };
-}
-
-/** Adds an hour's minutes to the table `rolled`: one hour at a time, as a day's sums may be more than fit in memory. */
-async function addHour(database: Database, unit: RollUp["unit"], minutes: string): Promise<void> {
-  const columns = ROLLED_EDGE_COLUMNS.map(({ name, merge }) => merge === "minute" ? `date_trunc('${unit}', ${name}) as ${name}` : name);
-  const keys = ROLLED_EDGE_COLUMNS.filter(({ merge }) => merge === "minute" || merge === "key").map(({ name }) => name).join(", ");
-  const sums = ROLLED_EDGE_COLUMNS.map((column) => `${mergeSql(column)} as ${column.name}`).join(", ");
-  const add = (rows: string) => `select ${sums} from (${rows}) group by ${keys}`;
-  await database.run(`create or replace table hour as ${add(`select ${columns.join(", ")} from (${minutes})`)}`);
-  const isOfHour = "window_start in (select window_start from hour)";
-  await database.run(`create or replace table both_sums as ${add(`from hour union all by name from rolled where ${isOfHour}`)}`);
-  await database.run(`delete from rolled where ${isOfHour}`);
-  await database.run("insert into rolled by name from both_sums");
-}
-
-function selectNone({ columns }: TableDefinition): string {
-  return `select ${columns.map(({ name, type }) => `null::${type} as ${name}`).join(", ")} where false`;
-}
-
-function mergeSql({ name, type, merge }: EdgeColumn): string {
-  switch (merge) {
-    case "minute":
-    case "key":
-    case "source":
-      return name;
-    case "sum":
-      return `sum(${name})::${type}`;
-    case "min":
-    case "max":
-      return `${merge}(${name})`;
-    case "sum of each":
-      return `[${Array.from({ length: HISTOGRAM_BUCKETS }, (_, i) => `sum(${name}[${i + 1}])::bigint`).join(", ")}]`;
-  }
 }
