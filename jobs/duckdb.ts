@@ -7,7 +7,6 @@ import {
   DuckDBDataChunk,
   DuckDBInstance,
   type DuckDBType,
-  INTEGER,
   LIST,
   StatementType,
 } from "@duckdb/node-api";
