@@ -1,6 +1,6 @@
 /** The rows of bench/flow_generator.ts as messages of a topic. */
 
-import { encodeFlowBatch, type FlowBatch } from "../lib/flow_batch.ts";
+import { encodeFlowBatch, type FlowBatch, type TextColumn } from "../lib/flow_batch.ts";
 import { FLOW_SCHEMA_VERSION } from "../lib/records.ts";
 import type { TopicRecord } from "../lib/topic/topic.ts";
 import {
@@ -16,6 +16,7 @@ import {
 /** Rows of a message stand apart by this prime. */
 export const INDEX_STEP = 1_237;
 const WORD = 2 ** 32;
+const NETWORK_NAMESPACE = 4_026_531_840;
 
 /** A row: a conversation as one of its ends tells it. */
 interface EndRow {
@@ -66,98 +67,155 @@ function bigints(values: Float64Array): BigInt64Array {
   return out;
 }
 
+/** What makes a column of the rows and their hosts. */
+class Columns {
+  readonly #rows: readonly EndRow[];
+  readonly #hosts: readonly Host[];
+
+  constructor(rows: readonly EndRow[], hosts: readonly Host[]) {
+    this.#rows = rows;
+    this.#hosts = hosts;
+  }
+
+  longs(of: (row: EndRow) => number): { values: BigInt64Array } {
+    return { values: bigints(Float64Array.from(this.#rows, of)) };
+  }
+
+  /** Each its own: the encoder writes a buffer once where columns in a row share it. */
+  zeros(): { values: BigInt64Array } {
+    return { values: new BigInt64Array(this.#rows.length) };
+  }
+
+  integers(of: (row: EndRow) => number): { values: Int32Array } {
+    return { values: Int32Array.from(this.#rows, of) };
+  }
+
+  integersOf(of: (host: Host) => number): { values: Int32Array } {
+    return { values: Int32Array.from(this.#hosts, of) };
+  }
+
+  text(of: (host: Host) => string): TextColumn {
+    return texts(this.#hosts.map(of));
+  }
+
+  /** Of the observer, where it is that end. */
+  side(isServer: boolean, of: (host: Host) => string): TextColumn {
+    return texts(this.#hosts.map((host, i) => this.#rows[i]!.isServer === isServer ? of(host) : null));
+  }
+
+  names(client: string, server: string): TextColumn {
+    return { codes: Int32Array.from(this.#rows, (row) => Number(row.isServer)), dictionary: [client, server] };
+  }
+
+  same(name: string): TextColumn {
+    return { codes: new Int32Array(this.#rows.length), dictionary: [name] };
+  }
+}
+
 function toBatch(rows: readonly EndRow[], hostOf: (host: number) => Host): FlowBatch {
-  const n = rows.length;
-  const hosts = rows.map(({ seen, isServer }) => hostOf(isServer ? seen.serverHost : seen.clientHost));
-  const longs = (of: (row: EndRow) => number) => ({ values: bigints(Float64Array.from(rows, of)) });
-  const integers = (of: (row: EndRow) => number) => ({ values: Int32Array.from(rows, of) });
-  // Each its own: the encoder writes a buffer once where columns in a row share it.
-  const zeros = () => ({ values: new BigInt64Array(n) });
-  const text = (of: (host: Host) => string) => texts(hosts.map(of));
-  const side = (isServer: boolean, of: (host: Host) => string) =>
-    texts(hosts.map((host, i) => rows[i]!.isServer === isServer ? of(host) : null));
-  const names = (client: string, server: string) => ({
-    codes: Int32Array.from(rows, (row) => Number(row.isServer)),
-    dictionary: [client, server],
-  });
-  const same = (name: string) => ({ codes: new Int32Array(n), dictionary: [name] });
-  const retransmits = ({ seen, isServer }: EndRow) => isServer ? seen.serverRetransmits : seen.clientRetransmits;
-  const later = ({ isServer }: EndRow) => isServer ? 7 : 0;
-  const all = new Uint8Array(n).fill(1);
-  const opened = Uint8Array.from(rows, ({ seen }) => seen.opened > 0 ? 1 : 0);
+  const columns = new Columns(rows, rows.map(({ seen, isServer }) => hostOf(isServer ? seen.serverHost : seen.clientHost)));
+  const ends = {
+    client_ip: addresses(rows, ({ seen }) => hostOf(seen.clientHost).address),
+    server_ip: addresses(rows, ({ seen }) => hostOf(seen.serverHost).address),
+    client_ports: ports(rows),
+  };
+  const all = new Uint8Array(rows.length).fill(1);
   return {
-    rowCount: n,
-    columns: {
-      window_start: longs((row) => row.seen.startUs + later(row)),
-      window_end: longs((row) => row.seen.endUs + later(row)),
-      observer_host_id: text((host) => host.id),
-      observer_host_name: text((host) => host.name),
-      observer_boot_id: text((host) => host.bootId),
-      observer_address: text((host) => host.addressText),
-      observer_role: names("client", "server"),
-      direction_source: names("connect", "accept"),
-      attribution_source: names("connect", "accept"),
-      network_transport: same("tcp"),
-      client_ip: addresses(rows, ({ seen }) => hostOf(seen.clientHost).address),
-      server_ip: addresses(rows, ({ seen }) => hostOf(seen.serverHost).address),
-      server_port: integers(({ seen }) => seen.edge.port),
-      client_ports: ports(rows),
-      client_port_count: integers(({ seen }) => seen.portCount),
-      client_service_name: side(false, (host) => host.service),
-      server_service_name: side(true, (host) => host.service),
-      client_process_executable_name: side(false, (host) => host.executable),
-      server_process_executable_name: side(true, (host) => host.executable),
-      process_pid: { values: Int32Array.from(hosts, (host) => host.pid), valid: all },
-      process_executable_path: text((host) => host.path),
-      process_command_line: text((host) => host.commandLine),
-      process_user_id: { values: Int32Array.from(hosts, (host) => host.userId), valid: all },
-      process_cgroup: text((host) => host.cgroup),
-      process_network_namespace: { values: bigints(Float64Array.from(hosts, (host) => host.networkNamespace)), valid: all },
-      bytes_sent: longs(({ seen }) => seen.bytesSent),
-      bytes_received: longs(({ seen }) => seen.bytesReceived),
-      segments_sent: longs(({ seen }) => 3 * seen.events + Math.floor(seen.bytesReceived / 2_896)),
-      segments_received: longs(({ seen }) => 2 * seen.events + Math.floor(seen.bytesReceived / 1_448)),
-      retransmits: longs(retransmits),
-      bytes_retrans: longs((row) => 1_448 * retransmits(row)),
-      lost: longs(retransmits),
-      reordering_seen: zeros(),
-      busy_us: longs(({ seen }) => seen.busyUs),
-      rwnd_limited_us: zeros(),
-      sndbuf_limited_us: zeros(),
-      amounts_unknown: zeros(),
-      connections_opened: longs(({ seen }) => seen.opened),
-      connections_closed: longs(({ seen }) => seen.opened),
-      connections_reset: zeros(),
-      connections_timed_out: zeros(),
-      connections_failed_refused: longs(({ seen, isServer }) => isServer ? 0 : seen.failed),
-      connections_failed_timeout: zeros(),
-      connections_failed_unreachable: zeros(),
-      connections_failed_other: zeros(),
-      srtt_us_sum: longs((row) => row.seen.events * (row.seen.srttUs + later(row))),
-      srtt_samples: longs(({ seen }) => seen.events),
-      srtt_us_min: { ...integers((row) => row.seen.srttUsMin + later(row)), valid: all },
-      srtt_us_max: { ...integers((row) => row.seen.srttUsMax + later(row)), valid: all },
-      rttvar_us_sum: longs(({ seen }) => seen.events * (seen.srttUs >> 2)),
-      min_rtt_us: { ...integers((row) => row.seen.srttUsMin + later(row)), valid: all },
-      connect_us_sum: longs(({ seen }) => seen.opened * seen.srttUs),
-      connect_samples: longs(({ seen }) => seen.opened),
-      connect_us_max: { ...integers(({ seen }) => seen.opened > 0 ? seen.srttUsMax : 0), valid: opened },
-      snd_cwnd_sum: longs(({ seen }) => 10 * seen.events),
-      snd_cwnd_min: { ...integers(() => 10), valid: all },
-      event_count: longs(({ seen }) => seen.events),
-      flow_source: same("skyfall"),
-      sampling_rate: integers(() => 1),
-      reporter: same("both"),
-      peer_bytes_sent: { ...longs(({ seen }) => seen.bytesSent), valid: all },
-      peer_bytes_received: { ...longs(({ seen }) => seen.bytesReceived), valid: all },
-      fold_level: integers(() => 0),
-      late_count: zeros(),
-      schema_version: integers(() => FLOW_SCHEMA_VERSION),
-    },
+    rowCount: rows.length,
+    columns: { ...ends, ...who(columns, all), ...amounts(columns), ...quality(columns, rows, all), ...origin(columns, all) },
   };
 }
 
-function texts(values: readonly (string | null)[]): { codes: Int32Array; dictionary: string[] } {
+/** Whose clock is later, by so many microseconds. */
+function later({ isServer }: EndRow): number {
+  return isServer ? 7 : 0;
+}
+
+function who(columns: Columns, all: Uint8Array) {
+  return {
+    window_start: columns.longs((row) => row.seen.startUs + later(row)),
+    window_end: columns.longs((row) => row.seen.endUs + later(row)),
+    observer_host_id: columns.text((host) => host.id),
+    observer_host_name: columns.text((host) => host.name),
+    observer_boot_id: columns.text((host) => host.bootId),
+    observer_address: columns.text((host) => host.addressText),
+    observer_role: columns.names("client", "server"),
+    direction_source: columns.names("connect", "accept"),
+    attribution_source: columns.names("connect", "accept"),
+    network_transport: columns.same("tcp"),
+    server_port: columns.integers(({ seen }) => seen.edge.port),
+    client_port_count: columns.integers(({ seen }) => seen.portCount),
+    client_service_name: columns.side(false, (host) => host.service),
+    server_service_name: columns.side(true, (host) => host.service),
+    client_process_executable_name: columns.side(false, (host) => host.executable),
+    server_process_executable_name: columns.side(true, (host) => host.executable),
+    process_pid: { values: columns.integersOf(({ pid }) => pid).values, valid: all },
+    process_executable_path: columns.text((host) => host.path),
+    process_command_line: columns.text((host) => host.commandLine),
+    process_user_id: { values: columns.integersOf(({ userId }) => userId).values, valid: all },
+    process_cgroup: columns.text((host) => host.cgroup),
+    process_network_namespace: { values: columns.longs(() => NETWORK_NAMESPACE).values, valid: all },
+  };
+}
+
+function amounts(columns: Columns) {
+  const retransmits = ({ seen, isServer }: EndRow) => isServer ? seen.serverRetransmits : seen.clientRetransmits;
+  return {
+    bytes_sent: columns.longs(({ seen }) => seen.bytesSent),
+    bytes_received: columns.longs(({ seen }) => seen.bytesReceived),
+    segments_sent: columns.longs(({ seen }) => 3 * seen.events + Math.floor(seen.bytesReceived / 2_896)),
+    segments_received: columns.longs(({ seen }) => 2 * seen.events + Math.floor(seen.bytesReceived / 1_448)),
+    retransmits: columns.longs(retransmits),
+    bytes_retrans: columns.longs((row) => 1_448 * retransmits(row)),
+    lost: columns.longs(retransmits),
+    reordering_seen: columns.zeros(),
+    busy_us: columns.longs(({ seen }) => seen.busyUs),
+    rwnd_limited_us: columns.zeros(),
+    sndbuf_limited_us: columns.zeros(),
+    amounts_unknown: columns.zeros(),
+    connections_opened: columns.longs(({ seen }) => seen.opened),
+    connections_closed: columns.longs(({ seen }) => seen.opened),
+    connections_reset: columns.zeros(),
+    connections_timed_out: columns.zeros(),
+    connections_failed_refused: columns.longs(({ seen, isServer }) => isServer ? 0 : seen.failed),
+    connections_failed_timeout: columns.zeros(),
+    connections_failed_unreachable: columns.zeros(),
+    connections_failed_other: columns.zeros(),
+  };
+}
+
+function quality(columns: Columns, rows: readonly EndRow[], all: Uint8Array) {
+  const opened = Uint8Array.from(rows, ({ seen }) => seen.opened > 0 ? 1 : 0);
+  return {
+    srtt_us_sum: columns.longs((row) => row.seen.events * (row.seen.srttUs + later(row))),
+    srtt_samples: columns.longs(({ seen }) => seen.events),
+    srtt_us_min: { ...columns.integers((row) => row.seen.srttUsMin + later(row)), valid: all },
+    srtt_us_max: { ...columns.integers((row) => row.seen.srttUsMax + later(row)), valid: all },
+    rttvar_us_sum: columns.longs(({ seen }) => seen.events * (seen.srttUs >> 2)),
+    min_rtt_us: { ...columns.integers((row) => row.seen.srttUsMin + later(row)), valid: all },
+    connect_us_sum: columns.longs(({ seen }) => seen.opened * seen.srttUs),
+    connect_samples: columns.longs(({ seen }) => seen.opened),
+    connect_us_max: { ...columns.integers(({ seen }) => seen.opened > 0 ? seen.srttUsMax : 0), valid: opened },
+    snd_cwnd_sum: columns.longs(({ seen }) => 10 * seen.events),
+    snd_cwnd_min: { ...columns.integers(() => 10), valid: all },
+  };
+}
+
+function origin(columns: Columns, all: Uint8Array) {
+  return {
+    event_count: columns.longs(({ seen }) => seen.events),
+    flow_source: columns.same("skyfall"),
+    sampling_rate: columns.integers(() => 1),
+    reporter: columns.same("both"),
+    peer_bytes_sent: { ...columns.longs(({ seen }) => seen.bytesSent), valid: all },
+    peer_bytes_received: { ...columns.longs(({ seen }) => seen.bytesReceived), valid: all },
+    fold_level: columns.integers(() => 0),
+    late_count: columns.zeros(),
+    schema_version: columns.integers(() => FLOW_SCHEMA_VERSION),
+  };
+}
+
+function texts(values: readonly (string | null)[]): TextColumn {
   const known = new Map<string, number>();
   const codes = Int32Array.from(values, (value) => {
     if (value === null) return -1;

@@ -64,7 +64,7 @@ Deno.test("FlowReceiver reads datagrams of several agents that it was told to ex
         return datagram([flowSample([HOST, process, flow])], { agent: Uint8Array.of(10, 0, 1, first + i), sequence });
       });
       const view = new DataView(concat(...datagrams).buffer), starts = new Int32Array(batch);
-      datagrams.forEach((_bytes, i) => starts[i] = i === 0 ? 0 : starts[i - 1]! + datagrams[i - 1]!.length);
+      datagrams.forEach((_, i) => starts[i] = i === 0 ? 0 : starts[i - 1]! + datagrams[i - 1]!.length);
       receiver.expect(view, starts, batch);
       datagrams.forEach((bytes, i) => receiver.read(view, starts[i]!, bytes.length, false));
       receiver.addFlows();
