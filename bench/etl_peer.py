@@ -1,10 +1,10 @@
-"""Moves a topic of Arrow IPC messages into a Delta table with PyArrow and delta-rs: arguments are the topic's file and the table's folder."""
+"""Moves a topic of Arrow IPC messages into a Delta table of zstd Parquet with PyArrow and delta-rs: arguments are the topic's file and the table's folder."""
 
 import sqlite3
 import sys
 
 import pyarrow as pa
-from deltalake import write_deltalake
+from deltalake import WriterProperties, write_deltalake
 
 topic, table = sys.argv[1:]
 messages = sqlite3.connect(topic).execute("select value from message order by partition, offset")
@@ -13,5 +13,6 @@ batches = [batch for (value,) in messages for batch in pa.ipc.open_stream(value)
 plain = pa.schema([
     pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type, f.nullable) for f in batches[0].schema
 ])
-write_deltalake(table, pa.Table.from_batches([batch.cast(plain) for batch in batches]))
-print(sum(batch.num_rows for batch in batches))
+rows = pa.Table.from_batches([batch.cast(plain) for batch in batches])
+write_deltalake(table, rows, writer_properties=WriterProperties(compression="ZSTD", compression_level=1))
+print(rows.num_rows)

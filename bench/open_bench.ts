@@ -4,8 +4,8 @@
  */
 
 import { Database } from "../jobs/duckdb.ts";
-import { listLog, logDirectory, versionFile, versionOf } from "../jobs/lake/delta_log.ts";
-import { readTable } from "../jobs/lake/table.ts";
+import { listLog, logDirectory, versionFile } from "../jobs/lake/delta_log.ts";
+import { readTable, readTableHead } from "../jobs/lake/table.ts";
 import { FLOW } from "../jobs/lake/tables.ts";
 import { publishFlows } from "../jobs/testdata/topic.ts";
 import { RunningTask } from "../tests/command.ts";
@@ -48,7 +48,7 @@ async function restarts(lake: string): Promise<string> {
   const times: number[] = [];
   for (let i = 0; i <= ROUNDS; i++) {
     await publishFlows(topic, 1, i);
-    const last = listLog(directory).versions.at(-1), version = last === undefined ? 0n : versionOf(last) + 1n;
+    const version = (listLog(directory).versions.at(-1) ?? -1n) + 1n;
     const startMs = performance.now();
     const job = await RunningTask.start("jobs", ["run", "etl", "--follow", "--topic", topic, "--lake", lake]);
     while (!await isThere(`${logDirectory(directory)}/${versionFile(version)}`)) await pause(5);
@@ -75,9 +75,10 @@ for (const commits of COMMITS) {
   const lake = `${folder}/lake_${commits}`, directory = `${lake}/flow`;
   await makeCommits(directory, commits, database);
   const own = await median(ROUNDS, async () => void await readTable(directory, FLOW, database));
+  const head = await median(ROUNDS, async () => void await readTableHead(directory, FLOW, database));
   const peer = Number(await outputOf(peerPython, "-c", PEER, directory, String(ROUNDS))) * 1_000;
-  rows.push([String(commits), own.toFixed(0), peer.toFixed(0), await restarts(lake)]);
+  rows.push([String(commits), own.toFixed(0), head.toFixed(0), peer.toFixed(0), await restarts(lake)]);
 }
-console.log(formatTable(["commits", "open, ms", "delta-rs, ms", "kill -9 to commit, s: least / median / most"], rows));
+console.log(formatTable(["commits", "open, ms", "to append, ms", "delta-rs, ms", "kill -9 to commit, s: least / median / most"], rows));
 await Deno.remove(folder, { recursive: true });
 Deno.exit(0);

@@ -1,4 +1,4 @@
-/** Asks the lake: one `.sql` file under `analytics/` an answer, and what a query's answer covers. */
+/** Asks the lake: one `.sql` file under `analytics/` an answer. */
 
 import { dependencyGraph } from "./analytics/dependency_graph.ts";
 import { type Analysis, createView } from "./analytics/analysis.ts";
@@ -11,8 +11,6 @@ import { hubs } from "./analytics/hubs.ts";
 import { unmanaged } from "./analytics/unmanaged.ts";
 import { zoneCrossings } from "./analytics/zone_crossings.ts";
 import { downstream, upstream } from "./analytics/neighbours.ts";
-import type { Database } from "./duckdb.ts";
-import type { Snapshot } from "./lake/delta_log.ts";
 import { nameRangesView, reverseNamesView } from "./names.ts";
 import { type Answer, type Engine, timeLiteral, valuesView } from "./portable_sql.ts";
 import { assertPeriod, EVERYTHING, type Question } from "./question.ts";
@@ -140,16 +138,4 @@ function periodView(view: string, table: string, periods: readonly Period[]): st
   );
   const bounds = within.map((each) => `(${each})`).join(" or ");
   return `create or replace temporary view ${view} as select * from ${table} where (${bounds})`;
-}
-
-/** One line on what the answers from the view `flow` rest on. */
-export async function coverage(database: Database, snapshot: Snapshot): Promise<string> {
-  const [row] = await database.rows(`
-    select count(*) as rows, count(distinct coalesce(observer_host_id, observer_address)) as observers,
-      strftime(min(window_start), '%Y-%m-%d %H:%M:%S') as first, strftime(max(window_end), '%Y-%m-%d %H:%M:%S') as last
-    from flow`);
-  if (Number(row!["rows"]) === 0) return `coverage: no rows, version ${snapshot.version}`;
-  return `coverage: ${row!["rows"]} rows of ${row!["observers"]} observing hosts, from ${row!["first"]} to ${
-    row!["last"]
-  } UTC, version ${snapshot.version}`;
 }

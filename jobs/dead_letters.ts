@@ -7,7 +7,7 @@ import { append } from "./lake/append.ts";
 import type { Cut } from "./lake/cut_journal.ts";
 import { writeDataFile } from "./lake/data_file.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
-import { createTableView, readTable, refreshTable, tableDirectory } from "./lake/table.ts";
+import { createTableView, readTableHead, refreshTable, tableDirectory } from "./lake/table.ts";
 import { DEAD_LETTER } from "./lake/tables.ts";
 import { sqlText } from "./sql_text.ts";
 import type { DeadLetter } from "./stage.ts";
@@ -34,7 +34,7 @@ export class DeadLetters {
 
   /** @throws {LakeError} If the table cannot be read. */
   static async open(lake: string, database: Database, topicName: string): Promise<DeadLetters> {
-    const snapshot = await readTable(tableDirectory(lake, DEAD_LETTER), DEAD_LETTER, database);
+    const snapshot = await readTableHead(tableDirectory(lake, DEAD_LETTER), DEAD_LETTER, database);
     return new DeadLetters(lake, database, topicName, snapshot);
   }
 

@@ -9,6 +9,7 @@
 import { DependenciesWriter } from "./dependencies/writer.ts";
 import { EdgeOutput } from "./dependencies/output.ts";
 import { Database } from "./duckdb.ts";
+import { Lease } from "./lake/lease.ts";
 import { prepareLake } from "./lake/prepare.ts";
 import { type PartitionOptions, type PartitionTask, runOnPartitions } from "./partition_runner.ts";
 import type { Gap } from "./topic_reader.ts";
@@ -50,6 +51,7 @@ export async function runDependencies(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<DependenciesResult> {
   await prepareLake(lake);
+  using _lease = await Lease.forWriting(lake);
   using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging` });
   const { acceptedGaps, latenessMinutes, outputTopic, follow } = options;
   await using output = outputTopic === null ? null : await EdgeOutput.open(outputTopic, database);

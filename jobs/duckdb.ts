@@ -7,7 +7,6 @@ import {
   DuckDBDataChunk,
   DuckDBInstance,
   type DuckDBType,
-  INTEGER,
   LIST,
   StatementType,
 } from "@duckdb/node-api";
@@ -184,7 +183,6 @@ export class Appender {
 }
 
 export { BIGINT, ENUM, INTEGER, TIMESTAMPTZ, VARCHAR } from "@duckdb/node-api";
-export const INTEGER_LIST: DuckDBType = LIST(INTEGER);
 export const BIGINT_LIST: DuckDBType = LIST(BIGINT);
 export type { DuckDBType };
 

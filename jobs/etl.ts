@@ -9,6 +9,7 @@
 
 import { Database } from "./duckdb.ts";
 import { EtlWriter } from "./etl_writer.ts";
+import { Lease } from "./lake/lease.ts";
 import { prepareLake } from "./lake/prepare.ts";
 import { type PartitionOptions, type PartitionTask, runOnPartitions } from "./partition_runner.ts";
 import type { Gap } from "./topic_reader.ts";
@@ -45,6 +46,7 @@ export async function runEtl(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<EtlResult> {
   await prepareLake(lake);
+  using _lease = await Lease.forWriting(lake);
   using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging` });
   let rows = 0, commits = 0, deadLetters = 0, version: bigint | null = null;
   async function work({ consumer, partitions, signal }: PartitionTask): Promise<void> {

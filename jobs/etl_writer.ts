@@ -2,6 +2,7 @@
 
 import { log } from "../lib/log.ts";
 import type { TopicConsumer, TopicMessage } from "../lib/topic/topic.ts";
+import { gapApplicationId } from "./coverage.ts";
 import { DeadLetters } from "./dead_letters.ts";
 import type { Database } from "./duckdb.ts";
 import { append } from "./lake/append.ts";
@@ -9,7 +10,7 @@ import { type Cut, CutJournal, newCut } from "./lake/cut_journal.ts";
 import { writeDataFile } from "./lake/data_file.ts";
 import { type AddFile, LakeError, type Snapshot } from "./lake/delta_log.ts";
 import { putBackOverwritten } from "./lake/put_back.ts";
-import { readTable, tableDirectory } from "./lake/table.ts";
+import { readTableHead, tableDirectory } from "./lake/table.ts";
 import { DEAD_LETTER, FLOW } from "./lake/tables.ts";
 import { formatPartitionSet } from "./partition_set.ts";
 import { Stage, StageTables } from "./stage.ts";
@@ -65,7 +66,7 @@ export class EtlWriter implements Disposable {
   static async open(config: EtlWriterConfig): Promise<EtlWriter> {
     const { lake, database, consumer: { topicName } } = config;
     for (const table of [FLOW, DEAD_LETTER]) await putBackOverwritten(tableDirectory(lake, table), table, database);
-    const snapshot = await readTable(tableDirectory(lake, FLOW), FLOW, database);
+    const snapshot = await readTableHead(tableDirectory(lake, FLOW), FLOW, database);
     const deadLetters = await DeadLetters.open(lake, database, topicName);
     const journal = await CutJournal.open(lake, await writerName(topicName, config.partitions));
     return new EtlWriter(config, snapshot, journal, deadLetters);
@@ -133,6 +134,7 @@ export class EtlWriter implements Disposable {
     const offsets = offsetsJson(topicName, [...cut.ranges].map(([partition, [from, to]]) => ({ partition, from, to })));
     const transactions = new Map([
       ...gaps.map(({ partition, to }) => [applicationId(topicName, partition), to] as const),
+      ...gaps.map(({ partition, from, to }) => this.#givenUp(partition, to - from)),
       ...[...cut.ranges].map(([partition, [, to]]) => [applicationId(topicName, partition), to] as const),
     ]);
     // Before the rows: what a crash between leaves is found there, and is not set aside again.
@@ -167,6 +169,12 @@ export class EtlWriter implements Disposable {
     return moved;
   }
 
+  /** The count of messages given up, as it is after so many more. */
+  #givenUp(partition: number, messages: bigint): readonly [string, bigint] {
+    const id = gapApplicationId(this.#config.consumer.topicName, partition);
+    return [id, (this.#snapshot.transactions.get(id) ?? 0n) + messages];
+  }
+
   async #writeFiles(stage: Stage, { file, ingestTime }: Cut, offsets: string): Promise<AddFile[]> {
     const { database, consumer: { topicName } } = this.#config;
     const adds: AddFile[] = [];
@@ -185,7 +193,7 @@ export class EtlWriter implements Disposable {
   async #giveWay({ file }: Cut): Promise<"overtaken"> {
     this.#overtaken++;
     // From the log alone: a version of ours that was overwritten is still in what this writer knew.
-    this.#snapshot = await readTable(this.#directory, FLOW, this.#config.database);
+    this.#snapshot = await readTableHead(this.#directory, FLOW, this.#config.database);
     log("warn", "jobs", "another writer was first, cut discarded", { file, discarded: this.#overtaken });
     return "overtaken";
   }

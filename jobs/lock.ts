@@ -1,22 +1,38 @@
 /** One run at a time: advisory locks that the system releases when their holder ends, however it ends (flock(2)). */
 
+import { describeDisk } from "../lib/durable_file.ts";
+import { LakeError } from "./lake/delta_log.ts";
+
 /** Locks that are held until disposed of. */
 export class Locks implements Disposable {
   readonly #files: Deno.FsFile[] = [];
 
   private constructor() {}
 
-  /** Takes all of the locks, or none where somebody else holds one: then the result is null. */
+  /**
+   * Takes all of the locks, or none where somebody else holds one: then the result is null.
+   *
+   * @throws {LakeError} If the disk fails.
+   */
   static async take(paths: readonly string[]): Promise<Locks | null> {
     const locks = new Locks();
     for (const path of paths) {
-      const file = await Deno.open(path, { create: true, write: true });
-      locks.#files.push(file);
-      if (await file.tryLock(true)) continue;
+      if (await locks.#take(path)) continue;
       locks[Symbol.dispose]();
       return null;
     }
     return locks;
+  }
+
+  async #take(path: string): Promise<boolean> {
+    try {
+      const file = await Deno.open(path, { create: true, write: true });
+      this.#files.push(file);
+      return await file.tryLock(true);
+    } catch (cause) {
+      this[Symbol.dispose]();
+      throw new LakeError(`Cannot take lock "${path}": ${describeDisk(cause)}`, { cause });
+    }
   }
 
   [Symbol.dispose](): void {

@@ -4,8 +4,12 @@ import { Command } from "@commander-js/extra-typings";
 import { describeError, log } from "../lib/log.ts";
 import { ANALYSES } from "./analytics.ts";
 import { answerCommands } from "./commands/answers.ts";
+import { asOfOption } from "./commands/as_of.ts";
+import { addAuditCommand } from "./commands/audit.ts";
 import { addDependenciesCommand, DEPENDENCIES_DESCRIPTION } from "./commands/dependencies.ts";
 import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
+import { addCompactCommand, addVacuumCommand, COMPACT_DESCRIPTION } from "./commands/keep.ts";
+import { addRepairCommand } from "./commands/repair.ts";
 import { sqlCommand } from "./commands/sql.ts";
 import { QueryError } from "./duckdb.ts";
 import { withLake } from "./query.ts";
@@ -18,6 +22,8 @@ const run = program.command("run").description("run a job by its name; see the l
 
 addEtlCommand(run);
 addDependenciesCommand(run);
+addCompactCommand(run);
+addVacuumCommand(program);
 
 for (const command of answerCommands()) run.addCommand(command.exitOverride());
 
@@ -30,15 +36,20 @@ program.command("report")
   .description("write the dependency graph as one HTML file that opens without a network")
   .requiredOption("--lake <dir>", "folder of the lake")
   .requiredOption("--output <file>", "where the report goes")
-  .action(async ({ lake, output }) => {
-    await Deno.writeTextFile(output, await withLake(lake, makeReport));
+  .addOption(asOfOption())
+  .action(async ({ lake, output, asOf }) => {
+    await Deno.writeTextFile(output, await withLake(lake, makeReport, asOf));
     console.log(output);
   });
+
+addAuditCommand(program);
+addRepairCommand(program);
 
 function list(): void {
   const jobs = [
     { name: "etl", description: ETL_DESCRIPTION },
     { name: "dependencies", description: DEPENDENCIES_DESCRIPTION },
+    { name: "compact", description: COMPACT_DESCRIPTION },
     ...ANALYSES,
   ];
   for (const { name, description } of jobs) console.log(`${name.padEnd(20)}${description}`);

@@ -1,9 +1,12 @@
 /** Opens a lake for questions. */
 
 import { Database } from "./duckdb.ts";
-import { LakeError, type Snapshot } from "./lake/delta_log.ts";
+import type { Snapshot } from "./lake/delta_log.ts";
+import { awaitVacuum, Lease } from "./lake/lease.ts";
+import { assertTables } from "./lake/prepare.ts";
 import { createTableView } from "./lake/table.ts";
 import { FLOW, TABLES } from "./lake/tables.ts";
+import { type AsOf, assertWhole, versionsAsOf } from "./lake/time_travel.ts";
 import { sqlText } from "./sql_text.ts";
 
 const MEMORY_LIMIT = "4GB";
@@ -13,27 +16,41 @@ export type LakeSnapshots = ReadonlyMap<string, Snapshot>;
 
 /**
  * Runs `ask` on a database with a view of every table of the lake, empty where there is no such table yet. What spills goes to a
- * folder that is removed at the end.
+ * folder that is removed at the end. Until then no vacuum deletes a file that the views read.
  *
  * @param ask Gets the snapshot of `flow`, and those of all tables.
- * @throws {LakeError} If the folder is no lake, or a table cannot be read.
+ * @param asOf Which earlier state of the lake the views show; null for the newest.
+ * @throws {LakeError} If the folder is no lake, a table cannot be read, or its earlier state is not there any more.
  */
 export async function withLake<T>(
   lake: string,
   ask: (database: Database, snapshot: Snapshot, snapshots: LakeSnapshots) => Promise<T>,
+  asOf: AsOf | null = null,
 ): Promise<T> {
+  assertTables(lake);
   const temporaryDirectory = await Deno.makeTempDir({ prefix: "skyfall-" });
   try {
+    using lease = await Lease.forReading(lake);
     using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory });
+    const earlier = asOf === null ? null : await holdEarlier(database, lake, asOf, lease);
     const snapshots = new Map<string, Snapshot>();
-    for (const definition of TABLES) snapshots.set(definition.name, await createTableView(database, lake, definition));
-    if ([...snapshots.values()].every(({ version }) => version < 0n)) {
-      throw new LakeError(`Cannot read lake "${lake}": there is no table in it; make one with "jobs run etl --topic URL --lake ${lake}"`);
+    for (const definition of TABLES) {
+      snapshots.set(definition.name, await createTableView(database, lake, definition, earlier?.get(definition.name)));
     }
+    lease.hold(new Map([...snapshots].map(([name, { version }]) => [name, version])));
     return await ask(database, snapshots.get(FLOW.name)!, snapshots);
   } finally {
     await Deno.remove(temporaryDirectory, { recursive: true });
   }
+}
+
+/** The versions as of then, once it is sure that all their files are there and stay. */
+async function holdEarlier(database: Database, lake: string, asOf: AsOf, lease: Lease): Promise<Map<string, bigint>> {
+  const versions = await versionsAsOf(lake, asOf);
+  lease.hold(versions);
+  await awaitVacuum(lake);
+  for (const definition of TABLES) await assertWhole(database, lake, definition, versions.get(definition.name)!);
+  return versions;
 }
 
 /** Takes from queries whatever could write, or read files outside the lake. Call it when the views are made. */

@@ -1,6 +1,7 @@
 /** Writes the report: one HTML file that opens without a network. */
 
-import { analyse, ANALYSES, coverage } from "./analytics.ts";
+import { analyse, ANALYSES } from "./analytics.ts";
+import { coverage } from "./coverage.ts";
 import type { Database } from "./duckdb.ts";
 import type { Answer } from "./portable_sql.ts";
 import type { Snapshot } from "./lake/delta_log.ts";

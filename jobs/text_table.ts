@@ -1,6 +1,6 @@
 /** Gives equal texts equal numbers without making strings of them: a hash table over bytes. */
 
-import type { EncodedTexts } from "../lib/flow_batch.ts";
+import type { EncodedTexts } from "../lib/encoded_texts.ts";
 
 const FIRST_SLOTS = 1 << 12, FIRST_WORDS = 1 << 14;
 /** Words of a slot: hash, first word and bytes of the text, and its number and 1, or 0 where the slot is free. Together: one cache line. */

@@ -1,7 +1,7 @@
 /** Reads a topic's partitions on from the offsets that the lake has, and never jumps over one that nobody has accepted. */
 
 import { log } from "../lib/log.ts";
-import { type TopicConsumer, TopicError, type TopicMessage } from "../lib/topic/topic.ts";
+import { MissingMessagesError, type TopicConsumer, TopicError, type TopicMessage } from "../lib/topic/topic.ts";
 import type { CutReason } from "./lake/cut_journal.ts";
 import { LakeError } from "./lake/delta_log.ts";
 import { pause } from "./pause.ts";
@@ -27,6 +27,10 @@ export function parseGap(text: string): Gap {
     throw new SyntaxError(`Cannot read gap "${text}": needed PARTITION:FROM-TO, offsets from the first to before the second`);
   }
   return { partition: Number(match[1]), from: BigInt(match[2]!), to: BigInt(match[3]!) };
+}
+
+function acceptGap(partition: number, from: bigint, to: bigint): string {
+  return `--accept-gap ${partition}:${from}-${to}`;
 }
 
 /** Takes messages in; tells how many rows it then has. */
@@ -125,7 +129,9 @@ export class TopicReader {
     const has = `the lake has it up to offset ${offset}, the topic has ${begin} to before ${end}`;
     if (offset < begin) {
       throw new LakeError(
-        `Cannot go on with topic "${name}" partition ${partition}: ${has}; messages were deleted before they were read: give them up with "jobs run ${this.#job} --accept-gap ${partition}:${landed}-${begin}", and the gap is kept in the table's history`,
+        `Cannot go on with topic "${name}" partition ${partition}: ${has}; messages were deleted before they were read: give them up with "jobs run ${this.#job} ${
+          acceptGap(partition, landed, begin)
+        }", and the gap is kept in the table's history`,
       );
     }
     if (offset > end) {
@@ -169,7 +175,7 @@ export class TopicReader {
         this.#first = (this.#first + i) % places.length;
         return found;
       }
-      const messages = await this.#readOn(place);
+      const messages = await this.#readOn(place, ranges.size > 0);
       if (messages.length === 0) {
         place.end = place.offset; // what another program's transaction left at the end is no message
         continue;
@@ -186,12 +192,27 @@ export class TopicReader {
     return found;
   }
 
-  async #readOn({ partition, offset, gap }: Place): Promise<readonly TopicMessage[]> {
+  /** @param hasMessages Whether there is something to commit: then that comes first, and what is wrong is met again after it. */
+  async #readOn({ partition, offset, gap }: Place, hasMessages: boolean): Promise<readonly TopicMessage[]> {
     try {
       return await this.#consumer.read(partition, offset, READ_BYTES_MAX);
     } catch (error) {
+      if (!(error instanceof TopicError)) throw error;
+      if (hasMessages) {
+        log("warn", "jobs", "topic failed, what was read is committed first", { error: error.message });
+        return [];
+      }
+      if (error instanceof MissingMessagesError) {
+        const { from, to } = error;
+        throw new LakeError(
+          `Cannot go on with topic "${this.#consumer.topicName}" partition ${partition}: offsets ${from} to before ${to} are missing within it; give them up with "jobs run ${this.#job} ${
+            acceptGap(partition, from, to)
+          }", and the gap is kept in the table's history`,
+          { cause: error },
+        );
+      }
       // It may have been deleted since: then that is what has to be said.
-      if (error instanceof TopicError && gap === null) await this.#begin(partition, offset);
+      if (gap === null) await this.#begin(partition, offset);
       throw error;
     }
   }

@@ -1,7 +1,7 @@
 /** The reference of the tables' columns, made of lib/records.ts and lib/edge_columns.ts; written by `deno task gen`. */
 
 import { EDGE_COLUMNS, EDGE_SCHEMA_VERSION } from "./edge_columns.ts";
-import { FLOW_COLUMNS, FLOW_SCHEMA_VERSION } from "./records.ts";
+import { DEAD_LETTER_COLUMNS, FLOW_COLUMNS, FLOW_SCHEMA_VERSION } from "./records.ts";
 
 /** Markdown of docs/reference/columns.md. */
 export function columnsDocument(): string {
@@ -35,7 +35,7 @@ commit: in its older files they are null. Null in \`flow_source\` is \`skyfall\`
 | Column | Type | Unit or values | Meaning | Source | Filled by |
 | --- | --- | --- | --- | --- | --- |
 ${rows.map((row) => `| ${row} |`).join("\n")}
-${edgeSection()}`;
+${edgeSection()}${deadLetterSection()}`;
 }
 
 function edgeSection(): string {
@@ -49,8 +49,24 @@ Service edges by minute, which the job \`dependencies\` makes: one row per minut
 revision ([dependencies](dependencies.md)). Both ends of a conversation are one edge there, and the greater view of each amount counts: rows may
 always be added up. The table is partitioned by \`date\` and \`hour\` of \`window_start\` (UTC). Its schema is of version ${EDGE_SCHEMA_VERSION}.
 
+\`edge_1h\` and \`edge_1d\` have the same columns without those whose last column is \`source\`: one row per hour or day (\`window_start\`),
+transport, client, server and port, of all minutes, partitions and revisions ([keeping a lake](keep.md)). They are partitioned by \`date\`.
+
 | Column | Type | Unit or values | Meaning | Source | When rows of an edge are added up |
 | --- | --- | --- | --- | --- | --- |
+${rows.map((row) => `| ${row} |`).join("\n")}
+`;
+}
+
+function deadLetterSection(): string {
+  const rows = DEAD_LETTER_COLUMNS.map(({ name, type, meaning }) => [`\`${name}\``, type, meaning].map(cell).join(" | "));
+  return `
+# Columns of \`dead_letter\`
+
+Messages that gave no rows of \`flow\`, one row each ([how the lake is filled](lake.md)). The table is partitioned by \`date\` of \`ingest_time\` (UTC).
+
+| Column | Type | Meaning |
+| --- | --- | --- |
 ${rows.map((row) => `| ${row} |`).join("\n")}
 `;
 }

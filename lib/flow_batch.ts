@@ -20,6 +20,8 @@ import {
   Utf8,
   Vector,
 } from "apache-arrow";
+import { type ColumnPieces, type FieldShape, readPieces, schemaBytes, type TextPieces } from "./arrow_layout.ts";
+import { dictionaryTexts, type EncodedTexts, encodeTexts } from "./encoded_texts.ts";
 import { type Column, type ColumnType, FLOW_SCHEMA_VERSION, MESSAGE_COLUMNS, type MessageColumn } from "./records.ts";
 
 /** Strings by reference: row i is `dictionary[codes[i]]`, or null where `codes[i]` is -1. */
@@ -78,7 +80,6 @@ export interface FlowBatch {
 /** Most rows in one message; the decoder refuses more. */
 export const BATCH_ROWS_MAX = 8_192;
 
-const decoder = new TextDecoder(), encoder = new TextEncoder();
 const SCHEMA_VERSION_KEY = "skyfall.schema_version";
 
 /** Encodes rows as an Arrow IPC stream of one record batch. */
@@ -119,6 +120,12 @@ export function encodeFlowBatch({ rowCount, columns }: FlowBatch): Uint8Array {
  * @throws {SyntaxError} If it is no Arrow stream, of a newer schema version, misses a column, or a column has another type.
  */
 export function decodeFlowBatch(message: Uint8Array): FlowBatch {
+  for (const schema of knownSchemas) {
+    const pieces = readPieces(message, schema.bytes, schema.fields);
+    if (pieces !== null && pieces.rowCount > 0 && pieces.rowCount <= BATCH_ROWS_MAX) {
+      return toBatch(schema.version, pieces.rowCount, (column) => pieces.columns[schema.indexes.get(column.name)!]!);
+    }
+  }
   const table = parseArrow(message);
   const version = versionOf(table);
   const records = table.batches;
@@ -128,15 +135,66 @@ export function decodeFlowBatch(message: Uint8Array): FlowBatch {
       `Cannot decode flow batch: ${records.length} record batches of ${table.numRows} rows, needed one of 1 to ${BATCH_ROWS_MAX}`,
     );
   }
+  const indexes = new Map(table.schema.fields.map(({ name }, i) => [name, i]));
+  const batch = toBatch(version, record.numRows, (column) => {
+    const data = record.data.children[indexes.get(column.name) ?? -1];
+    if (data === undefined) throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" is missing`);
+    assertType(column, data.type);
+    return data;
+  });
+  remember(message, table.schema, version, indexes);
+  return batch;
+}
+
+/** Schema that a message was decoded of, so that another of the same is decoded for a fraction of the cost. */
+interface KnownSchema {
+  readonly bytes: Uint8Array;
+  readonly fields: readonly FieldShape[];
+  readonly version: number;
+  /** Of the fields, by name. */
+  readonly indexes: ReadonlyMap<string, number>;
+}
+
+/** Collectors of a few versions, and other Arrow writers, may write to one topic. */
+const KNOWN_SCHEMAS_MAX = 4;
+const knownSchemas: KnownSchema[] = [];
+
+function remember(message: Uint8Array, schema: Schema, version: number, indexes: ReadonlyMap<string, number>): void {
+  const bytes = schemaBytes(message), fields = schema.fields.map(({ type }) => shapeOf(type)).filter((shape) => shape !== null);
+  if (bytes === null || fields.length < schema.fields.length) return;
+  const isKnown = knownSchemas.some((known) => known.bytes.length === bytes.length && known.bytes.every((byte, i) => byte === bytes[i]));
+  if (isKnown) return; // its messages are of another form than the quick way takes
+  if (knownSchemas.length === KNOWN_SCHEMAS_MAX) knownSchemas.shift();
+  knownSchemas.push({ bytes, fields, version, indexes });
+}
+
+/** Null for a type that none of our columns has. */
+function shapeOf(type: DataType): FieldShape | null {
+  const shape = (width: 1 | 4 | 8, isList = false, dictionaryId: number | null = null) => ({ width, isList, dictionaryId });
+  const texts = DataType.isDictionary(type) ? type.id : 0;
+  switch (String(type)) {
+    case String(arrowType("VARCHAR", 0)):
+      return shape(4, false, texts);
+    case String(arrowType("BLOB", 0)):
+      return shape(1);
+    case String(arrowType("INTEGER", 0)):
+      return shape(4);
+    case String(arrowType("BIGINT", 0)):
+    case String(arrowType("TIMESTAMPTZ", 0)):
+      return shape(8);
+    case String(arrowType("INTEGER[]", 0)):
+      return shape(4, true);
+    default:
+      return null;
+  }
+}
+
+function toBatch(version: number, rowCount: number, pieces: (column: MessageColumn) => ColumnPieces): FlowBatch {
   const columns: Record<string, ColumnData> = {};
   for (const column of MESSAGE_COLUMNS) {
-    if (version < column.since) continue;
-    const index = table.schema.fields.findIndex((f) => f.name === column.name);
-    const data = record.data.children[index];
-    if (data === undefined) throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" is missing`);
-    columns[column.name] = fromArrow(column, data, record.numRows);
+    if (version >= column.since) columns[column.name] = fromArrow(column, pieces(column), rowCount);
   }
-  return { rowCount: record.numRows, columns: { ...columns, ...addedSince(version, columns, record.numRows) } as FlowBatch["columns"] };
+  return { rowCount, columns: { ...columns, ...addedSince(version, columns, rowCount) } as FlowBatch["columns"] };
 }
 
 function versionOf(table: Table): number {
@@ -231,14 +289,6 @@ function utf8Data(texts: readonly string[]): Data<Utf8> {
   return makeData({ type: new Utf8(), length: texts.length, nullCount: 0, valueOffsets: offsets, data: bytes });
 }
 
-/** Texts in one buffer; where all are ASCII they are encoded in one go, as one by one costs far more. */
-function encodeTexts(texts: readonly string[]): EncodedTexts {
-  const all = texts.join(""), bytes = encoder.encode(all), offsets = new Int32Array(texts.length + 1);
-  const isAscii = bytes.length === all.length;
-  for (let i = 0; i < texts.length; i++) offsets[i + 1] = offsets[i]! + (isAscii ? texts[i]!.length : encoder.encode(texts[i]).length);
-  return { offsets, bytes };
-}
-
 function packValidity(rowCount: number, isValid: (row: number) => boolean): { nullCount: number; nullBitmap?: Uint8Array } {
   const nullBitmap = new Uint8Array(Math.ceil(rowCount / 64) * 8);
   let nullCount = 0;
@@ -249,11 +299,13 @@ function packValidity(rowCount: number, isValid: (row: number) => boolean): { nu
   return nullCount === 0 ? { nullCount } : { nullCount, nullBitmap };
 }
 
-function fromArrow(column: MessageColumn, data: Data, rowCount: number): ColumnData {
+function assertType(column: MessageColumn, type: DataType): void {
   const expected = arrowType(column.type, 0);
-  if (String(data.type) !== String(expected)) {
-    throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has type "${data.type}", needed "${expected}"`);
-  }
+  if (String(type) === String(expected)) return;
+  throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has type "${type}", needed "${expected}"`);
+}
+
+function fromArrow(column: MessageColumn, data: ColumnPieces, rowCount: number): ColumnData {
   if (data.nullCount > 0 && !column.nullable) {
     throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has ${data.nullCount} nulls, needed none`);
   }
@@ -265,20 +317,20 @@ function fromArrow(column: MessageColumn, data: Data, rowCount: number): ColumnD
     case "VARCHAR":
       return textFromArrow(column.name, data, rowCount);
     case "BLOB":
-      return { bytes: data.values.subarray(0, rowCount * 16) };
+      return { bytes: (data.values as Uint8Array).subarray(0, rowCount * 16) };
     case "INTEGER[]":
       return listFromArrow(column.name, data, rowCount);
     default:
-      return { values: data.values.subarray(0, rowCount), ...unpackValidity(data, rowCount) };
+      return { values: data.values.subarray(0, rowCount), ...unpackValidity(data, rowCount) } as IntegerColumn | BigintColumn;
   }
 }
 
-function textFromArrow(name: string, data: Data, rowCount: number): TextColumn {
+function textFromArrow(name: string, data: ColumnPieces, rowCount: number): TextColumn {
   if (data.dictionary === undefined) throw new SyntaxError(`Cannot decode flow batch: column "${name}" has no dictionary`);
   const { length } = data.dictionary;
   const { valid } = unpackValidity(data, rowCount);
   const codes = new Int32Array(rowCount);
-  codes.set(data.values.subarray(0, rowCount));
+  codes.set((data.values as Int32Array).subarray(0, rowCount));
   for (let i = 0; i < rowCount; i++) {
     if (valid !== undefined && valid[i] === 0) codes[i] = -1;
     else if (codes[i]! < 0 || codes[i]! >= length) {
@@ -300,10 +352,10 @@ function assertOffsets(name: string, offsets: Int32Array, count: number, length:
 /** A message's texts, which become strings when somebody looks at them, and only then: there may be as many as rows. */
 class ArrowTextColumn implements TextColumn {
   readonly codes: Int32Array;
-  readonly #pieces: readonly Data[];
+  readonly #pieces: readonly TextPieces[];
   #dictionary: readonly string[] | null = null;
 
-  constructor(codes: Int32Array, pieces: readonly Data[]) {
+  constructor(codes: Int32Array, pieces: readonly TextPieces[]) {
     this.codes = codes;
     this.#pieces = pieces;
   }
@@ -319,38 +371,19 @@ class ArrowTextColumn implements TextColumn {
   }
 }
 
-/** Texts as they lie in a message: text i is `bytes` from `offsets[i]` to before `offsets[i + 1]`; what is no UTF-8 stays as it is. */
-export interface EncodedTexts {
-  readonly offsets: Int32Array;
-  readonly bytes: Uint8Array;
-}
-
 /** The column's dictionary without a string for each text. */
 export function encodedDictionary(column: TextColumn): EncodedTexts {
   return column instanceof ArrowTextColumn ? column.encoded() : encodeTexts(column.dictionary);
 }
 
-/** Texts of a dictionary; where all are ASCII they are decoded in one go, as one by one costs far more. */
-function dictionaryTexts(pieces: readonly Data[]): string[] {
-  return pieces.flatMap(({ valueOffsets, values, length }) => {
-    const first = valueOffsets[0] ?? 0, bytes = values.subarray(first, valueOffsets[length] ?? first) as Uint8Array;
-    const all = decoder.decode(bytes);
-    const isAscii = all.length === bytes.length;
-    return Array.from({ length }, (_, i) => {
-      const start = valueOffsets[i]! - first, end = valueOffsets[i + 1]! - first;
-      return isAscii ? all.slice(start, end) : decoder.decode(bytes.subarray(start, end));
-    });
-  });
-}
-
-function listFromArrow(name: string, data: Data, rowCount: number): ListColumn {
+function listFromArrow(name: string, data: ColumnPieces, rowCount: number): ListColumn {
   const offsets = data.valueOffsets.subarray(0, rowCount + 1);
   const values = data.children[0]!.values as Int32Array;
   assertOffsets(name, offsets, rowCount, values.length);
   return { offsets, values };
 }
 
-function unpackValidity(data: Data, rowCount: number): { valid?: Uint8Array } {
+function unpackValidity(data: ColumnPieces, rowCount: number): { valid?: Uint8Array } {
   if (data.nullCount === 0) return {};
   const valid = new Uint8Array(rowCount);
   for (let i = 0; i < rowCount; i++) valid[i] = (data.nullBitmap[i >> 3]! >> (i & 7)) & 1;

@@ -22,8 +22,9 @@ export function log(level: LogLevel, program: string, message: string, fields: L
   Deno.stderr.writeSync(encoder.encode(line + "\n"));
 }
 
-/** The chain of causes as one line for people: "Cannot x: y: cause: its cause". */
+/** The chain of causes as one line for people: "Cannot x: y: cause: its cause". What failed first counts, not what it was let go with. */
 export function describeError(error: unknown): string {
+  if (error instanceof SuppressedError) return describeError(error.suppressed);
   if (!(error instanceof Error)) return String(error);
   return error.cause === undefined ? error.message : `${error.message}: ${describeError(error.cause)}`;
 }

@@ -23,9 +23,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   chain: ["lib"],
 };
 
-/** Packages that one file alone may import. */
-const ONE_FILE: Readonly<Record<string, string>> = {
-  "apache-arrow": "lib/flow_batch.ts",
+/** Packages that one file alone may import, or the files named. */
+const ONE_FILE: Readonly<Record<string, string | readonly string[]>> = {
+  "apache-arrow": ["lib/flow_batch.ts", "jobs/audit/message_checksum.ts"], // the audit must not read with what it audits
   "@duckdb/node-api": "jobs/duckdb.ts",
   "@duckdb/node-bindings": "jobs/duckdb.ts",
   "@platformatic/kafka": "lib/topic/kafka.ts",
@@ -88,7 +88,7 @@ Deno.test("each foreign client is imported in one file alone", () => {
   for (const [path, targets] of imports) {
     for (const target of targets) {
       const owner = ONE_FILE[target];
-      if (owner !== undefined && owner !== path) wrong.push(`${path} imports ${target}, which is ${owner}'s`);
+      if (owner !== undefined && ![owner].flat().includes(path)) wrong.push(`${path} imports ${target}, which is ${owner}'s`);
     }
   }
   assert.deepEqual(wrong, []);

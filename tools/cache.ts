@@ -6,9 +6,17 @@ import { exists } from "./present.ts";
 export const CACHE = `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/skyfall`;
 
 const GOFLOW2 = "github.com/netsampler/goflow2/v2/cmd/goflow2@v2.2.6";
-const PYTHON_PACKAGES = ["confluent-kafka==2.16.1", "deltalake==1.6.6", "pyarrow==21.0.0", "pyspark==4.0.5"];
+const PYTHON_PACKAGES = ["confluent-kafka==2.16.1", "deltalake==1.6.6", "pandas==2.3.3", "pyarrow==21.0.0", "pyspark==4.0.5"];
+const DUCKDB_VERSION = "1.5.5";
+const CHDB_PACKAGE = "chdb-core==26.9.0";
 const KAFKA_JARS = ["org.apache.kafka:kafka_2.13:4.4.0", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5"];
 const MAVEN_DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1";
+const SPARK_KAFKA_JARS = [
+  "org.apache.spark:spark-sql-kafka-0-10_2.13:4.0.0",
+  "org.apache.spark:spark-token-provider-kafka-0-10_2.13:4.0.0",
+  "org.apache.kafka:kafka-clients:3.9.1",
+  "org.apache.commons:commons-pool2:2.12.0",
+];
 const SPARK_JARS = ["io.delta:delta-spark_2.13:4.0.1", "io.delta:delta-storage:4.0.1", "org.antlr:antlr4-runtime:4.13.1"];
 
 /** Path of goflow2, an sFlow collector; built from source where it is not there yet. */
@@ -36,11 +44,41 @@ export async function python(): Promise<string> {
   return path;
 }
 
+/** Path of DuckDB's own reader of Delta Lake, an extension for the version of DuckDB that the jobs have. */
+export async function deltaExtension(): Promise<string> {
+  const folder = `${CACHE}/duckdb-extension-delta-${DUCKDB_VERSION}`;
+  const path = `${folder}/duckdb_extension_delta/extensions/v${DUCKDB_VERSION}/delta.duckdb_extension`;
+  const requirement = `duckdb-extension-delta==${DUCKDB_VERSION}`;
+  if (!await exists(path)) {
+    await must(await python(), ["-m", "pip", "install", "--quiet", "--no-cache-dir", "--no-deps", "--target", folder, requirement]);
+  }
+  return path;
+}
+
+/** Path of a Python that has ClickHouse, as a library. */
+export async function chdbPython(): Promise<string> {
+  const path = `${CACHE}/chdb/bin/python3`, marker = `${CACHE}/chdb/${CHDB_PACKAGE}`;
+  if (await exists(marker)) return path;
+  await must("python3", ["-m", "venv", `${CACHE}/chdb`]);
+  await must(path, ["-m", "pip", "install", "--quiet", "--no-cache-dir", CHDB_PACKAGE]);
+  await Deno.writeTextFile(marker, "");
+  return path;
+}
+
 /** Paths of the jars that let Spark read Delta Lake. */
-export async function sparkJars(): Promise<string[]> {
+export function sparkJars(): Promise<string[]> {
+  return jars(SPARK_JARS);
+}
+
+/** Paths of the jars that let Spark read a Kafka topic too. */
+export function sparkKafkaJars(): Promise<string[]> {
+  return jars([...SPARK_JARS, ...SPARK_KAFKA_JARS]);
+}
+
+async function jars(names: readonly string[]): Promise<string[]> {
   const folder = `${CACHE}/jars`;
   const path = (jar: string) => `${folder}/${jar.split(":").slice(1).join("-")}.jar`;
-  for (const jar of SPARK_JARS) {
+  for (const jar of names) {
     if (await exists(path(jar))) continue;
     await must("mvn", [
       "--quiet",
@@ -50,7 +88,7 @@ export async function sparkJars(): Promise<string[]> {
       `-DoutputDirectory=${folder}`,
     ]);
   }
-  return SPARK_JARS.map(path);
+  return names.map(path);
 }
 
 /** Folders of all jars of Spark and of its Delta Lake. */

@@ -3,15 +3,18 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { z } from "zod";
 import type { Analysis, Parameter } from "../analytics/analysis.ts";
-import { analyse, ANALYSES, coverage } from "../analytics.ts";
+import { analyse, ANALYSES } from "../analytics.ts";
+import { coverage } from "../coverage.ts";
 import { ENGINES, onEngine } from "../engines/engine.ts";
 import { formatGraph, GRAPH_FORMATS, type GraphFormat } from "../graph_formats.ts";
 import { type Format, formatAnswer, FORMATS } from "../print.ts";
 import { withProgress } from "../asking.ts";
+import type { AsOf } from "../lake/time_travel.ts";
 import { confine, withLake } from "../query.ts";
 import { EVERYTHING, type Question } from "../question.ts";
 import { TABLES } from "../lake/tables.ts";
 import { isColoured, limitOption, time, wholeNumber } from "./options.ts";
+import { asOfOption } from "./as_of.ts";
 
 const DEPTH_MAX = 100;
 const SPAN_MINUTES_MAX = 60 * 24 * 366;
@@ -36,6 +39,7 @@ const Given = z.object({
   limit: z.number(),
   format: z.enum([...FORMATS, ...GRAPH_FORMATS]),
   engine: z.enum(ENGINES),
+  asOf: z.custom<AsOf | null>().default(null),
   from: z.number().nullable().default(null),
   to: z.number().nullable().default(null),
   where: z.string().nullable().default(null),
@@ -72,6 +76,7 @@ function commonOptions(analysis: Analysis): Option[] {
     new Option("--format <format>", "how the answer is printed").choices(analysis.isGraph ? [...FORMATS, ...GRAPH_FORMATS] : FORMATS)
       .default("table"),
     limitOption,
+    asOfOption(),
     new Option("--engine <engine>", "what runs the SQL").choices(ENGINES).default("duckdb"),
     new Option("--from <time>", compared ? "where the earlier time begins" : "minutes from here on").argParser(time)
       .makeOptionMandatory(compared),
@@ -96,7 +101,7 @@ async function answer(analysis: Analysis, given: z.output<typeof Given>, service
     );
     console.log(isGraphFormat(format) ? formatGraph(found, format) : formatAnswer(found, format, given.limit, isColoured()));
     console.error(await coverage(database, snapshot));
-  });
+  }, given.asOf);
 }
 
 function isGraphFormat(format: Format | GraphFormat): format is GraphFormat {

@@ -1,4 +1,4 @@
-/** Parsers of option values. */
+/** Values of options: whatever a parser refuses is shown as the command line's error. */
 
 import { InvalidArgumentError } from "@commander-js/extra-typings";
 

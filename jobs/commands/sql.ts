@@ -2,18 +2,26 @@
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { z } from "zod";
-import { coverage } from "../analytics.ts";
+import { coverage } from "../coverage.ts";
+import type { AsOf } from "../lake/time_travel.ts";
 import { formatAnswer, FORMATS } from "../print.ts";
 import { withProgress } from "../asking.ts";
 import { confine, withLake } from "../query.ts";
 import { QuestionError } from "../question.ts";
 import { runShell } from "../shell.ts";
+import { asOfOption } from "./as_of.ts";
 import { formatOption, isColoured, limitOption, wholeNumber } from "./options.ts";
 
 const TIMEOUT_SECONDS = 300;
 const TIMEOUT_SECONDS_MAX = 86_400;
 
-const Given = z.object({ lake: z.string(), limit: z.number(), format: z.enum(FORMATS), timeoutSeconds: z.number() });
+const Given = z.object({
+  lake: z.string(),
+  limit: z.number(),
+  format: z.enum(FORMATS),
+  timeoutSeconds: z.number(),
+  asOf: z.custom<AsOf | null>().default(null),
+});
 
 /** The command `sql`. */
 export function sqlCommand(): Command {
@@ -21,7 +29,7 @@ export function sqlCommand(): Command {
     .description("ask in DuckDB's SQL: the views flow, edge_1m and others hold the tables, docs/reference/columns.md their columns")
     .requiredOption("--lake <dir>", "folder of the lake");
   command.argument("[query]", "one question; without it they are asked at the terminal, or one read from standard input");
-  command.addOption(formatOption).addOption(limitOption);
+  command.addOption(formatOption).addOption(limitOption).addOption(asOfOption());
   command.addOption(
     new Option("--timeout-seconds <seconds>", "how long a question may take").argParser(wholeNumber(TIMEOUT_SECONDS_MAX))
       .default(TIMEOUT_SECONDS),
@@ -31,7 +39,7 @@ export function sqlCommand(): Command {
   });
 }
 
-async function sql(query: string | null, { lake, limit, format, timeoutSeconds }: z.output<typeof Given>): Promise<void> {
+async function sql(query: string | null, { lake, limit, format, timeoutSeconds, asOf }: z.output<typeof Given>): Promise<void> {
   await withLake(lake, async (database, snapshot) => {
     const covered = await coverage(database, snapshot);
     await confine(database, lake);
@@ -45,7 +53,7 @@ async function sql(query: string | null, { lake, limit, format, timeoutSeconds }
     }
     await print(query ?? await readInput());
     console.error(covered);
-  });
+  }, asOf);
 }
 
 async function readInput(): Promise<string> {

@@ -80,6 +80,8 @@ export interface MeasureColumns {
   /** Places and words of the amounts that are not all 0. */
   readonly places: readonly number[];
   readonly words: readonly Int32Array[];
+  readonly srttSums: Int32Array;
+  readonly srttSamples: Int32Array;
   readonly smallest: Nullable;
   readonly greatest: Nullable;
   readonly slowest: Nullable;
@@ -93,15 +95,26 @@ interface Nullable {
 export function measureColumns({ columns }: FlowBatch): MeasureColumns {
   const places: number[] = [], words: Int32Array[] = [];
   for (const name of AMOUNTS) {
-    const { values } = columns[name];
-    const halves = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
+    const halves = halvesOf(columns[name].values);
     let any = 0;
     for (let j = 0; j < halves.length; j++) any |= halves[j]!;
     if (any === 0) continue;
     places.push(placeOf(name));
     words.push(halves);
   }
-  return { places, words, smallest: columns.srtt_us_min, greatest: columns.srtt_us_max, slowest: columns.connect_us_max };
+  return {
+    places,
+    words,
+    srttSums: halvesOf(columns.srtt_us_sum.values),
+    srttSamples: halvesOf(columns.srtt_samples.values),
+    smallest: columns.srtt_us_min,
+    greatest: columns.srtt_us_max,
+    slowest: columns.connect_us_max,
+  };
+}
+
+function halvesOf(values: BigInt64Array): Int32Array {
+  return new Int32Array(values.buffer, values.byteOffset, values.length * 2);
 }
 
 /** Value of a row, or null. */

@@ -12,6 +12,9 @@ import { EDGE_1M } from "../lake/tables.ts";
 import { sqlText } from "../sql_text.ts";
 import { EDGE_BATCH_ROWS } from "./edge_rows.ts";
 
+/** Rows that are read at a time to be published again, but never a part of those of one offset. */
+const PUBLISHED_ROWS = 20_000;
+
 export class EdgeOutput implements AsyncDisposable {
   /** Tells the topic apart from others, also of the same path. */
   readonly name: string;
@@ -59,15 +62,24 @@ export class EdgeOutput implements AsyncDisposable {
     const { version } = await createTableView(this.#database, lake, EDGE_1M);
     if (version < 0n) return;
     const columns = EDGE_COLUMNS.map(({ name, type }) => type === "TIMESTAMPTZ" ? `epoch_us(${name}) as ${name}` : name);
-    const rows = await this.#database.rows(`
-      select ${columns.join(", ")}
-      from edge_1m
-      where src_topic = ${sqlText(topicName)} and src_partition = ${partition} and src_offset_to > ${from}
-      order by src_offset_to, window_start`);
-    for (let start = 0; start < rows.length; start += EDGE_BATCH_ROWS) {
-      await this.publish(partition, [batchOf(rows.slice(start, start + EDGE_BATCH_ROWS))]);
+    const after = (offset: bigint) => `src_topic = ${sqlText(topicName)} and src_partition = ${partition} and src_offset_to > ${offset}`;
+    for (let published = from;;) {
+      const [last] = await this.#database.rows(`
+        select max(src_offset_to) as upto
+        from (select src_offset_to from edge_1m where ${after(published)} order by src_offset_to limit ${PUBLISHED_ROWS}) next_rows`);
+      if (last?.["upto"] === null) return;
+      const upto = BigInt(String(last!["upto"]));
+      const rows = await this.#database.rows(
+        `select ${columns.join(", ")} from edge_1m where ${
+          after(published)
+        } and src_offset_to <= ${upto} order by src_offset_to, window_start`,
+      );
+      for (let start = 0; start < rows.length; start += EDGE_BATCH_ROWS) {
+        await this.publish(partition, [batchOf(rows.slice(start, start + EDGE_BATCH_ROWS))]);
+      }
+      log("info", "jobs", "edges published again", { partition, edges: rows.length });
+      published = upto;
     }
-    if (rows.length > 0) log("info", "jobs", "edges published again", { partition, edges: rows.length });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

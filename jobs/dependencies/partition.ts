@@ -4,7 +4,7 @@
  * told is committed, as the state is in the same commit.
  */
 
-import type { FlowBatch } from "../../lib/flow_batch.ts";
+import type { FlowBatch, TextColumn } from "../../lib/flow_batch.ts";
 import { CLIENT, CONVERSATION_WORDS, ESTIMATE, PORT_WORD, SERVER, TRANSPORT_WORD } from "./conversations.ts";
 import type { EdgeTable } from "./edge_table.ts";
 import {
@@ -154,11 +154,7 @@ export class Partition {
 
   #tell(closedBefore: number): Told[] {
     const told = this.#tellChanged(closedBefore, this.#state.closedBefore);
-    for (const { minute, conversations } of [...this.#windows.values()]) {
-      if (minute >= closedBefore - HELD_MINUTES) continue;
-      this.#windows.delete(minute);
-      this.#expectedViews = Math.max(conversations.viewCount, this.#expectedViews >> 1);
-    }
+    for (const minute of [...this.#windows.keys()]) if (minute < closedBefore - HELD_MINUTES) this.#windows.delete(minute);
     let readFrom = this.#next;
     for (const { from } of this.#windows.values()) if (from < readFrom) readFrom = from;
     this.#state = { offset: this.#next, readFrom, closedBefore };
@@ -171,6 +167,9 @@ export class Partition {
     const due = [...this.#windows.values()].filter(({ isChanged, minute }) => isChanged && minute < before).sort((a, b) =>
       a.minute - b.minute
     );
+    for (const { minute, conversations } of due) {
+      if (minute >= openFrom) this.#expectedViews = Math.max(conversations.viewCount, this.#expectedViews >> 1);
+    }
     return due.map((window) => ({
       minute: window.minute,
       revision: window.minute >= openFrom ? 0n : this.#next,
@@ -214,13 +213,14 @@ export class Partition {
       key[PORT_WORD] = ports[row]!;
       key[TRANSPORT_WORD] = transports[row]!;
       const view = window.conversations.view(key, seenBy[row]!, estimators[row]!, clientNames[row]!, serverNames[row]!);
-      addRow(window, view, measures, row, columns.srtt_us_sum.values, columns.srtt_samples.values);
+      addRow(window, view, measures, row);
     }
   }
 
-  #numbersOf({ codes, dictionary }: { readonly codes: Int32Array; readonly dictionary: readonly string[] }): Int32Array {
-    const numbers = dictionary.map((text) => this.#names.number(text));
-    return codes.map((code) => code < 0 ? 0 : numbers[code]!);
+  #numbersOf({ codes, dictionary }: TextColumn): Int32Array {
+    const numbers = dictionary.map((text) => this.#names.number(text)), byRow = new Int32Array(codes.length);
+    for (let row = 0; row < codes.length; row++) byRow[row] = codes[row]! < 0 ? 0 : numbers[codes[row]!]!;
+    return byRow;
   }
 
   /** Number of another sFlow agent's address by row, 0 for our own. */
@@ -233,8 +233,11 @@ export class Partition {
 
 function seenByOf({ columns: { flow_source, observer_role } }: FlowBatch): Uint8Array {
   const roles = observer_role.dictionary.map((role) => role === "server" ? SERVER : CLIENT);
-  const isEstimate = flow_source.dictionary.map((source) => source === "sflow");
-  return Uint8Array.from(flow_source.codes, (code, row) => isEstimate[code] ? ESTIMATE : roles[observer_role.codes[row]!] ?? CLIENT);
+  const isEstimate = flow_source.dictionary.map((source) => source === "sflow"), seenBy = new Uint8Array(flow_source.codes.length);
+  for (let row = 0; row < seenBy.length; row++) {
+    seenBy[row] = isEstimate[flow_source.codes[row]!] ? ESTIMATE : roles[observer_role.codes[row]!]!;
+  }
+  return seenBy;
 }
 
 /** Minutes since 1970 that the rows are of. */
@@ -255,18 +258,11 @@ function medianOf(minutes: Float64Array): number {
   return -Infinity;
 }
 
-function addRow(
-  window: Window,
-  view: number,
-  columns: MeasureColumns,
-  row: number,
-  srttSums: BigInt64Array,
-  srttSamples: BigInt64Array,
-): void {
+function addRow(window: Window, view: number, columns: MeasureColumns, row: number): void {
   const { measures: { values }, histograms } = window.conversations, { places, words } = columns, at = view * MEASURES;
   for (let i = 0; i < places.length; i++) {
     const halves = words[i]!, low = halves[2 * row]!, high = halves[2 * row + 1]!;
-    if ((low | high) !== 0) values[at + places[i]!]! += high * 2 ** 32 + (low >>> 0);
+    if ((low | high) !== 0) values[at + places[i]!]! += numberOf(low, high);
   }
   values[at + FLOW_ROWS]! += 1;
   const smallest = nullableAt(columns.smallest, row),
@@ -275,8 +271,15 @@ function addRow(
   if (smallest !== null && smallest < values[at + SRTT_MIN]!) values[at + SRTT_MIN] = smallest;
   if (greatest !== null && greatest > values[at + SRTT_MAX]!) values[at + SRTT_MAX] = greatest;
   if (slowest !== null && slowest > values[at + CONNECT_MAX]!) values[at + CONNECT_MAX] = slowest;
-  const samples = Math.min(Number(srttSamples[row]), AMOUNT_MAX);
-  if (samples > 0) histograms.addSamples(view, Math.min(Number(srttSums[row]), AMOUNT_MAX), samples, smallest, greatest);
+  const { srttSums, srttSamples } = columns, samples = Math.min(numberOf(srttSamples[2 * row]!, srttSamples[2 * row + 1]!), AMOUNT_MAX);
+  if (samples === 0) return;
+  const sum = Math.min(numberOf(srttSums[2 * row]!, srttSums[2 * row + 1]!), AMOUNT_MAX);
+  histograms.addSamples(view, sum, samples, smallest, greatest);
+}
+
+/** Of the halves of 64 bits, without a bigint. */
+function numberOf(low: number, high: number): number {
+  return high * 2 ** 32 + (low >>> 0);
 }
 
 /** Words of addresses, as they lie. */

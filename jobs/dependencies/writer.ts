@@ -8,7 +8,8 @@ import { readFlowMessage } from "../flow_message.ts";
 import { append } from "../lake/append.ts";
 import { writeDataFile } from "../lake/data_file.ts";
 import type { AddFile, Snapshot } from "../lake/delta_log.ts";
-import { readTable, refreshTable, tableDirectory } from "../lake/table.ts";
+import { putBackOverwritten } from "../lake/put_back.ts";
+import { readTable, tableDirectory } from "../lake/table.ts";
 import { EDGE_1M } from "../lake/tables.ts";
 import { type Gap, TopicReader } from "../topic_reader.ts";
 import { edgeBatches } from "./edge_rows.ts";
@@ -70,7 +71,9 @@ export class DependenciesWriter {
 
   /** @throws {LakeError|TopicError} If the lake or the topic cannot be read. */
   static async open(config: DependenciesConfig): Promise<DependenciesWriter> {
-    const snapshot = await readTable(tableDirectory(config.lake, EDGE_1M), EDGE_1M, config.database);
+    const directory = tableDirectory(config.lake, EDGE_1M);
+    await putBackOverwritten(directory, EDGE_1M, config.database);
+    const snapshot = await readTable(directory, EDGE_1M, config.database);
     const writer = new DependenciesWriter(config, snapshot);
     await writer.#begin();
     return writer;
@@ -202,7 +205,8 @@ export class DependenciesWriter {
     const committed = await append(this.#directory, EDGE_1M, this.#snapshot, change, database);
     if (committed === null) {
       log("warn", "jobs", "another writer was first, edges discarded", { edges: rowCount });
-      this.#snapshot = await refreshTable(this.#directory, EDGE_1M, this.#snapshot);
+      // From the log alone: a version of ours that was overwritten is still in what this writer knew.
+      this.#snapshot = await readTable(this.#directory, EDGE_1M, database);
       await this.#begin();
       return -1;
     }

@@ -5,7 +5,7 @@ import type { Database } from "../duckdb.ts";
 import { CHECKPOINT_VERSIONS, writeCheckpoint } from "./checkpoint.ts";
 import { type AddFile, commitVersion, READER_VERSION, refreshSnapshot, type Snapshot, WRITER_VERSION } from "./delta_log.ts";
 import { putBackOverwritten } from "./put_back.ts";
-import { neededMetaData, readTable, type TableDefinition } from "./table.ts";
+import { neededMetaData, readTable, readTableHead, type TableDefinition } from "./table.ts";
 
 /** What `commitInfo.engineInfo` says of our commits. */
 export const ENGINE = "Skyfall";
@@ -35,7 +35,7 @@ export async function append(
 ): Promise<Snapshot | null> {
   for (let latest = snapshot;;) {
     if ((await putBackOverwritten(directory, definition, database, latest.version)).size > 0) {
-      latest = await readTable(directory, definition, database);
+      latest = await readTableHead(directory, definition, database);
       if (isOvertaken(snapshot, latest, transactions)) return null;
     }
     const metaData = neededMetaData(definition, latest), now = Date.now();
@@ -58,7 +58,7 @@ function isOvertaken(before: Snapshot, latest: Snapshot, transactions: Append["t
 }
 
 /** A checkpoint only makes opening fast: where it cannot be written the commit stands all the same. */
-async function withCheckpoint(
+export async function withCheckpoint(
   directory: string,
   definition: TableDefinition,
   snapshot: Snapshot,

@@ -3,7 +3,7 @@
 import { describeDisk, removeIfPresent, syncDirectory, writeDurably } from "../../lib/durable_file.ts";
 import type { Database } from "../duckdb.ts";
 import { sqlText } from "../sql_text.ts";
-import { checkpointFile, LakeError, listLog, logDirectory, type Snapshot, type TableMetaData, versionOf } from "./delta_log.ts";
+import { checkpointFile, LakeError, listLog, logDirectory, type Snapshot, type TableMetaData, versionFile } from "./delta_log.ts";
 
 /** Versions between two checkpoints. */
 export const CHECKPOINT_VERSIONS = 100n;
@@ -30,6 +30,7 @@ const COLUMNS = `{
  * @throws {LakeError} If the disk fails or is full; the table is as it was.
  */
 export async function writeCheckpoint(directory: string, snapshot: Snapshot, database: Database): Promise<void> {
+  if (!snapshot.isWhole) throw new RangeError("Cannot write checkpoint: the snapshot lacks files, needed all");
   const folder = logDirectory(directory), name = checkpointFile(snapshot.version);
   const temporary = `${folder}/.${crypto.randomUUID()}.tmp`;
   try {
@@ -93,7 +94,7 @@ export async function removeExpiredLog(directory: string, beforeMs: number): Pro
   if (first === null) return 0;
   const oldest = first;
   const expired = [
-    ...versions.filter((name) => versionOf(name) < oldest).map((name) => `${folder}/${name}`),
+    ...versions.filter((version) => version < oldest).map((version) => `${folder}/${versionFile(version)}`),
     ...checkpoints.filter(({ version }) => version < oldest).flatMap(({ paths }) => paths),
   ];
   for (const path of expired) await Deno.remove(path);

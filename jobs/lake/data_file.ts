@@ -91,17 +91,23 @@ async function writeRows(path: string, { parts, stats }: EncodedRows): Promise<F
   return stats;
 }
 
+/** Folders whose names this process has seen on stable storage. */
+const syncedFolders = new Set<string>();
+
 /** Makes a folder below another; when it returns its name is on stable storage. */
 export async function makeFolders(directory: string, folder: string): Promise<void> {
   let path = directory;
   for (const part of folder.split("/")) {
     try {
       await Deno.mkdir(`${path}/${part}`);
-      await syncDirectory(path);
+      syncedFolders.delete(`${path}/${part}`);
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
+    // Another process may have made it, and not have synced it yet.
+    if (!syncedFolders.has(`${path}/${part}`)) await syncDirectory(path);
     path += `/${part}`;
+    syncedFolders.add(path);
   }
 }
 

@@ -36,6 +36,8 @@ export interface Snapshot {
   readonly protocol: TableProtocol | null;
   /** The newest checkpoint that was there when the log was read, -1 where there was none. */
   readonly checkpointVersion: bigint;
+  /** Whether `files` and `tombstones` are all; else they lack what the checkpoint has, as `readTableHead()` leaves it out. */
+  readonly isWhole: boolean;
 }
 
 /** Reads the actions of a checkpoint file (Parquet), each as one action of the log. */
@@ -47,8 +49,8 @@ const CheckpointFile = new RegExp(`^(\\d{${VERSION_DIGITS}})\\.checkpoint(?:\\.(
 
 /** What a table's log folder holds. */
 export interface LogListing {
-  /** Names of the versions' files, ascending; `versionOf()` tells the version. */
-  readonly versions: readonly string[];
+  /** Ascending. */
+  readonly versions: readonly bigint[];
   /** Complete ones, ascending, with the files of each. */
   readonly checkpoints: readonly { readonly version: bigint; readonly paths: readonly string[] }[];
 }
@@ -60,25 +62,23 @@ export interface LogListing {
  * @throws {LakeError} If the log has a hole, an entry that is no action, a protocol that is newer than this program, or no such version.
  */
 export async function readSnapshot(directory: string, readCheckpoint: CheckpointReader, asOf?: bigint): Promise<Snapshot> {
-  const listing = listLog(directory);
+  const listing = listNames(directory);
   const wanted = (version: bigint) => asOf === undefined || version <= asOf;
-  const newest = listing.versions.findLast((name) => wanted(versionOf(name))) ?? "";
+  const newest = listing.names.findLast((name) => wanted(versionOf(name))) ?? "";
   const checkpoints = listing.checkpoints.filter(({ version }) => wanted(version));
-  const state = await startingState(directory, checkpoints, listing.versions[0] === versionFile(0n), readCheckpoint);
+  const state = await startingState(directory, checkpoints, listing.names[0] === versionFile(0n), readCheckpoint);
   while (versionFile(state.version) < newest) {
     const next = state.version + 1n;
     // A name that the listing lacks may be younger than it: others write while the folder is read.
     const actions = await readVersionIfPresent(directory, next);
-    if (actions === null) throw holeError(directory, next, versionOf(listing.versions.find((name) => name > versionFile(next))!));
+    if (actions === null) throw holeError(directory, next, versionOf(listing.names.find((name) => name > versionFile(next))!));
     state.apply(actions);
     state.version = next;
   }
   if (asOf !== undefined && state.version !== asOf) {
-    const oldest = listing.checkpoints[0]?.version ?? listing.versions[0];
+    const of = (name: string | undefined) => (name === undefined ? "none" : String(versionOf(name)));
     throw new LakeError(
-      `Cannot read lake "${directory}": there is no version ${asOf}; its log has ${oldest ?? "none"} to ${
-        listing.versions.at(-1) ?? "none"
-      }`,
+      `Cannot read lake "${directory}": there is no version ${asOf}; its log has ${of(listing.names[0])} to ${of(listing.names.at(-1))}`,
     );
   }
   return state.snapshot();
@@ -175,15 +175,31 @@ export async function commitVersion(directory: string, version: bigint, actions:
   }
 }
 
+/** Whether the folder is a table's: there is a version of it. */
+export function hasLog(directory: string): boolean {
+  try {
+    for (const { name } of Deno.readDirSync(logDirectory(directory))) if (isLogFile(name) || CheckpointFile.test(name)) return true;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return false;
+}
+
 /** Reads the folder of a table's log; a table that is not there has an empty one. */
 export function listLog(directory: string): LogListing {
+  const { names, checkpoints } = listNames(directory);
+  return { versions: names.map(versionOf), checkpoints };
+}
+
+/** As `listLog()`, with the names of the versions' files, ascending: to make numbers of a hundred thousand takes its time. */
+function listNames(directory: string): { readonly names: readonly string[]; readonly checkpoints: LogListing["checkpoints"] } {
   const folder = logDirectory(directory);
-  const versions: string[] = [];
+  const names: string[] = [];
   const parts = new Map<string, string[]>();
   try {
     for (const { name } of Deno.readDirSync(folder)) {
       if (isLogFile(name)) {
-        versions.push(name);
+        names.push(name);
         continue;
       }
       const match = CheckpointFile.exec(name);
@@ -199,7 +215,7 @@ export function listLog(directory: string): LogListing {
   const complete = [...parts].filter(([key, paths]) => paths.length === Number(key.split(".")[1] || 1));
   const checkpoints = complete.map(([key, paths]) => ({ version: BigInt(key.split(".")[0]!), paths: paths.sort() }));
   return {
-    versions: versions.sort(), // of equal length: in order of text they are in order of number
+    names: names.sort(), // of equal length: in order of text they are in order of number
     checkpoints: checkpoints.sort((a, b) => (a.version < b.version ? -1 : 1)),
   };
 }
@@ -210,12 +226,12 @@ function isLogFile(name: string): boolean {
 }
 
 /** @param name Of a file of the log. */
-export function versionOf(name: string): bigint {
+function versionOf(name: string): bigint {
   return BigInt(name.slice(0, VERSION_DIGITS));
 }
 
-/** Null where there is no such version. */
-async function readVersionIfPresent(directory: string, version: bigint): Promise<LogAction[] | null> {
+/** The actions of one commit; null where there is no such version. @throws {LakeError} If one is no action. */
+export async function readVersionIfPresent(directory: string, version: bigint): Promise<LogAction[] | null> {
   const path = `${logDirectory(directory)}/${versionFile(version)}`;
   let text: string;
   try {
@@ -242,7 +258,7 @@ function holeError(directory: string, missing: bigint, next: bigint): LakeError 
   return new LakeError(
     `Cannot read lake "${directory}": its log goes from version ${missing - 1n} to ${next}; "${
       versionFile(missing)
-    }" is missing: restore it from a copy`,
+    }" is missing: restore it from a copy, or give up what it brought with "jobs repair --accept-loss"`,
   );
 }
 
@@ -256,6 +272,7 @@ class TableState {
   readonly #transactions: Map<string, bigint>;
   #metaData: TableMetaData | null;
   #protocol: TableProtocol | null;
+  readonly #isWhole: boolean;
 
   /** @param from What to go on from; without it an empty table. */
   constructor(directory: string, from?: Snapshot) {
@@ -267,6 +284,7 @@ class TableState {
     this.#transactions = new Map(from?.transactions);
     this.#metaData = from?.metaData ?? null;
     this.#protocol = from?.protocol ?? null;
+    this.#isWhole = from?.isWhole ?? true;
   }
 
   /** @throws {LakeError} If the protocol is newer than this program. */
@@ -295,6 +313,7 @@ class TableState {
       metaData: this.#metaData,
       protocol: this.#protocol,
       checkpointVersion: this.checkpointVersion,
+      isWhole: this.#isWhole,
     };
   }
 }

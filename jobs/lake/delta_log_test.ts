@@ -1,7 +1,7 @@
 /** The Delta log: what is committed is read back, and what is broken is named. */
 
 import assert from "node:assert/strict";
-import { type AddFile, commitVersion, readSnapshot } from "./delta_log.ts";
+import { type AddFile, commitVersion, readSnapshot, refreshSnapshot } from "./delta_log.ts";
 
 const noCheckpoint = () => Promise.reject(new Error("there is no checkpoint"));
 
@@ -86,4 +86,54 @@ Deno.test("readSnapshot() goes on from the newest checkpoint, in one part or sev
     assert.deepEqual(asked, names);
     assert.deepEqual([...snapshot.files.keys()], ["x", "y"]);
   }
+});
+
+Deno.test("readSnapshot() goes on from an older checkpoint, or the log itself, where the newest is damaged", async () => {
+  const damaged = () => Promise.reject(new Error("no magic bytes"));
+  const directory = await newTable([{ add: add("x") }], [{ add: add("y") }], [{ add: add("z") }]);
+  const checkpoint = (version: number) => `${directory}/_delta_log/${String(version).padStart(20, "0")}.checkpoint.parquet`;
+  await Deno.writeTextFile(checkpoint(1), "");
+  assert.deepEqual([...(await readSnapshot(directory, damaged)).files.keys()], ["x", "y", "z"]);
+  await Deno.writeTextFile(checkpoint(0), "");
+  await Deno.remove(logFile(directory, 0));
+  const older = ([path]: readonly string[]) => path === checkpoint(0) ? Promise.resolve([{ add: add("x") }]) : damaged();
+  assert.deepEqual([...(await readSnapshot(directory, older)).files.keys()], ["x", "y", "z"]);
+  await assert.rejects(readSnapshot(directory, damaged), { name: "LakeError", message: /0001\.checkpoint\.parquet": it is damaged/ });
+});
+
+Deno.test("readSnapshot() gives the version that was asked for, and says which there are", async () => {
+  const directory = await newTable([{ add: add("x") }], [{ add: add("y") }], [{ remove: { path: "x", dataChange: true } }]);
+  assert.deepEqual([...(await readSnapshot(directory, noCheckpoint, 1n)).files.keys()], ["x", "y"]);
+  await assert.rejects(readSnapshot(directory, noCheckpoint, 3n), { name: "LakeError", message: /no version 3; its log has 0 to 2/ });
+  await assert.rejects(readSnapshot("/nowhere", noCheckpoint, 3n), { name: "LakeError", message: /its log has none to none/ });
+});
+
+Deno.test("readSnapshot() keeps what is no longer a file of the table, until it is one again", async () => {
+  const directory = await newTable([{ add: add("x") }, { add: add("y") }], [{
+    remove: { path: "x", dataChange: true, deletionTimestamp: 5 },
+  }]);
+  const { tombstones, files } = await readSnapshot(directory, noCheckpoint);
+  assert.deepEqual([[...tombstones.keys()], [...files.keys()]], [["x"], ["y"]]);
+  await commitVersion(directory, 2n, [{ add: add("x") }]);
+  assert.deepEqual([...(await readSnapshot(directory, noCheckpoint)).tombstones.keys()], []);
+});
+
+Deno.test("refreshSnapshot() gives what was committed since, and leaves the snapshot before as it was", async () => {
+  const directory = await newTable([{ add: add("x") }]);
+  const before = await readSnapshot(directory, noCheckpoint);
+  assert.equal(await refreshSnapshot(directory, before), before);
+  await commitVersion(directory, 1n, [{ add: add("y") }, { txn: { appId: "a", version: 4 } }]);
+  const { version, files, transactions } = await refreshSnapshot(directory, before);
+  assert.deepEqual([version, [...files.keys()], transactions.get("a")], [1n, ["x", "y"], 4n]);
+  assert.deepEqual([before.version, [...before.files.keys()]], [0n, ["x"]]);
+});
+
+Deno.test("refreshSnapshot() does not take a hole in the log for its end", async () => {
+  const directory = await newTable([{ add: add("x") }], [{ add: add("y") }], [{ add: add("z") }]);
+  const before = await readSnapshot(directory, noCheckpoint, 0n);
+  await Deno.remove(logFile(directory, 1));
+  await assert.rejects(refreshSnapshot(directory, before), {
+    name: "LakeError",
+    message: /from version 0 to 2; "00000000000000000001.json" is missing/,
+  });
 });

@@ -3,13 +3,13 @@
 import { describeDisk } from "../../lib/durable_file.ts";
 import { journalDirectory } from "./cut_journal.ts";
 import { makeFolders, stagingDirectory } from "./data_file.ts";
-import { LakeError, logDirectory } from "./delta_log.ts";
+import { hasLog, LakeError, logDirectory } from "./delta_log.ts";
 import { removeOrphans } from "./orphans.ts";
 import { tableDirectory } from "./table.ts";
 import { TABLES } from "./tables.ts";
 
 /** Folders of the lake itself: what spills, and what writers leave for their next run. */
-const OWN_FOLDERS = ["_staging", "_locks"];
+const OWN_FOLDERS = ["_staging", "_locks", "_leases"];
 /** What a file system brings by itself. */
 const FOREIGN = new Set(["lost+found"]);
 
@@ -37,6 +37,12 @@ export async function prepareLake(lake: string): Promise<void> {
     if (cause instanceof LakeError) throw cause;
     throw new LakeError(`Cannot make lake "${lake}": ${describeDisk(cause)}`, { cause });
   }
+}
+
+/** @throws {LakeError} If no table is in the folder. */
+export function assertTables(lake: string): void {
+  if (TABLES.some((table) => hasLog(tableDirectory(lake, table)))) return;
+  throw new LakeError(`Cannot read lake "${lake}": there is no table in it; make one with "jobs run etl --topic URL --lake ${lake}"`);
 }
 
 function assertLake(lake: string): void {

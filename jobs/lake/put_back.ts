@@ -16,11 +16,10 @@ import {
   READER_VERSION,
   readVersion,
   type Snapshot,
-  versionFile,
   WRITER_VERSION,
 } from "./delta_log.ts";
 import { commitPath, forgetCommit, overwrittenCommits } from "./own_commits.ts";
-import { dataFilePath, neededMetaData, readTable, type TableDefinition } from "./table.ts";
+import { dataFilePath, neededMetaData, readTableHead, type TableDefinition } from "./table.ts";
 
 /** Versions before the newest that are looked at with every commit: a program that overwrites one does so soon after it. */
 const RECENT_VERSIONS = 128n;
@@ -69,7 +68,7 @@ async function putBack(directory: string, definition: TableDefinition, database:
   if (own.some(({ remove }) => remove) || !own.some(({ add, txn }) => add || txn)) return "to be made again";
   const ranges = rangesOf(own);
   for (;;) {
-    const latest = await readTable(directory, definition, database);
+    const latest = await readTableHead(directory, definition, database);
     const decision = ranges.size === 0
       ? await decideByFiles(directory, latest, version, own)
       : await decideByOffsets(directory, latest, version, own, ranges);
@@ -181,7 +180,7 @@ function newActions(definition: TableDefinition, latest: Snapshot, version: bigi
 /** They may hold what ours was, and lack what stands there now. The log can be read without, unless it was cleaned up. */
 async function removeCheckpointsFrom(directory: string, version: bigint): Promise<void> {
   const { versions, checkpoints } = listLog(directory);
-  const isReadableWithout = versions[0] === versionFile(0n) || checkpoints.some((checkpoint) => checkpoint.version < version);
+  const isReadableWithout = versions[0] === 0n || checkpoints.some((checkpoint) => checkpoint.version < version);
   if (!isReadableWithout) return;
   for (const checkpoint of checkpoints) {
     if (checkpoint.version < version) continue;

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { openConsumer, openProducer } from "../../lib/topic/open.ts";
+import { auditLake } from "../audit/audit.ts";
 import { Database } from "../duckdb.ts";
 import { runEtl } from "../etl.ts";
 import { EtlWriter } from "../etl_writer.ts";
@@ -59,6 +60,17 @@ Deno.test("a commit that was overwritten is put back by the next run, though lat
   assert.equal(await moveMore(place), 4n);
   await assertExact(place, 8);
   assert.deepEqual(await commitParameters(place, 3n), { ...before, putBack: "1" });
+});
+
+Deno.test("an audit names what was overwritten and who puts it back, and finds nothing when that is done", async () => {
+  const place = await threeCommits();
+  await overwrite(place, 1n);
+  const problems = async () => (await auditLake(place.lake, place.topic, () => {})).flatMap((check) => check.problems);
+  const [problem, ...others] = await problems();
+  assert.match(`${problem!.where}: ${problem!.repair}`, /^table "flow" version 1: jobs run etl --topic URL --lake /);
+  assert.ok(others.length > 0, "the rows are missing until then");
+  await runEtl(place.topic, place.lake);
+  assert.deepEqual(await problems(), []);
 });
 
 Deno.test("the newest commit, overwritten, is put back with its offsets: no message is read again", async () => {

@@ -14,6 +14,8 @@ export interface TableDefinition {
   readonly name: string;
   readonly columns: readonly Column[];
   readonly partitionColumns: readonly PartitionColumn[];
+  /** Order of the rows in a file that compaction has made. */
+  readonly sortColumns: readonly string[];
   /** Version of its rows' meaning; a table of a newer one is refused. */
   readonly schemaVersion: number;
 }
@@ -82,9 +84,16 @@ export function neededMetaData(definition: TableDefinition, { metaData }: Pick<S
  * @throws {LakeError} As `readSnapshot()`, or if a newer version of Skyfall wrote the table.
  */
 export async function readTable(directory: string, definition: TableDefinition, database: Database, asOf?: bigint): Promise<Snapshot> {
-  const snapshot = await readSnapshot(directory, checkpointReader(database), asOf);
+  const snapshot = await readSnapshot(directory, checkpointReader(database, ""), asOf);
   assertKnownSchema(directory, definition, snapshot);
   return snapshot;
+}
+
+/** The newest version of a table without most of its files: what a writer must know that appends, however many there are. */
+export async function readTableHead(directory: string, definition: TableDefinition, database: Database): Promise<Snapshot> {
+  const snapshot = await readSnapshot(directory, checkpointReader(database, "where add is null and remove is null"));
+  assertKnownSchema(directory, definition, snapshot);
+  return { ...snapshot, isWhole: snapshot.checkpointVersion < 0n };
 }
 
 /** The same table as of its newest version; reads what was committed since. @throws {LakeError} As `readTable()`. */
@@ -107,9 +116,9 @@ function schemaVersion({ configuration }: TableMetaData): number {
 }
 
 /** Reads checkpoints, which are Parquet, through DuckDB. */
-function checkpointReader(database: Database): CheckpointReader {
+function checkpointReader(database: Database, where: string): CheckpointReader {
   return async (paths) => {
-    const rows = await database.rows(`select to_json(c) as action from read_parquet(${sqlList(paths)}) c`);
+    const rows = await database.rows(`select to_json(c) as action from read_parquet(${sqlList(paths)}) c ${where}`);
     return rows.map(({ action }) => JSON.parse(String(action)));
   };
 }
@@ -130,14 +139,30 @@ export async function createTableView(
   const directory = tableDirectory(lake, definition);
   const snapshot = await readTable(directory, definition, database, asOf);
   await assertFiles(directory, snapshot);
-  const paths = [...snapshot.files.keys()].map((path) => dataFilePath(directory, path));
+  await createFilesView(database, definition, [...snapshot.files.keys()].map((path) => dataFilePath(directory, path)));
+  return snapshot;
+}
+
+/** Makes the table's view over these data files. It has all columns, whatever the files have. */
+export async function createFilesView(database: Database, definition: TableDefinition, paths: readonly string[]): Promise<void> {
   const partitions = definition.partitionColumns.map((name) => ({ name, type: PARTITION_TYPES[name].sql }));
   const columns = [...definition.columns, ...partitions].map(({ name, type }) => `null::${type} as ${name}`).join(", ");
   const types = partitions.map(({ name, type }) => `'${name}': ${type}`).join(", ");
   const files = paths.length === 0 ? "" : `union all by name select * from
     read_parquet(${sqlList(paths)}, hive_partitioning = true, hive_types = {${types}}, union_by_name = true)`;
   await database.run(`create or replace view ${definition.name} as select ${columns} where false ${files}`);
-  return snapshot;
+}
+
+/**
+ * SQL that selects the rows of some of the table's files, at least one, with all its columns but those of its partitions, and any
+ * others that the files have.
+ *
+ * @param paths As `add` actions have them.
+ */
+export function selectFiles(directory: string, { columns }: TableDefinition, paths: readonly string[]): string {
+  const files = sqlList(paths.map((path) => dataFilePath(directory, path)));
+  return `select ${columns.map(({ name, type }) => `null::${type} as ${name}`).join(", ")} where false
+    union all by name select * from read_parquet(${files}, hive_partitioning = false, union_by_name = true)`;
 }
 
 /** @param path As an `add` action has it: relative and URL-encoded. */
@@ -152,8 +177,20 @@ async function assertFiles(directory: string, { files }: Snapshot): Promise<void
     const found = await sizeOf(name);
     if (found === size) continue;
     const what = found === null ? "is named by the log, but missing" : `has ${found} bytes, and ${size} when it was committed`;
-    throw new LakeError(`Cannot read lake: data file "${name}" ${what}; restore it from a copy`);
+    throw new LakeError(
+      `Cannot read lake: data file "${name}" ${what}; restore it from a copy, or read its rows again with "jobs repair --lake ${
+        lakeOf(directory)
+      } --topic URL"`,
+    );
   }
+}
+
+export async function isDataFile(path: string): Promise<boolean> {
+  return await sizeOf(path) !== null;
+}
+
+function lakeOf(directory: string): string {
+  return directory.slice(0, directory.lastIndexOf("/"));
 }
 
 /** Null where there is no such file. */

@@ -1,14 +1,18 @@
 /** The tables of a lake. */
 
-import { EDGE_COLUMNS, EDGE_SCHEMA_VERSION } from "../../lib/edge_columns.ts";
+import { EDGE_COLUMNS, EDGE_SCHEMA_VERSION, ROLLED_EDGE_COLUMNS } from "../../lib/edge_columns.ts";
 import { DEAD_LETTER_COLUMNS, DEAD_LETTER_SCHEMA_VERSION, FLOW_COLUMNS, FLOW_SCHEMA_VERSION } from "../../lib/records.ts";
 import type { TableDefinition } from "./table.ts";
+
+/** Questions ask for a service and a time: what they need lies together. */
+const BY_SERVICE = ["server_service_name", "client_service_name", "server_port", "window_start"];
 
 /** Rows of the topic, partitioned by the hour of their `window_start`. */
 export const FLOW: TableDefinition = {
   name: "flow",
   columns: FLOW_COLUMNS,
   partitionColumns: ["date", "hour"],
+  sortColumns: BY_SERVICE,
   schemaVersion: FLOW_SCHEMA_VERSION,
 };
 
@@ -17,6 +21,7 @@ export const DEAD_LETTER: TableDefinition = {
   name: "dead_letter",
   columns: DEAD_LETTER_COLUMNS,
   partitionColumns: ["date"],
+  sortColumns: ["src_topic", "src_partition", "src_offset"],
   schemaVersion: DEAD_LETTER_SCHEMA_VERSION,
 };
 
@@ -25,7 +30,20 @@ export const EDGE_1M: TableDefinition = {
   name: "edge_1m",
   columns: EDGE_COLUMNS,
   partitionColumns: ["date", "hour"],
+  sortColumns: BY_SERVICE,
   schemaVersion: EDGE_SCHEMA_VERSION,
 };
 
-export const TABLES: readonly TableDefinition[] = [FLOW, EDGE_1M, DEAD_LETTER];
+/** Service edges by hour, added up from `edge_1m`. */
+export const EDGE_1H: TableDefinition = {
+  name: "edge_1h",
+  columns: ROLLED_EDGE_COLUMNS,
+  partitionColumns: ["date"],
+  sortColumns: BY_SERVICE,
+  schemaVersion: EDGE_SCHEMA_VERSION,
+};
+
+/** Service edges by day, added up from `edge_1m`. */
+export const EDGE_1D: TableDefinition = { ...EDGE_1H, name: "edge_1d" };
+
+export const TABLES: readonly TableDefinition[] = [FLOW, EDGE_1M, EDGE_1H, EDGE_1D, DEAD_LETTER];

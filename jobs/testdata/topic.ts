@@ -5,6 +5,7 @@ import { flowBatch, START_US } from "../../lib/testdata/flow_batch.ts";
 import { openProducer } from "../../lib/topic/open.ts";
 import type { Row } from "../duckdb.ts";
 import { withLake } from "../query.ts";
+import { versionFolder } from "./version_fixture.ts";
 
 /** A topic of two partitions, and a place for a lake. */
 export interface TestPlace {
@@ -19,9 +20,14 @@ export async function newPlace(): Promise<TestPlace> {
 }
 
 /** A copy of the topic and the lake that version 1 made: a message of 6 rows in either partition, and one commit. */
-export async function version1Place(): Promise<TestPlace> {
-  const place = await newPlace(), made = new URL("version_1/", import.meta.url).pathname;
-  await copyFolder(made, place.directory);
+export function version1Place(): Promise<TestPlace> {
+  return versionPlace(1);
+}
+
+/** A copy of the topic and the lake that a schema version made, as `version_fixture.ts` has them. */
+export async function versionPlace(version: number): Promise<TestPlace> {
+  const place = await newPlace();
+  await copyFolder(versionFolder(version).pathname, place.directory);
   return { ...place, topic: place.topic.replace(/\?.*/, "") };
 }
 

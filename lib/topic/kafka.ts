@@ -17,6 +17,7 @@ import { hasName, innerOf, isUnknownTopic, remedyOf } from "./kafka_failure.ts";
 import { type KafkaUrl, parseKafkaUrl } from "./kafka_url.ts";
 import { Outbox } from "./outbox.ts";
 import {
+  MissingMessagesError,
   type OffsetRange,
   type TopicConsumer,
   TopicError,
@@ -230,7 +231,12 @@ class Reader {
         messages.push(message);
         next = message.offset + 1n;
       }
-      const fetched = bytes < bytesMax ? await this.#fetch(partition, next) : null;
+      const fetched = bytes < bytesMax
+        ? await this.#fetch(partition, next).catch((error) => {
+          if (error instanceof MissingMessagesError && messages.length > 0) return null; // the next read begins with it
+          throw error;
+        })
+        : null;
       if (fetched === null) return messages;
       ahead = fetched.messages;
       next = fetched.next;
@@ -251,17 +257,22 @@ class Reader {
       throw await this.#explainOffset(error, partition, offset);
     });
     const batches = response.responses.flatMap(({ partitions }) => partitions.flatMap(({ records }) => records ?? []));
-    const last = batches.at(-1);
-    if (last === undefined) return null;
+    if (batches.length === 0) return null;
     const messages: TopicMessage[] = [];
-    for (const { firstOffset, attributes, records } of batches) {
+    let due = offset;
+    for (const { firstOffset, lastOffsetDelta, attributes, records } of batches) {
+      if (firstOffset > due) {
+        if (messages.length > 0) return { messages, next: due };
+        throw new MissingMessagesError(this.#topic.text, partition, due, firstOffset);
+      }
+      due = firstOffset + BigInt(lastOffsetDelta) + 1n;
       if ((attributes & CONTROL_BATCH) !== 0) continue;
       for (const { offsetDelta, value } of records) {
         const at = firstOffset + BigInt(offsetDelta); // a batch begins before the offset that lies in it
         if (at >= offset) messages.push({ partition, offset: at, value: new Uint8Array(value ?? []) });
       }
     }
-    return { messages, next: last.firstOffset + BigInt(last.lastOffsetDelta) + 1n };
+    return { messages, next: due };
   }
 
   async #explainOffset(error: unknown, partition: number, offset: bigint): Promise<unknown> {

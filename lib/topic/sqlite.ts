@@ -2,7 +2,15 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { basename } from "node:path";
-import { type OffsetRange, type TopicConsumer, TopicError, type TopicMessage, type TopicProducer, type TopicRecord } from "./topic.ts";
+import {
+  MissingMessagesError,
+  type OffsetRange,
+  type TopicConsumer,
+  TopicError,
+  type TopicMessage,
+  type TopicProducer,
+  type TopicRecord,
+} from "./topic.ts";
 
 /** "Sky1" in ASCII, in the file's header (sqlite.org/fileformat.html, application id). */
 const APPLICATION_ID = 0x536b7931;
@@ -91,10 +99,11 @@ export function openSqliteConsumer(path: string): TopicConsumer {
     const messages: TopicMessage[] = [];
     let bytes = 0;
     for (const row of select.iterate(partition, offset)) {
-      const value = row["value"] as Uint8Array;
+      const value = row["value"] as Uint8Array, at = BigInt(row["offset"] as number), due = offset + BigInt(messages.length);
       bytes += value.length;
-      if (messages.length > 0 && bytes > bytesMax) break;
-      messages.push({ partition, offset: BigInt(row["offset"] as number), value });
+      if (messages.length > 0 && (bytes > bytesMax || at !== due)) break;
+      if (at !== due) throw new MissingMessagesError(path, partition, due, at);
+      messages.push({ partition, offset: at, value });
     }
     return messages;
   }

@@ -1,6 +1,7 @@
 /** The embedded topic. */
 
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { testTopic } from "./contract.ts";
 import { openConsumer, openProducer } from "./open.ts";
 import { TopicError } from "./topic.ts";
@@ -15,6 +16,18 @@ testTopic("sqlite", async (partitionCount) => {
   await (await producer())[Symbol.asyncDispose]();
   return { producer, consumer: () => openConsumer(`sqlite:${path}`) };
 }, (name, fn) => Deno.test(name, fn));
+
+Deno.test("a hole within a topic is an error that tells its offsets, never a jump", async () => {
+  const path = await newPath();
+  await using producer = await openProducer(`sqlite:${path}`);
+  await producer.publish(["a", "b", "c", "d"].map((text) => ({ partition: 0, value: new TextEncoder().encode(text) })));
+  const database = new DatabaseSync(path);
+  database.exec("delete from message where offset in (1, 2)");
+  database.close();
+  await using consumer = await openConsumer(`sqlite:${path}`);
+  assert.deepEqual((await consumer.read(0, 0n, 1_000)).map(({ offset }) => offset), [0n]);
+  await assert.rejects(consumer.read(0, 1n, 1_000), { name: "MissingMessagesError", partition: 0, from: 1n, to: 3n });
+});
 
 Deno.test("openConsumer() says what makes a topic that is not there", async () => {
   await assert.rejects(openConsumer("sqlite:/nowhere/topic.db"), {

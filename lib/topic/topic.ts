@@ -45,6 +45,7 @@ export interface TopicConsumer extends AsyncDisposable {
   /**
    * Reads on from `offset`, in order, up to `maxBytes` of values but at least one message where there is one.
    *
+   * @throws {MissingMessagesError} If messages from `offset` on are missing, and later ones are there.
    * @throws {TopicError} If the topic cannot be read, or `offset` is no longer or not yet there.
    */
   read(partition: number, offset: bigint, maxBytes: number): Promise<readonly TopicMessage[]>;
@@ -59,6 +60,16 @@ export interface TopicMembership extends AsyncDisposable {
 /** A topic that cannot be opened, read or written; the message names the topic and what to do. */
 export class TopicError extends Error {
   override readonly name: string = "TopicError";
+}
+
+/** Messages within a topic that are not there, from an offset to before another. */
+export class MissingMessagesError extends TopicError {
+  override readonly name = "MissingMessagesError";
+
+  /** @param topic As people know it. */
+  constructor(topic: string, readonly partition: number, readonly from: bigint, readonly to: bigint) {
+    super(`Cannot read topic "${topic}": partition ${partition} lacks offsets ${from} to before ${to}; restore it from a copy`);
+  }
 }
 
 /** Records that were not acknowledged in time; every other of the call is stored. */

@@ -1,0 +1,122 @@
+/**
+ * Keeps the lake in order: adds up minutes to hours and days, drops what is too old, and makes few sorted files of many small ones.
+ *
+ * Each step is one commit of the table's log, so readers see the table as before or after, and a run that is stopped leaves only
+ * files that nobody sees. Appends of others go on meanwhile.
+ */
+
+import { log } from "../lib/log.ts";
+import { writeMerged } from "./compact/merge.ts";
+import { planMerges } from "./compact/plan.ts";
+import { dropExpired, type KeepDays } from "./compact/retention.ts";
+import { ROLL_UPS, rollUp } from "./compact/roll_up.ts";
+import { Database } from "./duckdb.ts";
+import type { Snapshot } from "./lake/delta_log.ts";
+import { Lease } from "./lake/lease.ts";
+import { assertTables, prepareLake } from "./lake/prepare.ts";
+import { replace } from "./lake/replace.ts";
+import { dataFilePath, readTable, refreshTable, tableDirectory } from "./lake/table.ts";
+import { EDGE_1M, TABLES } from "./lake/tables.ts";
+import { withLock } from "./lock.ts";
+import { Progress } from "./progress.ts";
+
+/** A sort of more goes on in files of the staging folder. */
+const MEMORY_LIMIT = "512MB";
+
+/** What a run did. */
+export interface CompactResult {
+  /** Files that became others, and those that they became. */
+  readonly filesBefore: number;
+  readonly filesAfter: number;
+  readonly rows: number;
+  /** Files of days and hours that are no longer kept. */
+  readonly dropped: number;
+  /** Days of edges that were added up anew. */
+  readonly rolledDays: number;
+}
+
+/**
+ * @param keepDays Tables that are not named are kept for ever.
+ * @returns Null where another run holds the lock.
+ * @throws {LakeError} If there is no lake, or it cannot be read or written.
+ */
+export async function runCompact(lake: string, keepDays: KeepDays): Promise<CompactResult | null> {
+  assertTables(lake);
+  await prepareLake(lake);
+  return await withLock(compactLock(lake), async () => {
+    using _lease = await Lease.forWriting(lake);
+    using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging` });
+    const minutes = await readTable(tableDirectory(lake, EDGE_1M), EDGE_1M, database);
+    const rolledDays = await rollUpAll(database, lake, minutes);
+    const dropped = await dropAll(database, lake, keepDays, minutes);
+    return { rolledDays, dropped, ...await mergeAll(database, lake) };
+  });
+}
+
+/** Held by whoever rewrites or deletes files. */
+export function compactLock(lake: string): string {
+  return `${lake}/_locks/compact`;
+}
+
+async function rollUpAll(database: Database, lake: string, minutes: Snapshot): Promise<number> {
+  if (minutes.version < 0n) return 0;
+  let rolled = 0;
+  for (const step of ROLL_UPS) {
+    const { files, days } = await rollUp(database, lake, minutes, step);
+    if (files > 0) log("info", "jobs", "rolled up", { table: step.target.name, files, days });
+    rolled += days;
+  }
+  return rolled;
+}
+
+/** @param minutes What was added up: of `edge_1m` nothing else may go. */
+async function dropAll(database: Database, lake: string, keepDays: KeepDays, minutes: Snapshot): Promise<number> {
+  let all = 0;
+  for (const definition of TABLES) {
+    const days = keepDays.get(definition.name);
+    if (days === undefined) continue;
+    const snapshot = definition === EDGE_1M ? minutes : await readTable(tableDirectory(lake, definition), definition, database);
+    const dropped = await dropExpired(database, lake, definition, snapshot, days);
+    if (dropped > 0) log("info", "jobs", "dropped what is too old", { table: definition.name, keep_days: days, files: dropped });
+    all += dropped;
+  }
+  return all;
+}
+
+async function mergeAll(database: Database, lake: string): Promise<Pick<CompactResult, "filesBefore" | "filesAfter" | "rows">> {
+  let filesBefore = 0, filesAfter = 0, rows = 0;
+  for (const definition of TABLES) {
+    const directory = tableDirectory(lake, definition);
+    let snapshot: Snapshot = await readTable(directory, definition, database);
+    const merges = planMerges(definition, snapshot);
+    if (merges.length === 0) continue;
+    const progress = new Progress(`compact ${definition.name}`, merges.reduce((sum, { inputs }) => sum + inputs.length, 0), "files");
+    let own = 0, made = 0;
+    for (const merge of merges) {
+      const add = await writeMerged(database, directory, definition, merge);
+      const replaced = await replace(directory, definition, snapshot, {
+        operation: "OPTIMIZE",
+        parameters: { partition: JSON.stringify(merge.partition), files: String(merge.inputs.length), rows: add.tags!["skyfall.rows"]! },
+        removes: merge.inputs,
+        adds: [add],
+        dataChange: false,
+        transactions: new Map(),
+      }, database);
+      if (replaced === null) { // somebody else has taken these files
+        await Deno.remove(dataFilePath(directory, add.path));
+        snapshot = await refreshTable(directory, definition, snapshot);
+      } else {
+        snapshot = replaced;
+        own += merge.inputs.length;
+        made++;
+        rows += Number(add.tags!["skyfall.rows"]);
+      }
+      progress.advance(merge.inputs.length);
+    }
+    progress.end();
+    log("info", "jobs", "compacted", { table: definition.name, files_before: own, files_after: made });
+    filesBefore += own;
+    filesAfter += made;
+  }
+  return { filesBefore, filesAfter, rows };
+}
