@@ -40,15 +40,15 @@ testWith(noScript, "the shell reads statements over several lines, tells errors,
     [/lake> /, "select 40 +\n"],
     [/\.\.\. /, "2 as answer;\n"],
     [/│ +42 │[^]*lake> /, "create table x (i int);\n"],
-    [/it is CREATE[^]*lake> /, "select count(*) as n from edge_1"],
-    [/edge_1$/, "\t"],
-    [/^m$/, ";\n"],
+    [/it is CREATE[^]*lake> /, "select count(*) as n from dead_lett"],
+    [/dead_lett$/, "\t"],
+    [/^er$/, ";\n"],
     [/│ +0 │[^]*lake> /, "\x04"],
   ]);
   assert.match(shown, /│ answer │/);
   const history = await Deno.readTextFile(`${state}/skyfall/sql_history`);
-  assert.equal(history, "select 40 +\n2 as answer;\ncreate table x (i int);\nselect count(*) as n from edge_1m;\n");
-  const again = await type(lake, state, [[/lake> /, "\x1b[A"], [/edge_1m;/, "\n"], [/│ +0 │[^]*lake> /, "\x04"]]);
+  assert.equal(history, "select 40 +\n2 as answer;\ncreate table x (i int);\nselect count(*) as n from dead_letter;\n");
+  const again = await type(lake, state, [[/lake> /, "\x1b[A"], [/dead_letter;/, "\n"], [/│ +0 │[^]*lake> /, "\x04"]]);
   assert.match(again, /│ n │/);
 });
 
