@@ -119,12 +119,14 @@ function addressOf(ipv4: number): Uint8Array {
 /**
  * A minute of some fleets (article_trace.ts) as their hosts send it, each with an agent of its own: datagrams as full as they
  * get, in order of time.
+ *
+ * @param fleets Their numbers: each has hosts of its own.
  */
 export function makeTraceDatagrams(
-  fleets: number,
+  fleets: readonly number[],
   minuteUnixUs: number,
 ): { readonly flows: number; readonly datagrams: Uint8Array<ArrayBuffer>[] } {
-  const made = Array.from({ length: fleets }, (_, fleet) => makeFleetDatagrams(fleet, minuteUnixUs));
+  const made = fleets.map((fleet) => makeFleetDatagrams(fleet, minuteUnixUs));
   const datagrams = made.flatMap(({ datagrams }) => datagrams).sort((a, b) => a.sentUnixUs - b.sentUnixUs).map(({ bytes }) => bytes);
   return { flows: made.reduce((sum, { flows }) => sum + flows, 0), datagrams };
 }

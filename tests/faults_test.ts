@@ -10,10 +10,13 @@ import { PROJECT } from "./sources.ts";
 
 const compiler = await missingCommand("cc", "--version"), disk = await missingDisk();
 
+/** The same faults each time; `deno task faults` draws others. */
+const SEED = 20_261_126;
+
 function someFaults(faults: number, broker: Broker | null): FaultOptions {
   return {
     faults,
-    seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
+    seed: SEED,
     broker,
     hasDisk: disk === null,
     auditEvery: 30,
