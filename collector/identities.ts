@@ -169,16 +169,14 @@ export class IdentityTable {
   }
 
   #grouped(id: number, process: Omit<ProcessIdentity, "group">): ProcessIdentity {
-    const { samplingRate, flowSource, host, serviceName, executableName, userId, cgroupPath, networkNamespace } = process;
-    const key = JSON.stringify([flowSource, samplingRate, host, serviceName, executableName, userId, cgroupPath, networkNamespace]);
+    const key = this.columns.set(id, process);
     let group = this.#groups.get(key);
     if (group === undefined) {
       group = this.#nextGroup++ >>> 0;
       this.#groups.set(key, group);
     }
-    const grouped = { ...process, group };
-    this.columns.set(id, grouped);
-    return grouped;
+    this.columns.setGroup(id, group);
+    return { ...process, group };
   }
 }
 

@@ -57,15 +57,15 @@ export class IdentityColumns {
     this.#numberOf.clear();
   }
 
-  set(id: number, process: ProcessIdentity): void {
-    const { host } = process;
-    this.#groups[id] = process.group;
+  /** Takes an identity in; returns a key that identities have in common whose rows are one: see `ProcessIdentity.group`. */
+  set(id: number, process: Omit<ProcessIdentity, "group">): string {
+    const { host, userId, networkNamespace, samplingRate } = process, isEstimate = process.flowSource === "sflow" ? 1 : 0;
     this.#pids[id] = process.pid ?? -1;
-    this.#userIds[id] = process.userId ?? 0;
-    this.#hasUserId[id] = process.userId === null ? 0 : 1;
-    this.#networkNamespaces[id] = process.networkNamespace ?? -1;
-    this.#samplingRates[id] = process.samplingRate;
-    this.#isEstimate[id] = process.flowSource === "sflow" ? 1 : 0;
+    this.#userIds[id] = userId ?? 0;
+    this.#hasUserId[id] = userId === null ? 0 : 1;
+    this.#networkNamespaces[id] = networkNamespace ?? -1;
+    this.#samplingRates[id] = samplingRate;
+    this.#isEstimate[id] = isEstimate;
     const texts = [
       host.hostId,
       host.hostName,
@@ -77,7 +77,17 @@ export class IdentityColumns {
       process.commandLine,
       process.cgroupPath,
     ];
-    for (let place = 0; place < TEXT_COUNT; place++) this.#numbers[id * TEXT_COUNT + place] = this.#number(texts[place]!);
+    const numbers = this.#numbers, at = id * TEXT_COUNT;
+    for (let place = 0; place < TEXT_COUNT; place++) numbers[at + place] = this.#number(texts[place]!);
+    const hostKey = `${numbers[at + TEXT.host_id]} ${numbers[at + TEXT.host_name]} ${numbers[at + TEXT.boot_id]} ${
+      numbers[at + TEXT.address]
+    }`;
+    const processKey = `${numbers[at + TEXT.service_name]} ${numbers[at + TEXT.executable_name]} ${numbers[at + TEXT.cgroup_path]}`;
+    return `${isEstimate} ${samplingRate} ${userId} ${networkNamespace} ${hostKey} ${processKey}`;
+  }
+
+  setGroup(id: number, group: number): void {
+    this.#groups[id] = group;
   }
 
   /** Moves identities to new ids, none above its own and in ascending order, and forgets the texts that none has any more. */
