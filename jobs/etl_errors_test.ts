@@ -142,3 +142,20 @@ Deno.test("runEtl() sets aside what is of a newer version or has impossible valu
   assert.match(String(reasons[1]!["reason"]), /"bytes_sent" row 1 has -5/);
   assert.equal(reasons.length, 2);
 });
+
+Deno.test("runEtl() sets aside a message with a damaged length, which the Arrow library would hang on, and goes on", async () => {
+  const place = await newTopic(2);
+  for (const at of [60, 4_932]) {
+    const damaged = encodeFlowBatch(flowBatch(2_048, 1));
+    new DataView(damaged.buffer).setUint32(at, 0x7fff_fff0, true);
+    await publishBytes(place, damaged);
+  }
+  await publishFlows(place.topic, 2, 50);
+  const { rows, deadLetters } = await runEtl(url(place), place.lake);
+  assert.deepEqual([rows, deadLetters], [4 * MESSAGE_ROWS, 2]);
+  const told = await ask(
+    place.lake,
+    "select bool_and(reason like 'Cannot decode Arrow stream: vector at bytes %') as told from dead_letter",
+  );
+  assert.deepEqual(told, [{ told: true }]);
+});

@@ -42,8 +42,10 @@ export interface RecordPieces {
 const PREFIX_BYTES = 8, CONTINUATION = -1;
 /** `MessageHeader` of Message.fbs. */
 const DICTIONARY_BATCH = 2, RECORD_BATCH = 3;
+/** `MetadataVersion` of Schema.fbs, in the lower of its two bytes. */
+const VERSION_4 = 3, VERSION_5 = 4;
 /** Fields of the tables of Message.fbs by their number. */
-const MESSAGE = { type: 1, header: 2, bodyLength: 3 }, DICTIONARY = { id: 0, data: 1, isDelta: 2 };
+const MESSAGE = { version: 0, type: 1, header: 2, bodyLength: 3 }, DICTIONARY = { id: 0, data: 1, isDelta: 2 };
 const BATCH = { length: 0, nodes: 1, buffers: 2, compression: 3 };
 /** Bytes of the structs `FieldNode` and `Buffer`: two numbers of 64 bits. */
 const PAIR_BYTES = 16;
@@ -108,9 +110,12 @@ class StreamReader {
       const metadata = at + PREFIX_BYTES, length = this.#view.getInt32(at + 4, true);
       if (this.#view.getInt32(at, true) !== CONTINUATION) return null;
       if (length === 0) break;
+      if (length < 0) return null;
       const message = metadata + this.#view.getInt32(metadata, true);
       const header = this.#reference(message, MESSAGE.header), type = this.#byte(message, MESSAGE.type);
       const body = metadata + length, bodyLength = this.#long(message, MESSAGE.bodyLength);
+      const version = this.#byte(message, MESSAGE.version);
+      if (version < VERSION_4 || version > VERSION_5) return null;
       if (header === 0 || bodyLength < 0 || body + bodyLength > this.#stream.length || record !== null) return null;
       if (type === RECORD_BATCH) record = this.#batch(header, body, bodyLength);
       else if (type !== DICTIONARY_BATCH || !this.#readDictionary(header, body, bodyLength, dictionaries)) return null;
@@ -124,7 +129,8 @@ class StreamReader {
     const id = this.#long(header, DICTIONARY.id), data = this.#reference(header, DICTIONARY.data);
     if (data === 0 || this.#byte(header, DICTIONARY.isDelta) !== 0 || dictionaries.has(id)) return false;
     const batch = this.#batch(data, body, bodyLength);
-    if (batch === null || batch.nodeCount !== 1 || batch.bufferCount !== 3) return false;
+    if (batch === null || batch.nodeCount !== 1 || batch.bufferCount !== 3 || !this.#isNode(batch, 0, batch.rowCount)) return false;
+    if (this.#buffer(batch, 0, 1) === null) return false;
     const valueOffsets = this.#buffer(batch, 1, 4), values = this.#buffer(batch, 2, 1);
     if (!(valueOffsets instanceof Int32Array) || !(values instanceof Uint8Array)) return false;
     if (batch.rowCount > 0 && valueOffsets.length <= batch.rowCount) return false;
@@ -137,11 +143,14 @@ class StreamReader {
     let node = 0, buffer = 0;
     for (const { width, isList, dictionaryId } of fields) {
       const nullCount = this.#longAt(batch.nodes + node * PAIR_BYTES + 8), nullBitmap = this.#buffer(batch, buffer, 1);
-      if (this.#longAt(batch.nodes + node * PAIR_BYTES) !== batch.rowCount || nullCount < 0) return null;
+      if (!this.#isNode(batch, node, batch.rowCount)) return null;
       if (!(nullBitmap instanceof Uint8Array) || nullCount > 0 && nullBitmap.length * 8 < batch.rowCount) return null;
       const valueOffsets = isList ? this.#buffer(batch, buffer + 1, 4) : NO_OFFSETS;
       const values = this.#buffer(batch, buffer + (isList ? 3 : 1), width);
       const texts = dictionaryId === null ? undefined : dictionaries.get(dictionaryId);
+      if (isList && (this.#buffer(batch, buffer + 2, 1) === null || values === null || !this.#isNode(batch, node + 1, 0, values.length))) {
+        return null;
+      }
       if (!(valueOffsets instanceof Int32Array) || values === null || dictionaryId !== null && texts === undefined) return null;
       columns.push({
         nullCount,
@@ -155,6 +164,12 @@ class StreamReader {
       buffer += isList ? 4 : 2;
     }
     return node === batch.nodeCount && buffer === batch.bufferCount ? { rowCount: batch.rowCount, columns } : null;
+  }
+
+  /** Whether a column has so many values, at least and at most, and no more nulls than values. */
+  #isNode({ nodes }: Batch, number: number, countMin: number, countMax = countMin): boolean {
+    const length = this.#longAt(nodes + number * PAIR_BYTES), nullCount = this.#longAt(nodes + number * PAIR_BYTES + 8);
+    return length >= countMin && length <= countMax && nullCount >= 0 && nullCount <= length;
   }
 
   #batch(table: number, body: number, bodyLength: number): Batch | null {

@@ -21,6 +21,7 @@ import {
   Vector,
 } from "apache-arrow";
 import { type ColumnPieces, type FieldShape, readPieces, schemaBytes, type TextPieces } from "./arrow_layout.ts";
+import { verifyArrowStream } from "./arrow_verify.ts";
 import { dictionaryTexts, type EncodedTexts, encodeTexts } from "./encoded_texts.ts";
 import { type Column, type ColumnType, FLOW_SCHEMA_VERSION, MESSAGE_COLUMNS, type MessageColumn } from "./records.ts";
 
@@ -229,6 +230,7 @@ function addedSince(version: number, columns: Readonly<Record<string, ColumnData
 }
 
 function parseArrow(message: Uint8Array): Table {
+  verifyArrowStream(message); // without which the library may hang or run out of memory
   let table: Table;
   try {
     table = tableFromIPC(message);
@@ -308,6 +310,9 @@ function assertType(column: MessageColumn, type: DataType): void {
 function fromArrow(column: MessageColumn, data: ColumnPieces, rowCount: number): ColumnData {
   if (data.nullCount > 0 && !column.nullable) {
     throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has ${data.nullCount} nulls, needed none`);
+  }
+  if (data.nullCount > 0 && 8 * data.nullBitmap.length < rowCount) {
+    throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has ${data.nullBitmap.length} bytes that say what is null`);
   }
   const needed = column.type === "BLOB" ? 16 * rowCount : column.type === "INTEGER[]" ? 0 : rowCount;
   if (needed > 0 && data.values.length < needed) {

@@ -63,6 +63,20 @@ Deno.test("a lake that holds the topic once passes", async () => {
   assert.deepEqual(await wrong(await landed()), []);
 });
 
+Deno.test("a lake passes whose topic has messages with damaged lengths, which were set aside", async () => {
+  const place = await landed();
+  {
+    await using producer = await openProducer(place.topic);
+    for (const at of [60, 4_932]) {
+      const damaged = encodeFlowBatch(flowBatch(2_048, 1));
+      new DataView(damaged.buffer).setUint32(at, 0x7fff_fff0, true);
+      await producer.publish([{ partition: 0, value: damaged }]);
+    }
+  }
+  assert.equal((await runEtl(place.topic, place.lake)).deadLetters, 2);
+  assert.deepEqual(await wrong(place), []);
+});
+
 /** A lake whose oldest hour was dropped, and with it some of the rows of a message. */
 async function withDroppedHour(): Promise<TestPlace> {
   const made = await newPlace(), place = { ...made, topic: made.topic.replace(/\?.*/, "") };

@@ -1,7 +1,11 @@
-/** What a topic message holds, read by the Arrow library alone: none of the code by which the ETL job reads it is used. */
+/**
+ * What a topic message holds, read by the Arrow library alone: none of the code by which the ETL job reads it is used, but what checks
+ * that no length leads out of it.
+ */
 
 import { createHash } from "node:crypto";
 import { type Data, tableFromIPC } from "apache-arrow";
+import { verifyArrowStream } from "../../lib/arrow_verify.ts";
 import type { Column, ColumnType } from "../../lib/records.ts";
 import { CHECKSUM_COLUMNS, FIELD_SEPARATOR, NULL_TEXT } from "../row_checksum.ts";
 
@@ -72,6 +76,7 @@ export function messageContent(
 /** Columns by name; null where it is no Arrow stream of one batch, or has a column of another type. */
 function columnsOf(value: Uint8Array): Map<string, Data> | null {
   try {
+    verifyArrowStream(value); // checks lengths, reads no rows
     const { batches, schema } = tableFromIPC(value);
     const [batch] = batches;
     if (batches.length !== 1 || batch === undefined || batch.numRows === 0) return null;
