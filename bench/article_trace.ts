@@ -17,8 +17,8 @@ const SERVICES = 100, INSTANCES = 20, CALLEES = 6;
 /** Each with an agent of its own. */
 export const FLEET_HOSTS = SERVICES * INSTANCES;
 /** Of the pairs of instances that talk, so many keep a pool of connections open; the others open one for each call. */
-const KEPT_OPEN = 0.27, POOL_CONNECTIONS = 4, REPORTS_A_MINUTE = 6;
-const MEAN_SHORT = 3;
+const KEPT_OPEN = 0.236, POOL_CONNECTIONS = 4, REPORTS_A_MINUTE = 6;
+const MEAN_SHORT = 2.55;
 const FLEET_ADDRESSES = 4_096;
 const MINUTE_US = 60_000_000;
 

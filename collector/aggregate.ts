@@ -164,9 +164,8 @@ export class FlowTable {
   collectDue(slot: number, exceptMinute: number, exceptOther: number, out: number[]): void {
     const due: number[] = [];
     for (const [rows, first] of this.#families()) {
-      const dues = rows.dues, end = rows.end;
       due.length = 0;
-      for (let row = 0; row < end; row++) if (dues[row] === slot) due.push(row);
+      rows.collectDue(slot, due);
       for (const row of due) {
         const minute = rows.key(row, KEY.minute);
         if (minute !== exceptMinute && minute !== exceptOther) out.push(first + row);

@@ -9,7 +9,7 @@ export class ByteInterner {
   readonly #entriesMax: number;
   readonly #mask: number;
   /** Slot -> entry + 1. */
-  readonly #slots: Int32Array;
+  readonly #slots: Int32Array<ArrayBuffer>;
   readonly #hashes: Int32Array;
   readonly #starts: Int32Array;
   /** Bytes of the first of the two pieces. */
@@ -34,6 +34,11 @@ export class ByteInterner {
     this.#salts = new Int32Array(entriesMax);
     this.#bytes = new Uint8Array(bytesMax);
     this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** Memory that is read at random, and large. */
+  get buffers(): ArrayBuffer[] {
+    return [this.#bytes.buffer, this.#slots.buffer];
   }
 
   get count(): number {

@@ -47,6 +47,8 @@ export class FlowRows {
   readonly #slots: Uint32Array<ArrayBuffer>;
   /** Slot of the flush wheel, by row. */
   readonly #due: Uint16Array;
+  /** The same, of two rows each, the first in the lower half. */
+  readonly #duePairs: Uint32Array;
   readonly #wideFree: number[] = [];
   readonly #seed = crypto.getRandomValues(new Int32Array(1))[0]!;
   #wideTaken = 0;
@@ -80,7 +82,8 @@ export class FlowRows {
     const slots = 2 ** Math.ceil(Math.log2(rowsMax * SLOTS_A_ROW + 1));
     this.#mask = slots - 1;
     this.#slots = new Uint32Array(slots);
-    this.#due = new Uint16Array(rowsMax).fill(UNUSED);
+    this.#due = new Uint16Array(rowsMax + rowsMax % 2).fill(UNUSED);
+    this.#duePairs = new Uint32Array(this.#due.buffer);
     this.ports = new PortSets(this.#memory.halves, rowsMax);
   }
 
@@ -112,9 +115,14 @@ export class FlowRows {
     return this.#due[row]!;
   }
 
-  /** Slots of the wheel, by row; those of rows that are not in use are no slots. */
-  get dues(): Uint16Array {
-    return this.#due;
+  /** Appends the rows of a slot of the wheel to `out`, two at a look. */
+  collectDue(slot: number, out: number[]): void {
+    const pairs = this.#duePairs, end = (this.#highest + 1) >> 1;
+    for (let i = 0; i < end; i++) {
+      const pair = pairs[i]!;
+      if ((pair & 0xffff) === slot) out.push(2 * i);
+      if (pair >>> 16 === slot) out.push(2 * i + 1);
+    }
   }
 
   /** Word of the row's key. */

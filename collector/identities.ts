@@ -39,6 +39,11 @@ export class IdentityTable {
     this.#descriptors = new ByteInterner(identitiesMax, DESCRIPTOR_BYTES_MAX / IDENTITIES_MAX * identitiesMax);
   }
 
+  /** Memory that is read at random, and large. */
+  get buffers(): ArrayBuffer[] {
+    return this.#descriptors.buffers;
+  }
+
   /** Whether the next descriptors may find no room. */
   get isFull(): boolean {
     return this.#descriptors.isFull;

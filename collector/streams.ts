@@ -77,6 +77,11 @@ export class StreamTable {
     this.#older = new Int32Array(streamsMax);
   }
 
+  /** Memory that is read at random, and large. */
+  get buffers(): ArrayBuffer[] {
+    return [this.#memory.numbers.buffer];
+  }
+
   get streamCount(): number {
     return this.#streams.length;
   }

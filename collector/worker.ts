@@ -58,7 +58,6 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
     for (const leave of encodeLeave(keys, to, Date.now() * 1_000)) socket.socket.send(leave, to.address, to.port); // told again if need be
   });
   const table = new FlowTable(config.tableRows, config.windowS, partitionCount);
-  table.buffers.forEach(adviseHugePages);
   const identities = new IdentityTable();
   const flusher = new FlowFlusher(table, identities, config.windowS, partitionCount, {
     isBlocked: () => Atomics.load(flags, SHARED.blocked) === 1,
@@ -66,6 +65,7 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
     onMessages: (messages) => post({ kind: "messages", messages }, [...new Set(messages.map(({ value }) => value.buffer))]),
   });
   const receiver = new FlowReceiver(table, identities, config.enterprise, () => flusher.forgetIdentities());
+  [...table.buffers, ...identities.buffers, ...receiver.streams.buffers].forEach(adviseHugePages);
   const questions = new QuestionReader(shared), starts = new Int32Array(EXPECTED_DATAGRAMS_MAX);
   const state = { table, identities, streams: receiver.streams, flusher };
   post({ kind: "receiving" });

@@ -1,5 +1,6 @@
 /** Receives datagrams many at a time, each with its sender and time (recvmmsg(2)). */
 
+import { adviseHugePages } from "./libc_huge_pages.ts";
 import { lastErrno, LibcError } from "./libc.ts";
 import { UdpSocket } from "./libc_udp_socket.ts";
 import { openSystemLibrary } from "./system_library.ts";
@@ -57,6 +58,7 @@ export class UdpReceiver implements Disposable {
   /** @param socket Closed with the receiver. */
   constructor(socket: UdpSocket) {
     this.socket = socket;
+    adviseHugePages(this.#data.buffer);
     this.#prepareHeaders();
   }
 
