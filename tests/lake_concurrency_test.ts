@@ -10,7 +10,7 @@ import { flowBatch, START_US } from "../lib/testdata/flow_batch.ts";
 import { openConsumer, openProducer } from "../lib/topic/open.ts";
 import { runTask } from "./command.ts";
 
-const ROUNDS = 8, READERS = 2, MESSAGES = 4, MESSAGE_ROWS = 20;
+const ROUNDS = 14, READERS = 2, MESSAGES = 4, MESSAGE_ROWS = 20;
 const HOUR_US = 3_600_000_000, ROUND_US = 8 * HOUR_US;
 
 interface Sum {
