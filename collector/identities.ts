@@ -11,7 +11,7 @@ import { readXdrStruct } from "./xdr_read.ts";
 const IDENTITIES_MAX = 1 << 18;
 const DESCRIPTOR_BYTES_MAX = 128 * 1024 * 1024;
 /** New descriptors of one datagram: above what 1,400 bytes hold beside a flow, and little enough that no datagram takes long. */
-const NEW_PER_DATAGRAM_MAX = 16, NEW_RATES_PER_DATAGRAM_MAX = 4;
+const NEW_PER_DATAGRAM_MAX = 14, NEW_RATES_PER_DATAGRAM_MAX = 4;
 /** Descriptors of one datagram, new or not, 255 processes being what indexes allow; one that is refused counts for many. */
 const PER_DATAGRAM_MAX = 260, REFUSED_COUNTS = 32;
 const UNKNOWN_USER = 0xffff_ffff;
