@@ -14,8 +14,6 @@ import { randomNumbers } from "../lib/testdata/flow_batch.ts";
 import type { EventFields } from "./flow_event.ts";
 
 const SERVICES = 100, INSTANCES = 20, CALLEES = 6;
-/** Each with an agent of its own. */
-export const FLEET_HOSTS = SERVICES * INSTANCES;
 /** Of the pairs of instances that talk, so many keep a pool of connections open; the others open one for each call. */
 const KEPT_OPEN = 0.236, POOL_CONNECTIONS = 4, REPORTS_A_MINUTE = 6;
 const MEAN_SHORT = 2.55;

@@ -80,19 +80,16 @@ async function skyfallToKafka(broker: Broker): Promise<Cost> {
   );
   const { port } = JSON.parse(await collector.line("listening"));
   const metrics = `http://127.0.0.1:${JSON.parse(await collector.line("serving metrics")).port}/metrics`;
-  const counted = async (name: string) => {
-    const text = await (await fetch(metrics)).text();
-    return Number(new RegExp(`^skyfall_collector_${name} (\\d+)$`, "m").exec(text)?.[1]);
-  };
+  const published = async () => Number(/^skyfall_collector_events_published_total (\d+)$/m.exec(await (await fetch(metrics)).text())?.[1]);
   await pause(Math.max(READY_MS, warmMs - Date.now()));
   await sendAtRate(warm, port, datagrams.length / (MINUTE_MS / 1_000));
   await pause(minuteMs - Date.now());
-  const before = await cpuSeconds(collector.pid), warmFlows = await counted("events_published_total");
+  const before = await cpuSeconds(collector.pid), warmFlows = await published();
   await sendAtRate(datagrams, port, datagrams.length / (MINUTE_MS / 1_000));
   const deadline = Date.now() + PUBLISH_DEADLINE_MS, dropped = await droppedDatagrams(port);
-  while (dropped === 0 && await counted("events_published_total") < warmFlows + flows) {
+  while (dropped === 0 && await published() < warmFlows + flows) {
     if (Date.now() > deadline) {
-      throw new Error(`Cannot trust the run: ${await counted("events_published_total")} of ${flows} events published`);
+      throw new Error(`Cannot trust the run: ${await published()} of ${flows} events published`);
     }
     await pause(DRAIN_MS);
   }

@@ -4,8 +4,9 @@
  */
 
 import { Database } from "../jobs/duckdb.ts";
+import { SPARK_TYPES } from "../jobs/engines/spark.ts";
 import { withLake } from "../jobs/query.ts";
-import { type ColumnType, MESSAGE_COLUMNS } from "../lib/records.ts";
+import { MESSAGE_COLUMNS } from "../lib/records.ts";
 import { openProducer } from "../lib/topic/open.ts";
 import { taskArguments } from "../chain/program.ts";
 import { python, sparkKafkaJars } from "../tools/cache.ts";
@@ -40,16 +41,6 @@ const CORE_COLUMNS = [
   "srtt_samples",
 ];
 const SHOWN_COLUMNS = 12;
-
-const SPARK_TYPES: Readonly<Record<ColumnType, string>> = {
-  "BIGINT[]": "array<bigint>",
-  "VARCHAR": "string",
-  "BLOB": "binary",
-  "INTEGER": "int",
-  "BIGINT": "bigint",
-  "TIMESTAMPTZ": "timestamp",
-  "INTEGER[]": "array<int>",
-};
 
 interface Run {
   readonly cpuSeconds: number;

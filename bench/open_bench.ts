@@ -10,6 +10,7 @@ import { FLOW } from "../jobs/lake/tables.ts";
 import { publishFlows } from "../jobs/testdata/topic.ts";
 import { RunningTask } from "../tests/command.ts";
 import { python } from "../tools/cache.ts";
+import { exists } from "../tools/present.ts";
 import { makeCommits } from "./commits.ts";
 import { outputOf, pause } from "./processes.ts";
 import { formatTable } from "./table.ts";
@@ -51,23 +52,13 @@ async function restarts(lake: string): Promise<string> {
     const version = (listLog(directory).versions.at(-1) ?? -1n) + 1n;
     const startMs = performance.now();
     const job = await RunningTask.start("jobs", ["run", "etl", "--follow", "--topic", topic, "--lake", lake]);
-    while (!await isThere(`${logDirectory(directory)}/${versionFile(version)}`)) await pause(5);
+    while (!await exists(`${logDirectory(directory)}/${versionFile(version)}`)) await pause(5);
     times.push(performance.now() - startMs);
     job.kill("SIGKILL");
     await job.ended;
   }
   const [least, mid, most] = [0, ROUNDS >> 1, ROUNDS - 1].map((i) => times.slice(1).sort((a, b) => a - b)[i]!);
   return [least!, mid!, most!].map((ms) => (ms / 1_000).toFixed(2)).join(" / ");
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 const rows: string[][] = [];

@@ -166,10 +166,11 @@ export class FlowRows {
     return -1;
   }
 
-  hash(key: Uint32Array): number {
-    const keyWords = this.keyWords;
+  /** Hash of the key whose words begin at `at`. */
+  hash(words: Uint32Array, at = 0): number {
+    const end = at + this.keyWords;
     let hash = this.#seed;
-    for (let i = 0; i < keyWords; i++) hash = mix(hash, key[i]!);
+    for (let i = at; i < end; i++) hash = mix(hash, words[i]!);
     return hash;
   }
 
@@ -254,10 +255,7 @@ export class FlowRows {
   }
 
   #hashOf(row: number): number {
-    const at = row * this.#stride;
-    let hash = this.#seed;
-    for (let i = 0; i < this.keyWords; i++) hash = mix(hash, this.#memory.words[at + i]!);
-    return hash;
+    return this.hash(this.#memory.words, row * this.#stride);
   }
 
   /** Closes the gap in the run of slots behind, so that no probe ends early. */

@@ -1,35 +1,6 @@
-/** How far long work is: one line that is written over on a terminal, and nothing where there is none. */
+/** How long a question takes: one line that is written over on a terminal, and nothing where there is none. */
 
 import type { Database } from "./duckdb.ts";
-
-const REDRAW_MS = 200;
-const encoder = new TextEncoder();
-
-export class Progress {
-  readonly #name: string;
-  readonly #total: number;
-  readonly #unit: string;
-  #done = 0;
-  #drawnMs = -Infinity;
-
-  constructor(name: string, total: number, unit: string) {
-    this.#name = name;
-    this.#total = total;
-    this.#unit = unit;
-  }
-
-  advance(count: number): void {
-    this.#done += count;
-    if (!Deno.stderr.isTerminal() || performance.now() - this.#drawnMs < REDRAW_MS) return;
-    this.#drawnMs = performance.now();
-    Deno.stderr.writeSync(encoder.encode(`\r\x1b[K${this.#name}: ${this.#done} of ${this.#total} ${this.#unit}`));
-  }
-
-  /** Takes the line away. */
-  end(): void {
-    if (Deno.stderr.isTerminal()) Deno.stderr.writeSync(encoder.encode("\r\x1b[K"));
-  }
-}
 
 const FIRST_MS = 1_000;
 const EACH_MS = 250;
@@ -39,7 +10,8 @@ export async function withProgress<T>(database: Database, ask: () => Promise<T>)
   if (!Deno.stderr.isTerminal()) return await ask();
   const startMs = performance.now();
   let isShown = false;
-  const write = (text: string) => void Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${text}`));
+  const encoder = new TextEncoder();
+  const write = (text: string) => void Deno.stderr.writeSync(encoder.encode(`\r\x1b[K${text}`));
   const timer = setInterval(() => {
     const ms = performance.now() - startMs;
     if (ms < FIRST_MS) return;

@@ -2,7 +2,7 @@
 
 import { type Database, QueryError } from "../duckdb.ts";
 import type { AddFile, Snapshot } from "../lake/delta_log.ts";
-import { dataFilePath } from "../lake/table.ts";
+import { dataFilePath, sizeOf } from "../lake/table.ts";
 import { sqlList } from "../sql_text.ts";
 import type { Check, Problem } from "./finding.ts";
 
@@ -80,15 +80,6 @@ async function footerRows(database: Database, paths: readonly string[]): Promise
     }
   }
   return rows;
-}
-
-async function sizeOf(path: string): Promise<number | null> {
-  try {
-    return (await Deno.stat(path)).size;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return null;
-  }
 }
 
 /** Source of rows of SQL: the files' rows with `filename`. */

@@ -1,12 +1,12 @@
 /** The command `jobs run dependencies`. */
 
-import { type Command, Option } from "@commander-js/extra-typings";
+import type { Command } from "@commander-js/extra-typings";
 import { log } from "../../lib/log.ts";
 import { TOPIC_URL_FORMS } from "../../lib/topic/open.ts";
 import { DEFAULT_LATENESS_MINUTES, runDependencies } from "../dependencies.ts";
 import { parsePartitionSet } from "../partition_set.ts";
-import { type Gap, parseGap } from "../topic_reader.ts";
 import { checked } from "./checked.ts";
+import { ACCEPT_GAP_DESCRIPTION, ACCEPT_GAP_FLAGS, addGap, groupOption, stopSignal } from "./topic_job.ts";
 
 const LATENESS_MINUTES_MAX = 60;
 
@@ -27,22 +27,11 @@ export function addDependenciesCommand(run: Command): void {
       DEFAULT_LATENESS_MINUTES,
     )
     .option("--partitions <list>", 'take these partitions alone, as in "0-3,7"; other runs take the others', checked(parsePartitionSet))
-    .addOption(
-      new Option("--group <name>", "share the partitions of a Kafka topic with the other members of this consumer group").conflicts(
-        "partitions",
-      ),
-    )
-    .option(
-      "--accept-gap <partition:from-to>",
-      "give up messages that the topic no longer has, from the first offset to before the second; may be repeated",
-      (text: string, gaps: readonly Gap[]): readonly Gap[] => [...gaps, checked(parseGap)(text)],
-      [],
-    )
+    .addOption(groupOption)
+    .option(ACCEPT_GAP_FLAGS, ACCEPT_GAP_DESCRIPTION, addGap, [])
     .action(async ({ topic, lake, outputTopic = null, follow, latenessMinutes, partitions = null, group = null, acceptGap }) => {
-      const stop = new AbortController();
-      if (follow) { for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop.abort()); }
       const options = { partitions, group, acceptedGaps: acceptGap, follow, latenessMinutes, outputTopic };
-      const result = await runDependencies(topic, lake, options, stop.signal);
+      const result = await runDependencies(topic, lake, options, stopSignal(follow));
       if (result.version === null) return log("info", "jobs", "another run is at work", { lake });
       log("info", "jobs", "dependencies done", {
         rows: result.rows,

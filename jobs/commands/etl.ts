@@ -1,12 +1,12 @@
 /** The command `jobs run etl`. */
 
-import { type Command, Option } from "@commander-js/extra-typings";
+import type { Command } from "@commander-js/extra-typings";
 import { log } from "../../lib/log.ts";
 import { TOPIC_URL_FORMS } from "../../lib/topic/open.ts";
 import { runEtl } from "../etl.ts";
 import { parsePartitionSet } from "../partition_set.ts";
-import { type Gap, parseGap } from "../topic_reader.ts";
 import { checked } from "./checked.ts";
+import { ACCEPT_GAP_DESCRIPTION, ACCEPT_GAP_FLAGS, addGap, groupOption, stopSignal } from "./topic_job.ts";
 
 export const ETL_DESCRIPTION = "move everything new in a topic into the lake, each row exactly once";
 
@@ -18,21 +18,10 @@ export function addEtlCommand(run: Command): void {
     .requiredOption("--lake <dir>", "folder of the lake; made where there is none")
     .option("--follow", "go on until stopped: what comes into the topic is in the lake some seconds later", false)
     .option("--partitions <list>", 'move these partitions alone, as in "0-3,7"; other writers move the others', checked(parsePartitionSet))
-    .addOption(
-      new Option("--group <name>", "share the partitions of a Kafka topic with the other members of this consumer group").conflicts(
-        "partitions",
-      ),
-    )
-    .option(
-      "--accept-gap <partition:from-to>",
-      "give up messages that the topic no longer has, from the first offset to before the second; may be repeated",
-      (text: string, gaps: readonly Gap[]): readonly Gap[] => [...gaps, checked(parseGap)(text)],
-      [],
-    )
+    .addOption(groupOption)
+    .option(ACCEPT_GAP_FLAGS, ACCEPT_GAP_DESCRIPTION, addGap, [])
     .action(async ({ topic, lake, follow, partitions = null, group = null, acceptGap }) => {
-      const stop = new AbortController();
-      if (follow) { for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop.abort()); }
-      const result = await runEtl(topic, lake, { partitions, group, acceptedGaps: acceptGap, follow }, stop.signal);
+      const result = await runEtl(topic, lake, { partitions, group, acceptedGaps: acceptGap, follow }, stopSignal(follow));
       if (result.version === null) return log("info", "jobs", "another run is at work", { lake });
       log("info", "jobs", "etl done", {
         rows: result.rows,

@@ -15,7 +15,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   "spark.sql.ansi.enabled": "true",
 };
 
-const SPARK_TYPES: Readonly<Record<ColumnType, string>> = {
+/** Spark's names of the types of columns. */
+export const SPARK_TYPES: Readonly<Record<ColumnType, string>> = {
   "VARCHAR": "string",
   "BLOB": "binary",
   "INTEGER": "int",

@@ -193,8 +193,8 @@ function lakeOf(directory: string): string {
   return directory.slice(0, directory.lastIndexOf("/"));
 }
 
-/** Null where there is no such file. */
-async function sizeOf(path: string): Promise<number | null> {
+/** Bytes of a file; null where there is none. */
+export async function sizeOf(path: string): Promise<number | null> {
   try {
     return (await Deno.stat(path)).size;
   } catch (error) {

@@ -1,0 +1,26 @@
+/** What the commands of jobs that read a topic have in common. */
+
+import { Option } from "@commander-js/extra-typings";
+import { type Gap, parseGap } from "../topic_reader.ts";
+import { checked } from "./checked.ts";
+
+export const groupOption = new Option(
+  "--group <name>",
+  "share the partitions of a Kafka topic with the other members of this consumer group",
+).conflicts("partitions");
+
+/** Adds the gap of one more `--accept-gap`. */
+export function addGap(text: string, gaps: readonly Gap[]): readonly Gap[] {
+  return [...gaps, checked(parseGap)(text)];
+}
+
+export const ACCEPT_GAP_FLAGS = "--accept-gap <partition:from-to>";
+export const ACCEPT_GAP_DESCRIPTION =
+  "give up messages that the topic no longer has, from the first offset to before the second; may be repeated";
+
+/** Aborted by SIGINT and SIGTERM where the job follows; one that does not is ended by them. */
+export function stopSignal(follows: boolean): AbortSignal {
+  const stop = new AbortController();
+  if (follows) { for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop.abort()); }
+  return stop.signal;
+}
