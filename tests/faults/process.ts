@@ -3,7 +3,7 @@
 import { taskArguments } from "../../chain/program.ts";
 import { faultEnvironment, type FaultReport, readFaultLog, type StepFault } from "./preload.ts";
 
-const HANG_MS = 90_000;
+const HANG_MS = 600_000;
 const POLL_MS = 20;
 
 export interface JobEnd extends FaultReport {
