@@ -40,6 +40,11 @@ const CHUNK_ROWS = 2_048;
 /** A query that cannot be run; the message is DuckDB's own. */
 export class QueryError extends Error {
   override readonly name = "QueryError";
+
+  /** Whether the machine failed, or DuckDB itself, and not the query. */
+  get isSystemFailure(): boolean {
+    return /^(IO|Out of Memory|INTERNAL|FATAL) Error: /.test(this.message);
+  }
 }
 
 /** A database in memory. */

@@ -59,7 +59,8 @@ try {
   await program.parseAsync(Deno.args, { from: "user" });
 } catch (error) {
   if (error instanceof Error && "exitCode" in error) Deno.exit(error.exitCode === 0 ? 0 : 2); // commander has said why
-  const isMisuse = error instanceof QueryError || error instanceof QuestionError || error instanceof SyntaxError;
+  const isMisuse = (error instanceof QueryError && !error.isSystemFailure) || error instanceof QuestionError ||
+    error instanceof SyntaxError;
   log("error", "jobs", "failed", { error: isMisuse ? error.message : describeError(error) });
   Deno.exit(isMisuse ? 2 : 1);
 }
