@@ -5,7 +5,7 @@ import type { BigintColumn, IntegerColumn, ListColumn } from "../lib/flow_batch.
 const WORD = 2 ** 32;
 /** Upper halves of numbers below 2^52, of which the differences are exact as doubles too. */
 const EXACT_HIGH_WORD = 1 << 20;
-const FIRST_ROWS = 16;
+const FIRST_ROWS = 16, GROWTH = 4;
 
 /** Rows of a message: how many, and which; null for all. */
 export interface SomeRows {
@@ -44,14 +44,14 @@ function reserve(rows: number): void {
 /** As it is, or longer, with what it holds. */
 export function withRoom(values: Int32Array<ArrayBuffer>, needed: number): Int32Array<ArrayBuffer> {
   if (needed <= values.length) return values;
-  const more = new Int32Array(Math.max(2 * values.length, needed));
+  const more = new Int32Array(Math.max(GROWTH * values.length, needed));
   more.set(values);
   return more;
 }
 
 function bytesWithRoom(values: Uint8Array<ArrayBuffer>, needed: number): Uint8Array<ArrayBuffer> {
   if (needed <= values.length) return values;
-  const more = new Uint8Array(Math.max(2 * values.length, needed));
+  const more = new Uint8Array(Math.max(GROWTH * values.length, needed));
   more.set(values);
   return more;
 }

@@ -51,7 +51,7 @@ export function encodeRowGroup(rows: RowBuffer, tables: Tables): EncodedColumn[]
 export function withProvenance(columns: readonly EncodedColumn[], rows: number, { topicName, ingestTime }: Provenance): EncodedColumn[] {
   const byName = new Map(columns.map((column) => [column.column.name, column]));
   return FLOW_COLUMNS.map((column) => {
-    if (column.name === "src_topic") return textColumn(column, constantText(topicName, rows));
+    if (column.name === "src_topic") return textColumn(column, constantBytes(encoder.encode(topicName), rows));
     if (column.name === "ingest_time") return numberColumn(column, noNulls(rows), encodeConstant(Date.parse(ingestTime) * 1_000, rows, 8));
     return byName.get(column.name)!;
   });
@@ -141,8 +141,10 @@ class RowGroupEncoder {
 
   #networkTypes(clients: CodeBuffer): ColumnChunk {
     const families = Int32Array.from(this.#entries.get(clients)!, (number) => this.#tables.addresses.isIpv4(number) ? 0 : 1);
-    const { codes, valueCount } = clients.take();
-    const byRow = Int32Array.from({ length: valueCount }, (_, row) => families[codes[row]!]!);
+    const { codes, valueCount } = clients.take(), first = families[0]!;
+    if (families.every((family) => family === first)) return constantBytes(FAMILIES[first]!, valueCount);
+    const byRow = new Uint8Array(valueCount);
+    for (let row = 0; row < valueCount; row++) byRow[row] = families[codes[row]!]!;
     return makeChunk(noNulls(valueCount), encodeCodes(byRow, valueCount, { count: FAMILIES.length, bytes: dictionaryOf(FAMILIES) }), null);
   }
 
@@ -167,8 +169,8 @@ function nullsAlone(rows: number): Levels {
 const FAMILIES = ["ipv4", "ipv6"].map((text) => encoder.encode(text));
 const NO_CODES = new Int32Array(0);
 
-function constantText(text: string, rows: number): ColumnChunk {
-  return makeChunk(noNulls(rows), encodeCodes(NO_CODES, rows, { count: 1, bytes: dictionaryOf([encoder.encode(text)]) }), null);
+function constantBytes(value: Uint8Array, rows: number): ColumnChunk {
+  return makeChunk(noNulls(rows), encodeCodes(NO_CODES, rows, { count: 1, bytes: dictionaryOf([value]) }), null);
 }
 
 /** Lists that are never null, of numbers that never are. */

@@ -1,7 +1,7 @@
 /** Rows on their way from messages to the lake's files: taken out of the messages at once, and encoded as Parquet by the hour. */
 
 import { encodedDictionary } from "../lib/arrow_columns.ts";
-import type { FlowBatch } from "../lib/flow_batch.ts";
+import type { FlowBatch, TextColumn } from "../lib/flow_batch.ts";
 import type { TopicMessage } from "../lib/topic/topic.ts";
 import { AddressTable } from "./address_table.ts";
 import type { EncodedRows } from "./lake/data_file.ts";
@@ -156,32 +156,40 @@ export class Stage {
   }
 
   #number({ partition, offset }: TopicMessage, batch: FlowBatch): NumberedMessage {
-    const { addresses } = this.#tables, { client_ip, server_ip, observer_host_id: hosts } = batch.columns;
-    const hostNumbers = this.#tables.texts.get("observer_host_id")!.numbersOf(encodedDictionary(hosts), null);
-    const texts = new Map<TextColumnName, Int32Array>([["observer_host_id", hostNumbers]]);
-    for (const [name, table] of this.#tables.texts) {
-      if (name === "observer_host_id") continue;
-      const column = batch.columns[name], dictionary = encodedDictionary(column);
-      texts.set(name, table.numbersOf(dictionary, leadersOf(column.codes, dictionary.offsets.length - 1, hosts.codes, hostNumbers)));
-    }
-    return {
-      partition,
-      offset: Number(offset),
-      batch,
-      texts,
-      clients: addresses.numbersOf(client_ip.bytes, batch.rowCount),
-      servers: addresses.numbersOf(server_ip.bytes, batch.rowCount),
+    const { client_ip, server_ip } = batch.columns, { addresses } = this.#tables;
+    const clients = addresses.numbersOf(client_ip.bytes, batch.rowCount), servers = addresses.numbersOf(server_ip.bytes, batch.rowCount);
+    return { partition, offset: Number(offset), batch, texts: this.#textNumbers(batch, clients, servers), clients, servers };
+  }
+
+  #textNumbers({ columns }: FlowBatch, clients: Int32Array, servers: Int32Array): Map<TextColumnName, Int32Array> {
+    const numbersOf = (name: TextColumnName, rowLeaders: Int32Array) => {
+      const { codes } = columns[name], dictionary = encodedDictionary(columns[name]);
+      return this.#tables.texts.get(name)!.numbersOf(dictionary, leadersOf(codes, dictionary.offsets.length - 1, rowLeaders));
     };
+    const { codes } = columns.observer_host_id, hosts = numbersOf("observer_host_id", observers(columns.observer_role, clients, servers));
+    const hostOfRow = codes.map((code) => code < 0 ? -1 : hosts[code]!);
+    const others = TEXT_COLUMNS.filter((name) => name !== "observer_host_id").map((name) => [name, numbersOf(name, hostOfRow)] as const);
+    return new Map([["observer_host_id", hosts], ...others]);
   }
 }
 
-/** For each of so many texts the number of a host that it comes with in a row, -1 for none: mostly it came with it before. */
-function leadersOf(codes: Int32Array, count: number, hostCodes: Int32Array, hostNumbers: Int32Array): Int32Array {
+/** Numbers of the addresses at the rows' own ends. */
+function observers({ codes, dictionary }: TextColumn, clients: Int32Array, servers: Int32Array): Int32Array {
+  const server = dictionary.indexOf("server");
+  return clients.map((client, i) => codes[i] === server ? servers[i]! : client);
+}
+
+/** Texts of which each comes in so many rows of a message are few. */
+const ROWS_OF_FEW_TEXTS = 32;
+
+/**
+ * For each of so many texts a number that is the leader of a row with it, -1 for none: mostly it came with that one before. Null for
+ * a column of few texts, where to look is to do more than it saves.
+ */
+function leadersOf(codes: Int32Array, count: number, rowLeaders: Int32Array): Int32Array | null {
+  if (count * ROWS_OF_FEW_TEXTS < codes.length) return null;
   const leaders = new Int32Array(count).fill(-1);
-  for (let i = 0; i < codes.length; i++) {
-    const code = codes[i]!, host = hostCodes[i]!;
-    if (code >= 0 && host >= 0) leaders[code] = hostNumbers[host]!;
-  }
+  for (let i = 0; i < codes.length; i++) if (codes[i]! >= 0) leaders[codes[i]!] = rowLeaders[i]!;
   return leaders;
 }
 

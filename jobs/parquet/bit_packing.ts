@@ -45,8 +45,8 @@ export function packBits(values: Int32Array | Uint8Array, n: number, width: numb
 
 /** Numbers of the hybrid encoding, without the length that precedes levels: as runs of one number where that is shorter, or packed. */
 export function hybrid(values: Int32Array | Uint8Array, n: number, width: number): Uint8Array<ArrayBuffer> {
-  const runs = runCount(values, n), out = new Bytes();
-  if (runs * (RUN_HEAD_BYTES + Math.ceil(width / 8)) < n * width / 8) addRuns(out, values, n, width);
+  const out = new Bytes();
+  if (hasLongRuns(values, n, n * width / 8 / (RUN_HEAD_BYTES + Math.ceil(width / 8)))) addRuns(out, values, n, width);
   else {
     out.varint(Math.ceil(n / GROUP) * 2 + 1);
     out.add(packBits(values, n, width));
@@ -54,10 +54,11 @@ export function hybrid(values: Int32Array | Uint8Array, n: number, width: number
   return out.take();
 }
 
-function runCount(values: Int32Array | Uint8Array, n: number): number {
-  let runs = n > 0 ? 1 : 0;
-  for (let i = 1; i < n; i++) if (values[i] !== values[i - 1]) runs++;
-  return runs;
+/** Whether there are fewer runs than so many. */
+function hasLongRuns(values: Int32Array | Uint8Array, n: number, runsMax: number): boolean {
+  let runs = 1;
+  for (let i = 1; i < n && runs < runsMax; i++) if (values[i] !== values[i - 1]) runs++;
+  return runs < runsMax;
 }
 
 function addRuns(out: Bytes, values: Int32Array | Uint8Array, n: number, width: number): void {

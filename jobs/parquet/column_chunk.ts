@@ -85,7 +85,7 @@ export function withLength(levels: Uint8Array): Uint8Array<ArrayBuffer> {
 }
 
 /** Values by reference to a dictionary. */
-export function encodeCodes(codes: Int32Array, n: number, dictionary: Dictionary): EncodedValues {
+export function encodeCodes(codes: Int32Array | Uint8Array, n: number, dictionary: Dictionary): EncodedValues {
   const out = new Bytes(), width = Math.max(1, bitWidth(dictionary.count - 1));
   out.byte(width);
   out.add(dictionary.count <= 1 ? hybridRun(0, n) : hybrid(codes, n, width));
