@@ -11,7 +11,7 @@ import type { SomeRows } from "./column_buffers.ts";
 import { type NumberedMessage, RowBuffer, TEXT_COLUMNS, type TextColumnName } from "./row_buffer.ts";
 import { type EncodedColumn, encodeRowGroup, type Provenance, withProvenance } from "./row_group.ts";
 import { RowGroupStats } from "./row_group_stats.ts";
-import { TextTable } from "./text_table.ts";
+import { TextTable, TextWords } from "./text_table.ts";
 import { FLOW } from "./lake/tables.ts";
 
 /** What a message did not hold; it is set aside. */
@@ -78,7 +78,8 @@ export class StageTables {
 }
 
 function newTextTables(): Map<TextColumnName, TextTable> {
-  return new Map(TEXT_COLUMNS.map((name) => [name, new TextTable()]));
+  const memory = new TextWords();
+  return new Map(TEXT_COLUMNS.map((name) => [name, new TextTable(memory)]));
 }
 
 /** Rows of one hour: those of full row groups encoded, the last ones as they came. */
