@@ -10,7 +10,7 @@ import { addDependenciesCommand, DEPENDENCIES_DESCRIPTION } from "./commands/dep
 import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
 import { addCompactCommand, addVacuumCommand, COMPACT_DESCRIPTION } from "./commands/keep.ts";
 import { addRepairCommand } from "./commands/repair.ts";
-import { sqlCommand } from "./commands/sql.ts";
+import { sqlArguments, sqlCommand } from "./commands/sql.ts";
 import { QueryError } from "./duckdb.ts";
 import { withLake } from "./query.ts";
 import { QuestionError } from "./question.ts";
@@ -56,7 +56,7 @@ function list(): void {
 }
 
 try {
-  await program.parseAsync(Deno.args, { from: "user" });
+  await program.parseAsync(Deno.args[0] === "sql" ? sqlArguments(Deno.args) : Deno.args, { from: "user" });
 } catch (error) {
   if (error instanceof Error && "exitCode" in error) Deno.exit(error.exitCode === 0 ? 0 : 2); // commander has said why
   const isMisuse = (error instanceof QueryError && !error.isSystemFailure) || error instanceof QuestionError ||
