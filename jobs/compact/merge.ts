@@ -3,16 +3,13 @@
 import type { Database, Row } from "../duckdb.ts";
 import { type DataFile, writeDataFile } from "../lake/data_file.ts";
 import { type AddFile, LakeError } from "../lake/delta_log.ts";
+import { formatOffsets, OFFSETS_TAG, type OffsetSpan, parseOffsets } from "../lake/offsets.ts";
 import { dataFilePath, selectFiles, type TableDefinition } from "../lake/table.ts";
 import { FLOW } from "../lake/tables.ts";
 import { CHECKSUM_SQL } from "../row_checksum.ts";
 import { type Merge, SORTED_TAG, sortedTag } from "./plan.ts";
 
 export const CHECKSUM_TAG = "skyfall.checksum";
-export const OFFSETS_TAG = "skyfall.offsets";
-
-/** Where files came from: by "TOPIC:PARTITION", the first offset and the one after the last. */
-type Offsets = Readonly<Record<string, readonly [from: string, to: string]>>;
 
 /** Begins the name of every file that compaction writes. */
 export const MERGED_PREFIX = "compact";
@@ -80,25 +77,25 @@ async function offsetsTag(
   inputs: readonly AddFile[],
 ): Promise<Record<string, string>> {
   const known = inputs.map(({ tags }) => tags?.[OFFSETS_TAG]).filter((text) => text !== undefined);
-  if (known.length === inputs.length) {
-    return { [OFFSETS_TAG]: JSON.stringify(known.map((text): Offsets => JSON.parse(text)).reduce(unionOffsets)) };
-  }
+  if (known.length === inputs.length) return { [OFFSETS_TAG]: formatOffsets(unionOf(known.flatMap(parseOffsets))) };
   if (!definition.columns.some(({ name }) => name === "src_offset")) return {};
-  const rows = await database.rows(`select src_topic || ':' || src_partition as source, min(src_offset)::varchar as first,
-    (max(src_offset) + 1)::varchar as next from (${select}) group by all order by all`);
-  return { [OFFSETS_TAG]: JSON.stringify(Object.fromEntries(rows.map(offsetsOf))) };
+  const rows = await database.rows(
+    `select src_topic, src_partition, min(src_offset)::varchar as first, (max(src_offset) + 1)::varchar as next
+    from (${select}) group by all order by all`,
+  );
+  return { [OFFSETS_TAG]: formatOffsets(rows.map(spanOf)) };
 }
 
-function offsetsOf({ source, first, next }: Row): [string, [string, string]] {
-  return [String(source), [String(first), String(next)]];
+function spanOf({ src_topic, src_partition, first, next }: Row): OffsetSpan {
+  return { topicName: String(src_topic), partition: Number(src_partition), from: BigInt(String(first)), to: BigInt(String(next)) };
 }
 
-function unionOffsets(a: Offsets, b: Offsets): Offsets {
-  const least = (x: string, y: string) => BigInt(x) < BigInt(y) ? x : y, greatest = (x: string, y: string) => BigInt(x) > BigInt(y) ? x : y;
-  const union: Record<string, readonly [string, string]> = { ...a };
-  for (const [source, [from, to]] of Object.entries(b)) {
-    const other = union[source];
-    union[source] = other === undefined ? [from, to] : [least(other[0], from), greatest(other[1], to)];
+/** Of each partition, the span from the first to the last. */
+function unionOf(spans: readonly OffsetSpan[]): OffsetSpan[] {
+  const union = new Map<string, OffsetSpan>();
+  for (const span of spans) {
+    const place = `${span.topicName}:${span.partition}`, { from, to } = union.get(place) ?? span;
+    union.set(place, { ...span, from: span.from < from ? span.from : from, to: span.to > to ? span.to : to });
   }
-  return union;
+  return [...union.values()];
 }

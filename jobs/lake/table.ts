@@ -159,10 +159,14 @@ export async function createFilesView(database: Database, definition: TableDefin
  *
  * @param paths As `add` actions have them.
  */
-export function selectFiles(directory: string, { columns }: TableDefinition, paths: readonly string[]): string {
-  const files = sqlList(paths.map((path) => dataFilePath(directory, path)));
+export function selectFiles(directory: string, definition: TableDefinition, paths: readonly string[]): string {
+  return selectPaths(definition, paths.map((path) => dataFilePath(directory, path)));
+}
+
+/** The same of files by their path on disk, wherever they are. */
+export function selectPaths({ columns }: TableDefinition, paths: readonly string[]): string {
   return `select ${columns.map(({ name, type }) => `null::${type} as ${name}`).join(", ")} where false
-    union all by name select * from read_parquet(${files}, hive_partitioning = false, union_by_name = true)`;
+    union all by name select * from read_parquet(${sqlList(paths)}, hive_partitioning = false, union_by_name = true)`;
 }
 
 /** @param path As an `add` action has it: relative and URL-encoded. */
