@@ -1,0 +1,135 @@
+/** Injects faults into cells under the whole chain, and asks `bottlenecks` what holds each edge up. */
+
+import { Chain, lakePath } from "../../chain/chain.ts";
+import { analyse } from "../../jobs/analytics.ts";
+import { bottlenecks } from "../../jobs/analytics/bottlenecks.ts";
+import type { Database } from "../../jobs/duckdb.ts";
+import { withLake } from "../../jobs/query.ts";
+import { EVERYTHING } from "../../jobs/question.ts";
+import { pause } from "../processes.ts";
+import { EDGES, nameIn, SERVICES } from "./cell.ts";
+import type { Fault, Verdict } from "./faults.ts";
+import { Yard } from "./yard.ts";
+
+/** What a minute of the lake is of the run: its rows are told to be of minutes, so that a run need not take hours. */
+const MINUTE_MS = 6_000;
+const BEFORE_MINUTES = 8;
+const FAULT_MINUTES = 2;
+/** From a fault's beginning to the time that is asked about, at least; and from its end to the next one's beginning. */
+const SETTLE_MS = 2_000;
+const RECOVER_MS = 8_000;
+const WINDOW_S = 2;
+/** When a run begins, in the lake. */
+const BEGIN_MS = Date.UTC(2026, 0, 2, 9);
+
+/** One edge of one cell under one fault, or under none: then it is healthy. */
+export interface Judged {
+  readonly fault: Fault;
+  readonly edge: string;
+  readonly expected: Verdict;
+  readonly verdict: string;
+  readonly evidence: string;
+  readonly row: Readonly<Record<string, unknown>>;
+}
+
+interface Period {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+interface Round extends Period {
+  readonly faults: readonly Fault[];
+}
+
+/**
+ * Injects the faults, as many at once as there are cells.
+ *
+ * @param progress Gets a line for each phase.
+ */
+export async function judgeFaults(
+  faults: readonly Fault[],
+  cells: number,
+  dataDirectory: string,
+  progress: (line: string) => void,
+): Promise<Judged[]> {
+  await Deno.mkdir(dataDirectory, { recursive: true });
+  const config = `${dataDirectory}/agent.yaml`;
+  await Deno.writeTextFile(config, agentConfig(cells));
+  await using yard = await Yard.start(cells);
+  progress(`${cells} cells talk`);
+  const problems: string[] = [];
+  const chain = await Chain.start({
+    dataDirectory,
+    windowS: WINDOW_S,
+    agentArguments: ["--config", config, "--interim-interval-ms", "1000", "--cpu-limit-percent", "100", "--metrics-listen", "off"],
+    onProblem: (line) => problems.push(line),
+  });
+  let before: Period | null = null;
+  const rounds: Round[] = [];
+  try {
+    await pause(SETTLE_MS);
+    before = await nextMinutes(BEFORE_MINUTES);
+    progress("observed while healthy");
+    for (let done = 0; done < faults.length; done += cells) {
+      const injected = faults.slice(done, done + cells);
+      await Promise.all(injected.map((fault, i) => fault.inject(yard.cells[i]!)));
+      await pause(SETTLE_MS);
+      rounds.push({ ...await nextMinutes(FAULT_MINUTES), faults: injected });
+      await Promise.all(injected.map((_, i) => yard.cells[i]!.heal()));
+      progress(`${Math.min(done + cells, faults.length)} of ${faults.length} faults injected`);
+      await pause(RECOVER_MS);
+    }
+  } finally {
+    await chain.stop();
+    for (const problem of problems) progress(problem);
+  }
+  const whole = before;
+  return await withLake(lakePath({ dataDirectory }), async (database) => {
+    await database.run("alter view flow rename to told_flow");
+    const judged: Judged[] = [];
+    for (const round of rounds) judged.push(...await judgeRound(database, whole, round, cells));
+    return judged;
+  });
+}
+
+/** Waits until so many minutes from the next one's beginning on have passed. */
+async function nextMinutes(count: number): Promise<Period> {
+  const fromMs = Math.ceil(Date.now() / MINUTE_MS) * MINUTE_MS, toMs = fromMs + count * MINUTE_MS;
+  await pause(toMs - Date.now());
+  return { fromMs, toMs };
+}
+
+/** Every service by the name of its cell. */
+function agentConfig(cells: number): string {
+  const services = Array.from({ length: cells }, (_, cell) => SERVICES.map(({ name }) => nameIn(cell, name))).flat();
+  return JSON.stringify({ services: services.map((name) => ({ command_line: ` ${name} `, service_name: name })) });
+}
+
+async function judgeRound(database: Database, before: Period, round: Round, cells: number): Promise<Judged[]> {
+  const minute = (fromMs: number, first: number) =>
+    `timestamptz 'epoch' + to_milliseconds(${BEGIN_MS + first * 60_000} + (epoch_ms(window_start) - ${fromMs}) // ${MINUTE_MS} * 60000)`;
+  const during = ({ fromMs, toMs }: Period) => `epoch_ms(window_start) >= ${fromMs} and epoch_ms(window_start) < ${toMs}`;
+  await database.run(`create or replace table lapsed_flow as
+    select * replace (${minute(before.fromMs, 0)} as window_start) from told_flow where ${during(before)}
+    union all
+    select * replace (${minute(round.fromMs, BEFORE_MINUTES)} as window_start) from told_flow where ${during(round)}`);
+  await database.run("create or replace view flow as select * from lapsed_flow");
+  const { rows } = await analyse(database, bottlenecks, { ...EVERYTHING, fromMs: BEGIN_MS + BEFORE_MINUTES * 60_000 });
+  const told = new Map(rows.map((row) => [`${row["client_service"]} ${row["server_service"]}`, row]));
+  return Array.from({ length: cells }, (_, cell) => {
+    const fault = round.faults[cell] ?? NONE;
+    return EDGES.map((edge) => {
+      const row = told.get(`${nameIn(cell, edge.client)} ${nameIn(cell, edge.server)}`) ?? {};
+      return {
+        fault,
+        edge: `${edge.client} to ${edge.server}`,
+        expected: fault.expected.get(edge) ?? "healthy",
+        verdict: String(row["verdict"] ?? "no row"),
+        evidence: String(row["evidence"] ?? ""),
+        row,
+      };
+    });
+  }).flat();
+}
+
+const NONE: Fault = { kind: "none", detail: "", inject: () => Promise.resolve(), expected: new Map() };
