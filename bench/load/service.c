@@ -4,8 +4,8 @@
  * new ones. Says "ready" when it answers; then obeys lines on standard input, until they end:
  *   serve WHAT N, ask INDEX WHAT N   WHAT of what it answers with, or of how it asks the INDEXth:
  *     pause N    milliseconds that it thinks before it sends
- *     read N     bytes a second that it reads, 0: all
- *     write N    bytes a second that it sends, 0: all
+ *     read N     bytes a second that it reads of great exchanges, 0: all
+ *     write N    bytes a second that it sends of them, 0: all
  *     reset N    of 100 exchanges over new connections, those that it ends by a reset
  *   accept N     1: accepts connections, 0: lets them wait
  *   listen N     1: listens, 0: does not, and ends all connections, as if it had ended
@@ -31,11 +31,13 @@
 #define BACKLOG 8
 #define ASKED_MAX 8
 #define OPEN_MAX 1024
-#define NEW_THREADS 2
-#define NEW_MS 300
+#define NEW_THREADS 12
+#define NEW_MS 1800
 #define NEW_BYTES_MAX 2000 /* over new connections the exchanges are small */
 #define STEADY_MS 60
-#define BULK_MS 250
+#define BULK_MS 750
+#define WINDOW_BYTES 32768 /* a reader that is slow soon has this unread */
+#define RETRY_MS 300
 #define BULK_BYTES 8000
 #define CONNECT_MS 2500
 #define IDLE_SECONDS 10
@@ -87,7 +89,7 @@ static void sleep_ms(long ms)
 /* Receives or sends all; 0 if the connection ended. A slow one does a slice's worth, then sleeps a slice. */
 static int move(int fd, unsigned bytes, int is_sending, volatile long *per_second)
 {
-	static char nothing[1 << 16];
+	static char nothing[1 << 14];
 	char taken[1 << 14];
 
 	while (bytes > 0) {
@@ -121,6 +123,14 @@ static int is_chosen(long percent)
 	return rand_r(&seed) % 100 < percent;
 }
 
+/* Before the handshake, where it is agreed upon; accepted connections have the listener's. */
+static void bound_window(int fd)
+{
+	int bytes = WINDOW_BYTES;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+}
+
 static void prepare(int fd)
 {
 	struct timeval idle = { IDLE_SECONDS, 0 };
@@ -138,14 +148,16 @@ static void *serve(void *argument)
 	static volatile long at_once;
 
 	while (recv(fd, &exchange, sizeof(exchange), MSG_WAITALL) == sizeof(exchange)) {
-		if (!move(fd, exchange.request_bytes, 0, &serving.read))
+		int is_bulk = exchange.request_bytes + exchange.reply_bytes > BULK_BYTES;
+
+		if (!move(fd, exchange.request_bytes, 0, is_bulk ? &serving.read : &at_once))
 			break;
 		if (exchange.is_new && is_chosen(serving.reset)) {
 			end_by_reset(fd);
 			break;
 		}
 		sleep_ms(serving.pause);
-		if (!move(fd, exchange.reply_bytes, 1, exchange.is_new ? &at_once : &serving.write))
+		if (!move(fd, exchange.reply_bytes, 1, is_bulk ? &serving.write : &at_once))
 			break;
 	}
 	is_open[fd] = 0;
@@ -170,6 +182,7 @@ static int open_listener(void)
 	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(port) };
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), yes = 1;
 
+	bound_window(listener);
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
 	if (listener < 0 || bind(listener, (struct sockaddr *)&any, sizeof(any)) || listen(listener, BACKLOG))
 		fail("listen");
@@ -219,6 +232,7 @@ static int connect_to(const struct sockaddr_in *address)
 
 	if (fd < 0)
 		fail("socket");
+	bound_window(fd);
 	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) && errno != EINPROGRESS)
 		error = errno;
 	if (error || poll(&ready, 1, CONNECT_MS) <= 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes) || error) {
@@ -266,7 +280,7 @@ static void *ask_steadily(void *argument)
 		to->steady_fd = -1;
 		if (fd >= 0)
 			close(fd);
-		sleep_ms(NEW_MS);
+		sleep_ms(RETRY_MS);
 	}
 }
 

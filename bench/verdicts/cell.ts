@@ -20,8 +20,8 @@ export interface Service {
 }
 
 const exchange = (server: string): Asked => ({ server, requestBytes: 400, replyBytes: 2_000 });
-const push = (server: string): Asked => ({ server, requestBytes: 32_000, replyBytes: 100 });
-const pull = (server: string): Asked => ({ server, requestBytes: 100, replyBytes: 32_000 });
+const push = (server: string): Asked => ({ server, requestBytes: 100_000, replyBytes: 100 });
+const pull = (server: string): Asked => ({ server, requestBytes: 100, replyBytes: 100_000 });
 
 export const SERVICES: readonly Service[] = [
   { name: "web", host: 0, port: 0, asks: [exchange("api"), exchange("auth")] },

@@ -123,7 +123,6 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "full accept queue": (random) => atServer(random, SERVERS, "accept 0"),
   "refused": (random) => atServer(random, SERVERS, "listen 0"),
   "reset by the server": (random) => atServer(random, SERVERS, `serve reset ${between(random, 30, 100)}`),
-  "reset by the client": (random) => atClient(random, ["exchange", "push", "pull"], "reset", between(random, 30, 100)),
   "dead host": (random) => {
     const host = pick(random, [3]);
     return {

@@ -18,6 +18,8 @@ const FAULT_MINUTES = 2;
 /** From a fault's beginning to the time that is asked about, at least; and from its end to the next one's beginning. */
 const SETTLE_MS = 2_000;
 const RECOVER_MS = 8_000;
+/** Rows that begin in a period may tell of so much more: the collector's window, and a report's period. */
+const ROW_MS = 4_000;
 const WINDOW_S = 2;
 /** When a run begins, in the lake. */
 const BEGIN_MS = Date.UTC(2026, 0, 2, 9);
@@ -38,7 +40,15 @@ interface Period {
 }
 
 interface Round extends Period {
-  readonly faults: readonly Fault[];
+  /** One of each cell, the first of so many that were injected before. */
+  readonly first: number;
+}
+
+/** When what happened in a run, whose flows are in a lake. */
+export interface FaultRun {
+  readonly cells: number;
+  readonly before: Period;
+  readonly rounds: readonly Round[];
 }
 
 /**
@@ -46,12 +56,12 @@ interface Round extends Period {
  *
  * @param progress Gets a line for each phase.
  */
-export async function judgeFaults(
+export async function injectFaults(
   faults: readonly Fault[],
   cells: number,
   dataDirectory: string,
   progress: (line: string) => void,
-): Promise<Judged[]> {
+): Promise<FaultRun> {
   await Deno.mkdir(dataDirectory, { recursive: true });
   const config = `${dataDirectory}/agent.yaml`;
   await Deno.writeTextFile(config, agentConfig(cells));
@@ -64,30 +74,37 @@ export async function judgeFaults(
     agentArguments: ["--config", config, "--interim-interval-ms", "1000", "--cpu-limit-percent", "100", "--metrics-listen", "off"],
     onProblem: (line) => problems.push(line),
   });
-  let before: Period | null = null;
   const rounds: Round[] = [];
   try {
     await pause(SETTLE_MS);
-    before = await nextMinutes(BEFORE_MINUTES);
+    const before = await nextMinutes(BEFORE_MINUTES);
+    await pause(ROW_MS);
     progress("observed while healthy");
     for (let done = 0; done < faults.length; done += cells) {
       const injected = faults.slice(done, done + cells);
       await Promise.all(injected.map((fault, i) => fault.inject(yard.cells[i]!)));
       await pause(SETTLE_MS);
-      rounds.push({ ...await nextMinutes(FAULT_MINUTES), faults: injected });
+      rounds.push({ ...await nextMinutes(FAULT_MINUTES), first: done });
+      await pause(ROW_MS);
       await Promise.all(injected.map((_, i) => yard.cells[i]!.heal()));
       progress(`${Math.min(done + cells, faults.length)} of ${faults.length} faults injected`);
       await pause(RECOVER_MS);
     }
+    return { cells, before, rounds };
   } finally {
     await chain.stop();
     for (const problem of problems) progress(problem);
   }
-  const whole = before;
+}
+
+/** What `bottlenecks` says of every edge of a run. */
+export async function judgeFaults(faults: readonly Fault[], { cells, before, rounds }: FaultRun, dataDirectory: string): Promise<Judged[]> {
   return await withLake(lakePath({ dataDirectory }), async (database) => {
     await database.run("alter view flow rename to told_flow");
     const judged: Judged[] = [];
-    for (const round of rounds) judged.push(...await judgeRound(database, whole, round, cells));
+    for (const round of rounds) {
+      judged.push(...await judgeRound(database, before, round, faults.slice(round.first, round.first + cells), cells));
+    }
     return judged;
   });
 }
@@ -102,10 +119,16 @@ async function nextMinutes(count: number): Promise<Period> {
 /** Every service by the name of its cell. */
 function agentConfig(cells: number): string {
   const services = Array.from({ length: cells }, (_, cell) => SERVICES.map(({ name }) => nameIn(cell, name))).flat();
-  return JSON.stringify({ services: services.map((name) => ({ command_line: ` ${name} `, service_name: name })) });
+  return JSON.stringify({ nice: 0, services: services.map((name) => ({ command_line: ` ${name} `, service_name: name })) });
 }
 
-async function judgeRound(database: Database, before: Period, round: Round, cells: number): Promise<Judged[]> {
+async function judgeRound(
+  database: Database,
+  before: Period,
+  round: Period,
+  faults: readonly Fault[],
+  cells: number,
+): Promise<Judged[]> {
   const minute = (fromMs: number, first: number) =>
     `timestamptz 'epoch' + to_milliseconds(${BEGIN_MS + first * 60_000} + (epoch_ms(window_start) - ${fromMs}) // ${MINUTE_MS} * 60000)`;
   const during = ({ fromMs, toMs }: Period) => `epoch_ms(window_start) >= ${fromMs} and epoch_ms(window_start) < ${toMs}`;
@@ -117,7 +140,7 @@ async function judgeRound(database: Database, before: Period, round: Round, cell
   const { rows } = await analyse(database, bottlenecks, { ...EVERYTHING, fromMs: BEGIN_MS + BEFORE_MINUTES * 60_000 });
   const told = new Map(rows.map((row) => [`${row["client_service"]} ${row["server_service"]}`, row]));
   return Array.from({ length: cells }, (_, cell) => {
-    const fault = round.faults[cell] ?? NONE;
+    const fault = faults[cell] ?? NONE;
     return EDGES.map((edge) => {
       const row = told.get(`${nameIn(cell, edge.client)} ${nameIn(cell, edge.server)}`) ?? {};
       return {

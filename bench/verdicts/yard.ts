@@ -17,7 +17,7 @@ export interface Path {
 const HEALTHY: Path = { delayUs: 1_000, lossPpm: 0, reorderPpm: 0, bytesPerSecond: 0 };
 const CPU_GROUPS = "/sys/fs/cgroup/cpu";
 /** Of a host without processor time: 1 ms, the least that there is, in so long. */
-const STARVED_PERIOD_US = 400_000;
+const STARVED_PERIOD_US = 1_000_000;
 const STARVED_QUOTA_US = 1_000;
 
 /** A program that is told what to do on standard input. */
