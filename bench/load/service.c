@@ -291,11 +291,13 @@ static unsigned least(unsigned a, unsigned b)
 
 static void *ask_anew(void *argument)
 {
+	static int begun;
 	struct asked *to = argument;
 	struct exchange exchange = {
 		least(to->exchange.request_bytes, NEW_BYTES_MAX), least(to->exchange.reply_bytes, NEW_BYTES_MAX), 1,
 	};
 
+	sleep_ms(NEW_MS * (__atomic_fetch_add(&begun, 1, __ATOMIC_RELAXED) % NEW_THREADS) / NEW_THREADS); /* not all at once */
 	for (;;) {
 		long start = now_ms();
 		int fd = connect_to(&to->address);

@@ -20,7 +20,7 @@ const SETTLE_MS = 2_000;
 const RECOVER_MS = 8_000;
 /** Rows that begin in a period may tell of so much more: the collector's window, and a report's period. */
 const ROW_MS = 4_000;
-const WINDOW_S = 2;
+const WINDOW_S = 1;
 /** When a run begins, in the lake. */
 const BEGIN_MS = Date.UTC(2026, 0, 2, 9);
 

@@ -20,6 +20,18 @@ const CPU_GROUPS = "/sys/fs/cgroup/cpu";
 const STARVED_PERIOD_US = 1_000_000;
 const STARVED_QUOTA_US = 1_000;
 
+/** What this host lacks for cells, or null. */
+export async function missingCells(): Promise<string | null> {
+  try {
+    await Deno.stat("/dev/net/tun");
+    await Deno.stat(`${CPU_GROUPS}/cpu.cfs_quota_us`);
+    return null;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "no TUN devices, or no control groups of processor time (version 1)";
+    throw error;
+  }
+}
+
 /** A program that is told what to do on standard input. */
 class Told implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;

@@ -126,8 +126,9 @@ found as (
   from ranked r
 ),
 
--- Below one half in 100 nothing is held up. Round trips are longer if so is connecting: else what is late is not the network. An edge does
--- less if it has less than 60 % of its usual bytes, or new connections, of a minute, and that is beyond what they vary by.
+-- Below one half in 100 nothing is held up. Round trips are longer if so is connecting, and not by seconds that
+-- a queue adds: else what is late is not the network. An edge does
+-- less if it has under 60 % of its usual bytes, or new connections, and that is beyond three deviations; or if attempts stay unanswered.
 final as (
   select
     f.*,
@@ -144,18 +145,18 @@ final as (
           usual_connect_us is null
           or (connect_samples < 10 and srtt_us > 3 * usual_srtt_us and srtt_us > usual_srtt_us + 5000)
           or (connect_samples >= 10 and connect_us > 1.5 * usual_connect_us and connect_us > usual_connect_us + 1000
-            and connect_us > usual_connect_us + 4 * usual_connect_us_deviation))
+            and connect_us > usual_connect_us + 4 * usual_connect_us_deviation
+            and connect_us - usual_connect_us < 50 * (srtt_us - usual_srtt_us)))
       then 1 else 0
     end as is_slow,
     case when srtt_samples >= 10 and usual_srtt_us is not null then 1 else 0 end as is_slow_known,
     case
       when usual_minutes >= 5 and usual_bytes > 0
       then case
-        when (tx_bytes + rx_bytes) / minutes < 0.6 * usual_bytes and (tx_bytes + rx_bytes) / minutes < usual_bytes - 3 * bytes_deviation
+        when (tx_bytes + rx_bytes) / minutes < least(0.6 * usual_bytes, usual_bytes - 3 * bytes_deviation / sqrt(minutes)) then 1
+        when connections < least(0.6 * minutes * usual_connections, minutes * usual_connections - 3 * sqrt(minutes * usual_connections))
         then 1
-        when connections / minutes < 0.6 * usual_connections
-          and connections / minutes < usual_connections - 3 * sqrt(usual_connections)
-        then 1
+        when unanswered >= 3 and unanswered >= 0.05 * attempts then 1
         else 0
       end
     end as is_less
