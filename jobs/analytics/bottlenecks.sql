@@ -32,12 +32,16 @@ slow_hosts as (
   having count(*) >= 3 and min(is_slow) = 1
 ),
 
+-- Where four of five edges do less, of twenty or more, it is a quiet hour, and nobody's doing.
 lazy_hosts as (
-  select ip
-  from host_edges
-  where is_less is not null
-  group by ip
-  having count(distinct edge) >= 3 and count(distinct service) >= 2 and min(is_less) = 1
+  select h.ip
+  from host_edges h
+  cross join (
+    select case when count(is_less) >= 20 and sum(is_less) >= 0.8 * count(is_less) then 1 else 0 end as is_quiet from edge_symptom
+  ) q
+  where h.is_less is not null and q.is_quiet = 0
+  group by h.ip
+  having count(distinct h.edge) >= 3 and count(distinct h.service) >= 2 and min(h.is_less) = 1
 ),
 
 places as (

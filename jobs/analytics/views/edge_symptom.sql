@@ -126,9 +126,9 @@ found as (
   from ranked r
 ),
 
--- Below one half in 100 nothing is held up. Round trips are longer if so is connecting, and not by seconds that
--- a queue adds: else what is late is not the network. An edge does
--- less if it has under 60 % of its usual bytes, or new connections, and that is beyond three deviations; or if attempts stay unanswered.
+-- Below one half in 100 nothing is held up. Round trips are longer if so is connecting, and not by seconds that a queue adds: else what is
+-- late is not the network. An edge does less if it has under 60 % of its usual bytes, or new connections, and that is beyond three
+-- deviations; or if attempts stay unanswered. That it connects less is told by the same hours of the week alone: others ask as they do.
 final as (
   select
     f.*,
@@ -153,10 +153,11 @@ final as (
     case
       when usual_minutes >= 5 and usual_bytes > 0
       then case
+        when unanswered >= 3 and unanswered >= 0.05 * attempts then 1
+        when is_same_hour = 0 and connections < 0.7 * minutes * usual_connections then 0
         when (tx_bytes + rx_bytes) / minutes < least(0.6 * usual_bytes, usual_bytes - 3 * bytes_deviation / sqrt(minutes)) then 1
         when connections < least(0.6 * minutes * usual_connections, minutes * usual_connections - 3 * sqrt(minutes * usual_connections))
         then 1
-        when unanswered >= 3 and unanswered >= 0.05 * attempts then 1
         else 0
       end
     end as is_less
