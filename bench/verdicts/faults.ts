@@ -1,6 +1,6 @@
 /** Faults that are injected one at a time into a cell, and what the verdict on each of its edges must be then. */
 
-import { type Edge, EDGES, HOSTS, serviceNamed, SERVICES } from "./cell.ts";
+import { type Edge, EDGES, HOSTS, SERVICES } from "./cell.ts";
 import type { Cell, Path } from "./yard.ts";
 
 export type Verdict =

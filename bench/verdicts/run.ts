@@ -6,14 +6,14 @@ import { bottlenecks } from "../../jobs/analytics/bottlenecks.ts";
 import type { Database } from "../../jobs/duckdb.ts";
 import { withLake } from "../../jobs/query.ts";
 import { EVERYTHING } from "../../jobs/question.ts";
-import { pause } from "../processes.ts";
+import { outputOf, pause } from "../processes.ts";
 import { EDGES, nameIn, SERVICES } from "./cell.ts";
 import type { Fault, Verdict } from "./faults.ts";
 import { Yard } from "./yard.ts";
 
 /** What a minute of the lake is of the run: its rows are told to be of minutes, so that a run need not take hours. */
-const MINUTE_MS = 6_000;
-const BEFORE_MINUTES = 8;
+const MINUTE_MS = 8_000;
+const BEFORE_MINUTES = 6;
 const FAULT_MINUTES = 2;
 /** From a fault's beginning to the time that is asked about, at least; and from its end to the next one's beginning. */
 const SETTLE_MS = 2_000;
@@ -21,6 +21,8 @@ const RECOVER_MS = 8_000;
 /** Rows that begin in a period may tell of so much more: the collector's window, and a report's period. */
 const ROW_MS = 4_000;
 const WINDOW_S = 1;
+/** nice(2) of the programs of the chain, as bench/load/service.c has it. */
+const PRIORITY = -15;
 /** When a run begins, in the lake. */
 const BEGIN_MS = Date.UTC(2026, 0, 2, 9);
 
@@ -76,6 +78,7 @@ export async function injectFaults(
   });
   const rounds: Round[] = [];
   try {
+    await hasten();
     await pause(SETTLE_MS);
     const before = await nextMinutes(BEFORE_MINUTES);
     await pause(ROW_MS);
@@ -88,7 +91,7 @@ export async function injectFaults(
       await pause(ROW_MS);
       await Promise.all(injected.map((_, i) => yard.cells[i]!.heal()));
       progress(`${Math.min(done + cells, faults.length)} of ${faults.length} faults injected`);
-      await pause(RECOVER_MS);
+      if (done + cells < faults.length) await pause(RECOVER_MS);
     }
     return { cells, before, rounds };
   } finally {
@@ -109,11 +112,18 @@ export async function judgeFaults(faults: readonly Fault[], { cells, before, rou
   });
 }
 
-/** Waits until so many minutes from the next one's beginning on have passed. */
+/** Waits until so many minutes have passed. */
 async function nextMinutes(count: number): Promise<Period> {
-  const fromMs = Math.ceil(Date.now() / MINUTE_MS) * MINUTE_MS, toMs = fromMs + count * MINUTE_MS;
-  await pause(toMs - Date.now());
+  const fromMs = Date.now(), toMs = fromMs + count * MINUTE_MS;
+  await pause(toMs - fromMs);
   return { fromMs, toMs };
+}
+
+/** What the machine does besides must not delay the reports: they are of seconds here. Threads that have ended meanwhile are left out. */
+async function hasten(): Promise<void> {
+  const children = `cat /proc/${Deno.pid}/task/*/children`;
+  const threads = `for child in $(${children}); do ls /proc/$child/task; done 2>/dev/null`;
+  await outputOf("sh", "-c", `${threads} | xargs renice -n ${PRIORITY} -p || test $? = 123`);
 }
 
 /** Every service by the name of its cell. */
