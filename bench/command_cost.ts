@@ -1,11 +1,9 @@
 /** Runs a command and tells what it cost. */
 
-import { pause } from "./processes.ts";
-
 export interface CommandCost {
   /** User and system time of the command with everything that it waited for. */
   readonly cpuSeconds: number;
-  /** Most memory that the command itself had resident. */
+  /** Most memory of the command that was resident, as it was seen last. */
   readonly peakBytes: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -13,25 +11,24 @@ export interface CommandCost {
 
 /** The shell's own account of its children (POSIX, times), after what the command wrote. */
 const WITH_TIMES = '"$@"; status=$?; times >&2; exit $status';
-const SAMPLE_MS = 50;
 const CHILDREN_TIMES = /(\d+)m([\d.]+)s (\d+)m([\d.]+)s\n$/;
+
+/** How often the memory is looked at; the kernel keeps the peak itself. */
+const MEMORY_INTERVAL_MS = 50;
 
 /** @throws {Error} If the command fails. */
 export async function costOf(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CommandCost> {
-  const shell = new Deno.Command("sh", {
+  const child = new Deno.Command("sh", {
     args: ["-c", WITH_TIMES, "sh", command, ...args],
     env: { ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  let isRunning = true, peakBytes = 0;
-  const ended = shell.output().finally(() => isRunning = false);
-  while (isRunning) {
-    peakBytes = await peakOfChild(shell.pid) ?? peakBytes;
-    await pause(SAMPLE_MS);
-  }
-  const output = await ended;
+  let peakBytes = 0;
+  const timer = setInterval(() => peakBytes = Math.max(peakBytes, peakOfChild(child.pid)), MEMORY_INTERVAL_MS);
+  const output = await child.output();
+  clearInterval(timer);
   const stdout = new TextDecoder().decode(output.stdout), stderr = new TextDecoder().decode(output.stderr);
   const times = CHILDREN_TIMES.exec(stderr);
   if (!output.success || times === null) throw new Error(`Cannot run "${command} ${args.join(" ")}": ${stderr}`);
@@ -39,15 +36,14 @@ export async function costOf(command: string, args: readonly string[], env: Read
   return { cpuSeconds: 60 * (userMinutes! + systemMinutes!) + user! + system!, peakBytes, stdout, stderr };
 }
 
-/** Of the first child of a process, what proc(5)'s status says; null where it has none, or it has just ended. */
-async function peakOfChild(pid: number): Promise<number | null> {
+/** Peak of the shell's one child (proc(5), VmHWM), 0 where it has none just now. */
+function peakOfChild(shell: number): number {
   try {
-    const [child] = (await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`)).split(" ");
-    if (child === undefined || child === "") return null;
-    const kib = /^VmHWM:\s*(\d+) kB$/m.exec(await Deno.readTextFile(`/proc/${child}/status`))?.[1];
-    return kib === undefined ? null : Number(kib) * 1_024;
+    const [child] = Deno.readTextFileSync(`/proc/${shell}/task/${shell}/children`).trim().split(" ");
+    const kib = /^VmHWM:\s*(\d+) kB$/m.exec(Deno.readTextFileSync(`/proc/${child}/status`))?.[1];
+    return Number(kib ?? 0) * 1_024;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Error && /os error 3\b/.test(error.message)) return null;
+    if (error instanceof Deno.errors.NotFound) return 0; // it has ended
     throw error;
   }
 }
