@@ -14,6 +14,18 @@ export interface MessageContent {
   readonly rows: number;
   /** 0 to 2^64 - 1. */
   readonly checksum: bigint;
+  readonly losses: LossSums;
+}
+
+/** How many losses a message tells, and the sums of their amounts. */
+export type LossSums = readonly [told: number, datagramsLost: number, recordsMissing: number, eventsDropped: number];
+
+/** What does not count, as it is no longer kept. */
+export interface Dropped {
+  /** Since 1970, of rows. */
+  readonly hours: ReadonlySet<number>;
+  /** Since 1970, of losses. */
+  readonly days: ReadonlySet<number>;
 }
 
 /** Where the message stands in the topic. */
@@ -22,7 +34,8 @@ export interface MessagePlace {
   readonly offset: bigint;
 }
 
-const HOUR_US = 3_600_000_000;
+const HOUR_US = 3_600_000_000, DAY_US = 24 * HOUR_US;
+const LOSS_KEY = "skyfall.agent_loss";
 
 type TextOfRow = (row: number) => string;
 
@@ -36,19 +49,15 @@ const ARROW_TYPES: Readonly<Record<ColumnType, string>> = {
   "BIGINT[]": "List<Int64>",
 };
 
-/**
- * Null where the message is none that gives rows.
- *
- * @param droppedHours Hours since 1970 whose rows do not count.
- */
+/** Null where the message is none that gives rows. */
 export function messageContent(
   { partition, offset }: MessagePlace,
   value: Uint8Array,
-  droppedHours: ReadonlySet<number>,
+  dropped: Dropped,
 ): MessageContent | null {
-  const columns = columnsOf(value);
+  const { columns, losses } = partsOf(value, dropped.days) ?? { columns: null, losses: null };
   const versions = columns?.get("schema_version");
-  if (columns === null || versions === undefined) return null;
+  if (columns === null || losses === null || versions === undefined) return null;
   const rows = versions.length;
   const place = [String(partition), String(offset)];
   const texts = Array.from({ length: rows }, (_, row) => `${place.join(FIELD_SEPARATOR)}${FIELD_SEPARATOR}${row}`);
@@ -62,7 +71,7 @@ export function messageContent(
     }
   }
   const starts = columns.get("window_start")!.values;
-  const isKept = (row: number) => droppedHours.size === 0 || !droppedHours.has(Math.floor(Number(starts[row]) / HOUR_US));
+  const isKept = (row: number) => dropped.hours.size === 0 || !dropped.hours.has(Math.floor(Number(starts[row]) / HOUR_US));
   const kept = texts.filter((_, row) => isKept(row));
   let low = 0, high = 0;
   for (const text of kept) {
@@ -70,11 +79,17 @@ export function messageContent(
     low += digest.readUInt32LE(0);
     high += digest.readUInt32LE(4);
   }
-  return { rows: kept.length, checksum: BigInt.asUintN(64, (BigInt(high) << 32n) + BigInt(low)) };
+  return { rows: kept.length, checksum: BigInt.asUintN(64, (BigInt(high) << 32n) + BigInt(low)), losses };
 }
 
-/** Columns by name; null where it is no Arrow stream of one batch, or has a column of another type. */
-function columnsOf(value: Uint8Array): Map<string, Data> | null {
+interface MessageParts {
+  readonly columns: Map<string, Data>;
+  /** Null where what is said of losses cannot be read. */
+  readonly losses: LossSums | null;
+}
+
+/** Columns by name, and losses; null where it is no Arrow stream of one batch, or has a column of another type. */
+function partsOf(value: Uint8Array, droppedDays: ReadonlySet<number>): MessageParts | null {
   try {
     verifyArrowStream(value); // checks lengths, reads no rows
     const { batches, schema } = tableFromIPC(value);
@@ -86,11 +101,19 @@ function columnsOf(value: Uint8Array): Map<string, Data> | null {
       const data = columns.get(name);
       if (data === undefined ? since === 1 : String(data.type) !== ARROW_TYPES[type]) return null;
     }
-    return columns;
+    return { columns, losses: lossSums(schema.metadata.get(LOSS_KEY) ?? "[]", droppedDays) };
   } catch (error) {
     if (error instanceof Error) return null; // the library says in many ways that bytes are no stream
     throw error;
   }
+}
+
+function lossSums(text: string, droppedDays: ReadonlySet<number>): LossSums | null {
+  const losses: unknown = JSON.parse(text);
+  if (!Array.isArray(losses)) return null;
+  const kept = losses.filter(({ loss_end }) => !droppedDays.has(Math.floor(loss_end / DAY_US)));
+  const sum = (name: string) => kept.reduce((total: number, loss) => total + Number(loss[name]), 0);
+  return [kept.length, sum("datagrams_lost"), sum("flow_records_missing"), sum("agent_dropped_events")];
 }
 
 function textOf({ type }: Column, data: Data): TextOfRow {
