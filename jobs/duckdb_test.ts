@@ -1,3 +1,5 @@
+/** Statements that DuckDB refuses are errors of their own. */
+
 import assert from "node:assert/strict";
 import { Database, QueryError } from "./duckdb.ts";
 

@@ -80,7 +80,13 @@ async function auditTables(
   const directory = tableDirectory(lake, FLOW), { readable } = files.get(FLOW.name)!;
   const history = await readHistory(directory, listLog(directory).versions.filter((version) => version <= flow.version));
   checks.push(checkTiling(history, flow.transactions, again));
-  const unreadable = await readContent(database, readable, repair, progressOf("rows"));
+  const unreadable = await readContent(
+    database,
+    readable,
+    ({ tags }) => topicUrl !== null || tags?.["skyfall.checksum"] !== undefined,
+    repair,
+    progressOf("rows"),
+  );
   const tags = await checkTags(database, readable, repair);
   checks.push({ ...tags, problems: [...unreadable, ...tags.problems] });
   checks.push(await checkMessages(database, readable, history, again), await checkCommits(database, history, again));
