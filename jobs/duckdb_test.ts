@@ -1,4 +1,4 @@
-/** Statements that DuckDB refuses are errors of their own. */
+/** Whose failure an error of DuckDB is. */
 
 import assert from "node:assert/strict";
 import { Database, QueryError } from "./duckdb.ts";
