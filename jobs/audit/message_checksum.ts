@@ -3,10 +3,11 @@
  * that no length leads out of it.
  */
 
-import { createHash } from "node:crypto";
-import { type Data, tableFromIPC } from "apache-arrow";
+import { hash } from "node:crypto";
+import { type Data, tableFromIPC, type Vector } from "apache-arrow";
 import { verifyArrowStream } from "../../lib/arrow_verify.ts";
 import type { Column, ColumnType } from "../../lib/records.ts";
+import { RowText } from "./row_text.ts";
 import { CHECKSUM_COLUMNS, FIELD_SEPARATOR, NULL_TEXT } from "../row_checksum.ts";
 
 /** Rows of a message, and their checksum (row_checksum.ts). */
@@ -37,7 +38,9 @@ export interface MessagePlace {
 const HOUR_US = 3_600_000_000, DAY_US = 24 * HOUR_US;
 const LOSS_KEY = "skyfall.agent_loss";
 
-type TextOfRow = (row: number) => string;
+const SEPARATOR = FIELD_SEPARATOR.charCodeAt(0), NULL = NULL_TEXT.charCodeAt(0);
+/** The text of the row at hand: one memory for all. */
+const TEXT = new RowText();
 
 const ARROW_TYPES: Readonly<Record<ColumnType, string>> = {
   "VARCHAR": "Dictionary<Int32, Utf8>",
@@ -59,27 +62,49 @@ export function messageContent(
   const versions = columns?.get("schema_version");
   if (columns === null || losses === null || versions === undefined) return null;
   const rows = versions.length;
-  const place = [String(partition), String(offset)];
-  const texts = Array.from({ length: rows }, (_, row) => `${place.join(FIELD_SEPARATOR)}${FIELD_SEPARATOR}${row}`);
-  for (const column of CHECKSUM_COLUMNS) {
-    if (column.origin === "etl") continue;
-    const data = columns.get(column.name);
-    const text = data === undefined ? () => NULL_TEXT : textOf(column, data);
-    for (let row = 0; row < rows; row++) {
-      if (column.since > Number(versions.values[row])) continue;
-      texts[row] += FIELD_SEPARATOR + (data !== undefined && data.nullCount > 0 && !data.getValid(row) ? NULL_TEXT : text(row));
+  const writers = writersOf(columns);
+  const starts = columns.get("window_start")!.values, place = new TextEncoder().encode(`${partition}${FIELD_SEPARATOR}${offset}`);
+  let kept = 0, low = 0, high = 0;
+  for (let row = 0; row < rows; row++) {
+    if (dropped.hours.size > 0 && dropped.hours.has(Math.floor(Number(starts[row]) / HOUR_US))) continue;
+    const version = Number(versions.values[row]);
+    TEXT.clear();
+    TEXT.text(place);
+    TEXT.byte(SEPARATOR);
+    TEXT.int32(row);
+    for (const { since, write } of writers) {
+      if (since > version) continue;
+      TEXT.byte(SEPARATOR);
+      write(row);
     }
+    const digest = hash("md5", TEXT.bytes, "hex");
+    low += littleEndian(digest, 0);
+    high += littleEndian(digest, 8);
+    kept++;
   }
-  const starts = columns.get("window_start")!.values;
-  const isKept = (row: number) => dropped.hours.size === 0 || !dropped.hours.has(Math.floor(Number(starts[row]) / HOUR_US));
-  const kept = texts.filter((_, row) => isKept(row));
-  let low = 0, high = 0;
-  for (const text of kept) {
-    const digest = createHash("md5").update(text).digest();
-    low += digest.readUInt32LE(0);
-    high += digest.readUInt32LE(4);
-  }
-  return { rows: kept.length, checksum: BigInt.asUintN(64, (BigInt(high) << 32n) + BigInt(low)), losses };
+  return { rows: kept, checksum: BigInt.asUintN(64, (BigInt(high) << 32n) + BigInt(low)), losses };
+}
+
+/** Four bytes, the least significant first. */
+function littleEndian(hex: string, at: number): number {
+  const word = parseInt(hex.slice(at, at + 8), 16);
+  return (word << 24 | (word & 0xff00) << 8 | word >>> 8 & 0xff00 | word >>> 24) >>> 0;
+}
+
+interface ColumnWriter {
+  readonly since: number;
+  /** Writes the value of a row. */
+  readonly write: (row: number) => void;
+}
+
+function writersOf(columns: ReadonlyMap<string, Data>): ColumnWriter[] {
+  return CHECKSUM_COLUMNS.filter(({ origin }) => origin !== "etl").map((column) => {
+    const data = columns.get(column.name), { since } = column;
+    if (data === undefined) return { since, write: () => TEXT.byte(NULL) };
+    const write = writerOf(column, data);
+    if (data.nullCount === 0) return { since, write };
+    return { since, write: (row) => data.getValid(row) ? write(row) : TEXT.byte(NULL) };
+  });
 }
 
 interface MessageParts {
@@ -116,34 +141,70 @@ function lossSums(text: string, droppedDays: ReadonlySet<number>): LossSums | nu
   return [kept.length, sum("datagrams_lost"), sum("flow_records_missing"), sum("agent_dropped_events")];
 }
 
-function textOf({ type }: Column, data: Data): TextOfRow {
+function writerOf({ type }: Column, data: Data): (row: number) => void {
+  const { values } = data;
   switch (type) {
     case "VARCHAR": {
-      const dictionary = data.dictionary!;
-      // SQL ends at a NUL, which the lake has as U+FFFD.
-      const texts = Array.from({ length: dictionary.length }, (_, code) => String(dictionary.get(code)).replaceAll("\0", "\ufffd"));
-      return (row) => texts[data.values[row]!]!;
+      const texts = new DictionaryTexts(data.dictionary!);
+      return (row) => texts.write(values[row]!);
     }
     case "BLOB":
-      return (row) => data.values.subarray(16 * row, 16 * row + 16).toHex().toUpperCase();
+      return (row) => TEXT.hex(values, 16 * row, 16 * row + 16);
     case "INTEGER":
-      return (row) => String(data.values[row]);
+      return (row) => TEXT.int32(values[row]!);
     case "BIGINT":
-    case "TIMESTAMPTZ":
-      return textOfInt64(data.values);
-    case "BIGINT[]":
-    case "INTEGER[]": {
-      const { valueOffsets } = data, { values } = data.children[0]!;
-      return (row) => values.subarray(valueOffsets[row]!, valueOffsets[row + 1]!).join(",");
+    case "TIMESTAMPTZ": {
+      const halves = new Int32Array(values.buffer, values.byteOffset, 2 * values.length);
+      return (row) => TEXT.int64(halves, 2 * row);
     }
+    case "BIGINT[]":
+    case "INTEGER[]":
+      return listWriter(data);
   }
 }
 
-/** Numbers that a double holds are made from their halves: one of 64 bits costs an allocation each. */
-function textOfInt64(values: BigInt64Array): TextOfRow {
-  const halves = new Int32Array(values.buffer, values.byteOffset, 2 * values.length);
+function listWriter({ valueOffsets, children }: Data): (row: number) => void {
+  const { values } = children[0]!;
+  const halves = values instanceof BigInt64Array ? new Int32Array(values.buffer, values.byteOffset, 2 * values.length) : null;
   return (row) => {
-    const high = halves[2 * row + 1]!;
-    return high >= 0 && high < 0x20_0000 ? String(high * 4_294_967_296 + (halves[2 * row]! >>> 0)) : String(values[row]);
+    for (let i = valueOffsets[row]!; i < valueOffsets[row + 1]!; i++) {
+      if (i > valueOffsets[row]!) TEXT.comma();
+      if (halves === null) TEXT.int32(values[i]!);
+      else TEXT.int64(halves, 2 * i);
+    }
   };
+}
+
+/** Texts as the lake has them; each is looked at when it is met first. */
+class DictionaryTexts {
+  readonly #dictionary: Vector;
+  readonly #data: Data;
+  /** By code: 0 not looked at, 1 plain bytes, 2 others. */
+  readonly #kinds: Uint8Array;
+  readonly #others = new Map<number, Uint8Array>();
+
+  constructor(dictionary: Vector) {
+    this.#dictionary = dictionary;
+    this.#data = dictionary.data[0]!;
+    this.#kinds = new Uint8Array(dictionary.length).fill(dictionary.data.length === 1 ? 0 : 2);
+  }
+
+  write(code: number): void {
+    const { valueOffsets, values } = this.#data;
+    const from = valueOffsets[code]!, to = valueOffsets[code + 1]!;
+    if (this.#kinds[code] === 0) this.#kinds[code] = isPlain(values, from, to) ? 1 : 2;
+    if (this.#kinds[code] === 1) return TEXT.text(values, from, to);
+    let text = this.#others.get(code);
+    // SQL ends at a NUL, which the lake has as U+FFFD.
+    if (text === undefined) {
+      this.#others.set(code, text = new TextEncoder().encode(String(this.#dictionary.get(code)).replaceAll("\0", "\ufffd")));
+    }
+    TEXT.text(text);
+  }
+}
+
+/** Whether bytes are ASCII without a NUL. */
+function isPlain(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i]! - 1 >>> 0 > 126) return false;
+  return true;
 }
