@@ -10,14 +10,9 @@ import { ParquetFile } from "./parquet/file.ts";
 import type { Segment, StagedMessage } from "./gather.ts";
 import { encodeRowGroup, type Provenance } from "./row_group.ts";
 import { RowGroupStats } from "./row_group_stats.ts";
+import type { DeadLetter, ToldLosses } from "./side_rows.ts";
 import { TextTable } from "./text_table.ts";
 import { FLOW } from "./lake/tables.ts";
-
-/** What a message did not hold; it is set aside. */
-export interface DeadLetter {
-  readonly message: TopicMessage;
-  readonly reason: string;
-}
 
 /** Hour of the lake's layout, as the texts of its folder. */
 export interface StagedPartition {
@@ -73,6 +68,7 @@ export class Stage {
   /** By hour since 1970. */
   readonly #hours = new Map<number, Segment[]>();
   readonly deadLetters: DeadLetter[] = [];
+  readonly losses: ToldLosses[] = [];
   #rows = 0;
 
   /** @param tables Kept from stage to stage, as most of what one brings is known from the one before. */
@@ -92,6 +88,8 @@ export class Stage {
       this.deadLetters.push({ message, reason: batch });
       return;
     }
+    const { partition, offset } = message, losses = batch.agentLosses;
+    if (losses !== undefined) this.losses.push({ partition, offset, losses });
     const staged = this.#stage(message, batch);
     for (const [hour, rows] of rowsByHour(batch)) {
       const segment = { message: staged, rows, rowCount: rows?.length ?? batch.rowCount };

@@ -7,12 +7,13 @@ import { LakeError, listLog, type Snapshot } from "../lake/delta_log.ts";
 import { Lease } from "../lake/lease.ts";
 import { assertTables } from "../lake/prepare.ts";
 import { createFilesView, readTable, tableDirectory } from "../lake/table.ts";
-import { EDGE_1M, FLOW, TABLES } from "../lake/tables.ts";
+import { AGENT_LOSS, EDGE_1M, FLOW, TABLES } from "../lake/tables.ts";
 import { sqlText } from "../sql_text.ts";
 import { checkCommits, checkMessages, checkTags, type Progress, readContent } from "./content.ts";
 import { type CheckedFiles, checkFiles } from "./files.ts";
 import { checkEdges } from "./edges.ts";
 import type { Check } from "./finding.ts";
+import { checkLosses, droppedDays } from "./losses.ts";
 import { checkOwnCommits } from "./own_commits.ts";
 import { checkTiling, readHistory } from "./history.ts";
 import { checkTopic } from "./topic.ts";
@@ -79,7 +80,13 @@ async function auditTables(
   const directory = tableDirectory(lake, FLOW), { readable } = files.get(FLOW.name)!;
   const history = await readHistory(directory, listLog(directory).versions.filter((version) => version <= flow.version));
   checks.push(checkTiling(history, flow.transactions, again));
-  const unreadable = await readContent(database, readable, repair, progressOf("rows"));
+  const unreadable = await readContent(
+    database,
+    readable,
+    ({ tags }) => topicUrl !== null || tags?.["skyfall.checksum"] !== undefined,
+    repair,
+    progressOf("rows"),
+  );
   const tags = await checkTags(database, readable, repair);
   checks.push({ ...tags, problems: [...unreadable, ...tags.problems] });
   checks.push(await checkMessages(database, readable, history, again), await checkCommits(database, history, again));
@@ -87,8 +94,11 @@ async function auditTables(
     await using consumer = await openConsumer(topicUrl);
     const next = nextOffsets(flow, consumer.topicName);
     if (next.size === 0) log("warn", "jobs", "the lake has nothing of this topic", { topic: consumer.topicName });
-    checks.push(await checkTopic(database, consumer, next, history.droppedHours, again, progressOf("messages")));
+    const lossDirectory = tableDirectory(lake, AGENT_LOSS), days = await droppedDays(lossDirectory, listLog(lossDirectory).versions);
+    const dropped = { hours: history.droppedHours, days };
+    checks.push(await checkTopic(database, consumer, next, dropped, again, progressOf("messages")));
   }
+  checks.push(await checkLosses(database));
   if (files.has(EDGE_1M.name)) {
     for (const definition of [FLOW, EDGE_1M]) {
       await createFilesView(database, { ...definition, name: `all_${definition.name}` }, [...files.get(definition.name)!.readable.keys()]);
