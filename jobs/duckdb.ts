@@ -1,13 +1,11 @@
 /** DuckDB, in this process: SQL in, rows out, and columns of typed arrays in. */
 
 import {
-  BIGINT,
   type DuckDBAppender,
   type DuckDBConnection,
   DuckDBDataChunk,
   DuckDBInstance,
   type DuckDBType,
-  LIST,
   StatementType,
 } from "@duckdb/node-api";
 import * as bindings from "@duckdb/node-bindings";
@@ -18,13 +16,8 @@ export type Row = Readonly<Record<string, unknown>>;
 
 const NUMBER_TYPE = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*\))$/;
 
-/** A column to append: values of the column's width, null where `valid` is 0, or lists as in Arrow. */
-export type AppendColumn =
-  | { readonly values: Uint8Array | Uint16Array | Uint32Array | Int32Array | BigInt64Array; readonly valid?: Uint8Array }
-  | ListColumn;
-
-interface ListColumn {
-  readonly offsets: Int32Array;
+/** A column to append: values of the column's width. */
+export interface AppendColumn {
   readonly values: Int32Array | BigInt64Array;
 }
 
@@ -175,7 +168,16 @@ export class Appender {
       const rows = Math.min(CHUNK_ROWS, rowCount - start);
       this.#chunk.reset();
       this.#chunk.rowCount = rows;
-      columns.forEach((column, i) => fillVector(bindings.default.data_chunk_get_vector(chunk, i), column, start, rows));
+      for (const [i, { values }] of columns.entries()) {
+        const { buffer, byteOffset, byteLength } = values.subarray(start, start + rows);
+        bindings.default.copy_data_to_vector(
+          bindings.default.data_chunk_get_vector(chunk, i),
+          0,
+          buffer as ArrayBuffer,
+          byteOffset,
+          byteLength,
+        );
+      }
       this.#appender.appendDataChunk(this.#chunk);
     }
   }
@@ -190,46 +192,7 @@ export class Appender {
   }
 }
 
-export { BIGINT, ENUM, INTEGER, TIMESTAMPTZ } from "@duckdb/node-api";
-export const BIGINT_LIST: DuckDBType = LIST(BIGINT);
-export type { DuckDBType };
-
-type Vector = ReturnType<typeof bindings.default.data_chunk_get_vector>;
-
-function fillVector(vector: Vector, column: AppendColumn, start: number, rows: number): void {
-  if ("offsets" in column) return fillList(vector, column, start, rows);
-  copy(vector, column.values.subarray(start, start + rows));
-  if (column.valid !== undefined) copyValidity(vector, column.valid, start, rows);
-}
-
-function fillList(
-  vector: Vector,
-  { offsets, values }: ListColumn,
-  start: number,
-  rows: number,
-): void {
-  const first = offsets[start]!, items = offsets[start + rows]! - first;
-  const entries = new BigUint64Array(rows * 2);
-  for (let i = 0; i < rows; i++) {
-    entries[2 * i] = BigInt(offsets[start + i]! - first);
-    entries[2 * i + 1] = BigInt(offsets[start + i + 1]! - offsets[start + i]!);
-  }
-  bindings.default.list_vector_reserve(vector, items);
-  bindings.default.list_vector_set_size(vector, items);
-  copy(bindings.default.list_vector_get_child(vector), values.subarray(first, first + items));
-  copy(vector, entries);
-}
-
-function copy(vector: Vector, values: Uint8Array | Uint16Array | Uint32Array | Int32Array | BigInt64Array | BigUint64Array): void {
-  bindings.default.copy_data_to_vector(vector, 0, values.buffer as ArrayBuffer, values.byteOffset, values.byteLength);
-}
-
-function copyValidity(vector: Vector, valid: Uint8Array, start: number, rows: number): void {
-  const bits = new Uint8Array(Math.ceil(rows / 64) * 8);
-  for (let i = 0; i < rows; i++) if (valid[start + i] === 1) bits[i >> 3]! |= 1 << (i & 7);
-  bindings.default.vector_ensure_validity_writable(vector);
-  bindings.default.copy_data_to_vector_validity(vector, 0, bits.buffer, 0, bits.length);
-}
+export { BIGINT, INTEGER } from "@duckdb/node-api";
 
 async function explained<T>(run: () => Promise<T>): Promise<T> {
   try {

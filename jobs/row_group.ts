@@ -1,6 +1,6 @@
 /** A row group of `flow`: gathers each column from the messages and encodes it. */
 
-import { FLOW_COLUMNS, type FlowColumn } from "../lib/records.ts";
+import { type Column, FLOW_COLUMNS, type FlowColumn } from "../lib/records.ts";
 import type { AddressTable } from "./address_table.ts";
 import {
   type AddressCodes,
@@ -45,7 +45,7 @@ export interface Tables {
 
 /** A column, and what numbers it has. */
 export interface EncodedColumn {
-  readonly column: FlowColumn;
+  readonly column: Column;
   readonly chunk: ColumnChunk;
   readonly range: NumbersEncoded["range"];
 }

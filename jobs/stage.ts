@@ -26,12 +26,13 @@ export interface StagedFile extends EncodedRows {
 }
 
 /** Rows of a row group at most, as DuckDB has them. */
-const ROW_GROUP_ROWS = 122_880;
+export const ROW_GROUP_ROWS = 122_880;
 const HOUR_US = 3_600_000_000;
 const WORD = 2 ** 32;
 const TEXT_COLUMNS = MESSAGE_COLUMNS.filter(({ type }) => type === "VARCHAR");
 type TextColumnName = typeof TEXT_COLUMNS[number]["name"];
-const CREATED_BY = "Skyfall";
+/** As files name their writer. */
+export const CREATED_BY = "Skyfall";
 /** Some hundred bytes each. */
 const TABLE_VALUES_MAX = 1_000_000;
 
