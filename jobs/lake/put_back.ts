@@ -132,15 +132,27 @@ function rangesOf(actions: readonly LogAction[]): Ranges {
   return new Map(parsed.success ? Object.entries(parsed.data) : []);
 }
 
+/** Application ids whose versions are offsets to read next, by "TOPIC:PARTITION". */
+const OFFSET_ID = /^skyfall-(?:etl|dependencies):(.*:\d+)$/;
+/** Those that note the last message that was taken in. */
+const LAST_ID = /^skyfall-(?:etl|dependencies)-last:(.*:\d+)$/;
+
 /** By "TOPIC:PARTITION", the offset to read next, of the applications of our commit. */
 function landedOffsets(latest: Snapshot, own: readonly LogAction[]): ReadonlyMap<string, bigint> {
   const landed = new Map<string, bigint>();
   for (const { txn } of own) {
-    if (!txn) continue;
+    const place = txn && OFFSET_ID.exec(txn.appId)?.[1];
+    if (!place) continue;
     const offset = latest.transactions.get(txn.appId);
-    if (offset !== undefined) landed.set(txn.appId.slice(txn.appId.indexOf(":") + 1), offset);
+    if (offset !== undefined) landed.set(place, offset);
   }
   return landed;
+}
+
+/** Partitions of our commit of which the table has more by now. */
+function passedPlaces(latest: Snapshot, own: readonly LogAction[]): ReadonlySet<string> {
+  const passed = own.filter(({ txn }) => txn && (latest.transactions.get(txn.appId) ?? -1n) > txn.version);
+  return new Set(passed.flatMap(({ txn }) => OFFSET_ID.exec(txn!.appId)?.[1] ?? []));
 }
 
 async function hasAllFiles(directory: string, own: readonly LogAction[]): Promise<boolean> {
@@ -158,7 +170,7 @@ async function hasAllFiles(directory: string, own: readonly LogAction[]): Promis
 
 /** The commit's files, and of its offsets those that are not passed already. */
 function newActions(definition: TableDefinition, latest: Snapshot, version: bigint, own: readonly LogAction[]): object[] {
-  const metaData = neededMetaData(definition, latest);
+  const metaData = neededMetaData(definition, latest), passed = passedPlaces(latest, own);
   return own.flatMap((action): object[] => {
     const { commitInfo, txn, add } = action;
     if (commitInfo) {
@@ -170,7 +182,8 @@ function newActions(definition: TableDefinition, latest: Snapshot, version: bigi
       ];
     }
     if (txn) {
-      const isPassed = (latest.transactions.get(txn.appId) ?? -1n) >= txn.version;
+      const last = LAST_ID.exec(txn.appId)?.[1];
+      const isPassed = last === undefined ? (latest.transactions.get(txn.appId) ?? -1n) >= txn.version : passed.has(last);
       return isPassed ? [] : [{ txn: { ...txn, version: Number(txn.version) } }];
     }
     return add ? [{ add }] : [];
