@@ -14,6 +14,7 @@ import { Database } from "./duckdb.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
 import { Lease } from "./lake/lease.ts";
 import { assertTables, prepareLake } from "./lake/prepare.ts";
+import { putBackOverwritten } from "./lake/put_back.ts";
 import { replace } from "./lake/replace.ts";
 import { dataFilePath, readTable, refreshTable, tableDirectory } from "./lake/table.ts";
 import { AGENT_LOSS, EDGE_1M, FLOW, TABLES } from "./lake/tables.ts";
@@ -48,6 +49,7 @@ export async function runCompact(lake: string, keepDays: KeepDays): Promise<Comp
   return await withLock(compactLock(lake), async () => {
     using _lease = await Lease.forWriting(lake);
     using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging`, threads: THREADS });
+    for (const table of TABLES) await putBackOverwritten(tableDirectory(lake, table), table, database);
     const minutes = await readTable(tableDirectory(lake, EDGE_1M), EDGE_1M, database);
     const rolledDays = await rollUpAll(database, lake, minutes);
     const dropped = await dropAll(database, lake, keepDays, minutes);

@@ -63,25 +63,36 @@ export async function putBackOverwritten(
 async function putBack(directory: string, definition: TableDefinition, database: Database, version: bigint): Promise<Outcome> {
   const path = commitPath(directory, version);
   const lines = (await Deno.readTextFile(path)).split("\n").filter((line) => line !== "");
-  const own = lines.map((line, i) => parseAction(parseJson(line, path, i + 1), path, i + 1));
+  const all = lines.map((line, i) => parseAction(parseJson(line, path, i + 1), path, i + 1));
   // What replaces files, as compaction does, leaves the replaced ones in the table where it is overwritten.
-  if (own.some(({ remove }) => remove) || !own.some(({ add, txn }) => add || txn)) return "to be made again";
-  const ranges = rangesOf(own);
+  if (all.some(({ remove }) => remove) || !all.some(({ add, txn }) => add || txn)) return "to be made again";
+  const ranges = rangesOf(all);
   for (;;) {
     const latest = await readTableHead(directory, definition, database);
+    const own = await withoutKnownFiles(directory, latest, version, all);
+    if (own.length < all.length && own.every(({ add }) => !add)) return "in the table again";
     const decision = ranges.size === 0
-      ? await decideByFiles(directory, latest, version, own)
+      ? await decideByFiles(directory, version, own)
       : await decideByOffsets(directory, latest, version, own, ranges);
     if (decision !== "put back") return decision;
     if (await commitVersion(directory, latest.version + 1n, newActions(definition, latest, version, own))) return decision;
   }
 }
 
-/** A commit that names no offsets is in the table again where one of its files is, whose names are its own. */
-async function decideByFiles(directory: string, latest: Snapshot, version: bigint, own: readonly LogAction[]): Promise<Outcome> {
-  const paths = new Set(own.map(({ add }) => add?.path));
+/** Without the files that a later version names: they are in the table, or what replaced them is. */
+async function withoutKnownFiles(
+  directory: string,
+  latest: Snapshot,
+  version: bigint,
+  own: readonly LogAction[],
+): Promise<readonly LogAction[]> {
   const since = (await actionsSince(directory, version, latest.version)).flat();
-  if (since.some(({ add }) => add && paths.has(add.path))) return "in the table again";
+  const known = new Set(since.flatMap(({ add, remove }) => [add?.path, remove?.path]));
+  return own.filter(({ add }) => !add || !known.has(add.path));
+}
+
+/** A commit that names no offsets is in the table again where one of its files is, whose names are its own. */
+async function decideByFiles(directory: string, version: bigint, own: readonly LogAction[]): Promise<Outcome> {
   if (await hasAllFiles(directory, own)) return "put back";
   throw new LakeError(
     `Cannot put back version ${version} of lake "${directory}", which another program has overwritten: a file of it is gone; restore "${directory}" from a copy`,
