@@ -7,19 +7,21 @@ import { LakeError, listLog, type Snapshot } from "../lake/delta_log.ts";
 import { Lease } from "../lake/lease.ts";
 import { assertTables } from "../lake/prepare.ts";
 import { createFilesView, readTable, tableDirectory } from "../lake/table.ts";
-import { EDGE_1M, FLOW, TABLES } from "../lake/tables.ts";
+import { AGENT_LOSS, EDGE_1M, FLOW, TABLES } from "../lake/tables.ts";
 import { sqlText } from "../sql_text.ts";
 import { checkCommits, checkMessages, checkTags, type Progress, readContent } from "./content.ts";
 import { type CheckedFiles, checkFiles } from "./files.ts";
 import { checkEdges } from "./edges.ts";
 import type { Check } from "./finding.ts";
+import { checkLosses, droppedDays } from "./losses.ts";
 import { checkOwnCommits } from "./own_commits.ts";
-import { checkTiling, readHistory } from "./history.ts";
-import { checkTopic } from "./topic.ts";
+import { checkTiling, type History, readHistory } from "./history.ts";
+import { checkTopic, type KnownTopic } from "./topic.ts";
 
 /** What is more goes to the disk: 100 M rows leave a few hundred thousand messages to compare. */
 const MEMORY_LIMIT = "2GB";
 const APPLICATION = /^skyfall-etl:(.*):(\d+)$/;
+const LAST_MESSAGE = /^skyfall-etl-last:(.*):(\d+)$/;
 
 /**
  * Audits a lake, beside writers that are at work: of each table the version is looked at that is newest when the audit begins.
@@ -79,7 +81,13 @@ async function auditTables(
   const directory = tableDirectory(lake, FLOW), { readable } = files.get(FLOW.name)!;
   const history = await readHistory(directory, listLog(directory).versions.filter((version) => version <= flow.version));
   checks.push(checkTiling(history, flow.transactions, again));
-  const unreadable = await readContent(database, readable, repair, progressOf("rows"));
+  const unreadable = await readContent(
+    database,
+    readable,
+    ({ tags }) => topicUrl !== null || tags?.["skyfall.checksum"] !== undefined,
+    repair,
+    progressOf("rows"),
+  );
   const tags = await checkTags(database, readable, repair);
   checks.push({ ...tags, problems: [...unreadable, ...tags.problems] });
   checks.push(await checkMessages(database, readable, history, again), await checkCommits(database, history, again));
@@ -87,8 +95,13 @@ async function auditTables(
     await using consumer = await openConsumer(topicUrl);
     const next = nextOffsets(flow, consumer.topicName);
     if (next.size === 0) log("warn", "jobs", "the lake has nothing of this topic", { topic: consumer.topicName });
-    checks.push(await checkTopic(database, consumer, next, history.droppedHours, again, progressOf("messages")));
+    const lossDirectory = tableDirectory(lake, AGENT_LOSS), days = await droppedDays(lossDirectory, listLog(lossDirectory).versions);
+    const dropped = { hours: history.droppedHours, days };
+    checks.push(
+      await checkTopic(database, consumer, next, dropped, again, progressOf("messages"), knownTopic(flow, history, consumer.topicName)),
+    );
   }
+  checks.push(await checkLosses(database));
   if (files.has(EDGE_1M.name)) {
     for (const definition of [FLOW, EDGE_1M]) {
       await createFilesView(database, { ...definition, name: `all_${definition.name}` }, [...files.get(definition.name)!.readable.keys()]);
@@ -116,4 +129,14 @@ function nextOffsets({ transactions }: Snapshot, topicName: string): Map<number,
     if (match?.[1] === topicName) next.set(Number(match[2]), offset);
   }
   return next;
+}
+
+function knownTopic({ transactions }: Snapshot, { otherMessages }: History, topicName: string): KnownTopic {
+  const numbers = new Map<number, bigint>();
+  for (const [id, number] of transactions) {
+    const match = LAST_MESSAGE.exec(id);
+    if (match?.[1] === topicName) numbers.set(Number(match[2]), number);
+  }
+  const ofTopic = otherMessages.filter((other) => other.topic === topicName);
+  return { numbers, othersBefore: new Map(ofTopic.map(({ partition, before }) => [partition, before])) };
 }

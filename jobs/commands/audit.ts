@@ -32,13 +32,14 @@ function showProgress(): (what: string, done: number, all: number) => void {
 
 function print(checks: readonly Check[]): void {
   const columns = ["check", "result", "examined"].map((name) => ({ name, isNumber: false }));
-  const rows = checks.map(({ name, examined, problems }) => ({
+  const rows = checks.map(({ name, examined, problems, told = [] }) => ({
     check: name,
-    result: problems.length === 0 ? "ok" : `${problems.length} WRONG`,
+    result: problems.length > 0 ? `${problems.length} WRONG` : told.length > 0 ? `${told.length} told` : "ok",
     examined,
   }));
   console.log(formatAnswer({ columns, rows }, "table", rows.length));
-  for (const { name, problems } of checks) {
+  for (const { name, problems, told = [] } of checks) {
+    for (const what of told) console.log(`${name}: ${what}`);
     for (const { where, what, repair } of problems) console.log(`${name}: ${where}: ${what}; ${repair}`);
   }
 }
