@@ -51,6 +51,8 @@ export async function runCompact(lake: string, keepDays: KeepDays): Promise<Comp
     using _lease = await Lease.forWriting(lake);
     using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging`, threads: THREADS });
     for (const table of TABLES) await putBackOverwritten(tableDirectory(lake, table), table, database);
+    // What cannot be read is told before anything is changed.
+    for (const table of TABLES) await readTable(tableDirectory(lake, table), table, database);
     const minutes = await readTable(tableDirectory(lake, EDGE_1M), EDGE_1M, database);
     const rolledDays = await rollUpAll(database, lake, minutes);
     const dropped = await dropAll(database, lake, keepDays, minutes);

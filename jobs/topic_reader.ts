@@ -38,8 +38,8 @@ export interface Landed {
   readonly last: bigint | undefined;
 }
 
-function acceptGap(partition: number, from: bigint, to: bigint): string {
-  return `--accept-gap ${partition}:${from}-${to}`;
+export function acceptGapCommand(job: string, partition: number, from: bigint, to: bigint): string {
+  return `jobs run ${job} --accept-gap ${partition}:${from}-${to}`;
 }
 
 /** Takes messages in; tells how many rows it then has. */
@@ -146,8 +146,8 @@ export class TopicReader {
     const has = `the lake has it up to offset ${offset}, the topic has ${begin} to before ${end}`;
     if (offset < begin) {
       throw new LakeError(
-        `Cannot go on with topic "${name}" partition ${partition}: ${has}; messages were deleted before they were read: give them up with "jobs run ${this.#job} ${
-          acceptGap(partition, landed, begin)
+        `Cannot go on with topic "${name}" partition ${partition}: ${has}; messages were deleted before they were read: give them up with "${
+          acceptGapCommand(this.#job, partition, landed, begin)
         }", and the gap is kept in the table's history`,
       );
     }
@@ -223,8 +223,8 @@ export class TopicReader {
       if (error instanceof MissingMessagesError) {
         const { from, to } = error;
         throw new LakeError(
-          `Cannot go on with topic "${this.#consumer.topicName}" partition ${partition}: offsets ${from} to before ${to} are missing within it; give them up with "jobs run ${this.#job} ${
-            acceptGap(partition, from, to)
+          `Cannot go on with topic "${this.#consumer.topicName}" partition ${partition}: offsets ${from} to before ${to} are missing within it; give them up with "${
+            acceptGapCommand(this.#job, partition, from, to)
           }", and the gap is kept in the table's history`,
           { cause: error },
         );

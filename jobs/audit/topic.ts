@@ -4,6 +4,7 @@ import type { Database } from "../duckdb.ts";
 import { MissingMessagesError, type TopicConsumer } from "../../lib/topic/topic.ts";
 import { acceptOtherCommand, isOtherTopic } from "../last_message.ts";
 import { sqlText } from "../sql_text.ts";
+import { acceptGapCommand } from "../topic_reader.ts";
 import { messagePlace, named, type Progress } from "./content.ts";
 import { type Check, placeOf, type Problem } from "./finding.ts";
 import { lossDifferences } from "./topic_losses.ts";
@@ -48,6 +49,13 @@ export async function checkTopic(
         where: placeOf(consumer.topicName, partition, end, after),
         what: `the lake took in what the topic does not have`,
         repair: "restore the topic from a copy, or begin a new one",
+      });
+    }
+    if (begin > after) {
+      problems.push({
+        where: placeOf(consumer.topicName, partition, after, begin),
+        what: "the topic has deleted them before they were read",
+        repair: `restore them from a copy, or give them up: ${acceptGapCommand("etl", partition, after, begin)}`,
       });
     }
     const noted = known.numbers.get(partition);

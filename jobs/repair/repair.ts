@@ -19,12 +19,12 @@ import { AGENT_LOSS, DEAD_LETTER, EDGE_1D, EDGE_1H, EDGE_1M, FLOW } from "../lak
 import { withLock } from "../lock.ts";
 import { restoreEdges } from "./edge_1m.ts";
 import { restoreFlow } from "./flow.ts";
-import { fillHoles } from "./holes.ts";
 import { isAccepted, type Loss, lossError } from "./loss.ts";
 import { Origins } from "./origins.ts";
 import { type Restored, type Restorer, rowsOf } from "./restored.ts";
 import { restoreSide } from "./side.ts";
 import { SumRestorer } from "./sums.ts";
+import { restoreVersions } from "./versions.ts";
 
 const MEMORY_LIMIT = "2GB";
 
@@ -94,7 +94,7 @@ class Repair {
 
   async run(): Promise<RepairResult> {
     const { lake, options } = this.#config;
-    await fillHoles(lake, options.acceptedLosses);
+    await restoreVersions(lake, options.acceptedLosses);
     for (const [definition, restorer] of RESTORERS) await this.#restoreFiles(definition, restorer);
     for (const definition of [EDGE_1H, EDGE_1D]) await this.#restoreDays(definition);
     if (this.#losses.length > 0) throw lossError(lake, options.topicUrl, this.#losses);
