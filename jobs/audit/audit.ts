@@ -39,6 +39,7 @@ export async function auditLake(
   try {
     using _lease = await Lease.forReading(lake);
     using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory });
+    await database.run("set enable_external_file_cache = false"); // each byte is read once: kept, a large lake would fill the memory
     return await auditTables(database, lake, topicUrl, (what) => (done, all) => progress(what, done, all));
   } finally {
     await Deno.remove(temporaryDirectory, { recursive: true });
