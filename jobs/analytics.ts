@@ -30,6 +30,9 @@ export const ANALYSES: readonly Analysis[] = [
   bottlenecks,
 ];
 
+/** Views that find the conversations in the flows, each made of those before it. */
+const CONVERSATION_VIEWS = ["shared_key", "whole_conversation", "shared_conversation"] as const;
+
 /** Views that name the conversations, each made of those before it. */
 const NAME_VIEWS = ["listener", "address_name", "named_conversation"] as const;
 
@@ -74,7 +77,8 @@ export async function prepareViews(engine: Engine, question: Question, baselineM
     if (fromMs !== null || toMs !== null) await assertPeriod(engine, question);
     await engine.run(periodView("asked_flow", "flow", earlier(baselineMs)));
     await engine.run(periodView("inventory_flow", "flow", earlier(baselineMs + LISTENER_MS)));
-    await createView(engine, "conversation");
+    for (const view of CONVERSATION_VIEWS) await createView(engine, view);
+    await createView(engine, "flow_conversation", "conversation");
   } else {
     await engine.run(periodView("asked_edge", rollup, periods));
     if (fromMs !== null || toMs !== null) await assertPeriod(engine, question);

@@ -1,7 +1,15 @@
--- One row per minute, transport, client address, server address, server port, and client service of its own report; of
--- conversations that no client's host reports, per server service.
+-- One row per minute, transport, client address, server address, server port, and client service of its own report, of conversations
+-- that shared_key has; of those that no client's host reports, per server service.
 
 with
+
+told as (
+  select f.*
+  from asked_flow f
+  join shared_key k
+    on k.network_transport = f.network_transport and k.client_address = f.client_address
+    and k.server_address = f.server_address and k.server_port = f.server_port
+),
 
 -- Whoever tells of a conversation has a view of it: our agents at either end, and each other sFlow agent on its way, which
 -- estimates. An end of unknown role counts as the client's, as it does at the collector.
@@ -39,7 +47,7 @@ views as (
     sum(connect_us_sum) as connect_us_sum,
     sum(connect_samples) as connect_samples,
     max(connect_us_max) as connect_us_max
-  from asked_flow
+  from told
   group by
     date_trunc('minute', window_start), network_transport, client_address, server_address, server_port,
     case when flow_source = 'sflow' then 'estimate' when observer_role = 'server' then 'server' else 'client' end,
