@@ -12,6 +12,7 @@ import { unmanaged } from "./analytics/unmanaged.ts";
 import { zoneCrossings } from "./analytics/zone_crossings.ts";
 import { downstream, upstream } from "./analytics/neighbours.ts";
 import { nameRangesView, reverseNamesView } from "./names.ts";
+import type { Hour } from "./lake/kept_hours.ts";
 import { type Answer, type Engine, timeLiteral, valuesView } from "./portable_sql.ts";
 import { assertPeriod, EVERYTHING, type Question } from "./question.ts";
 import { reverseNames } from "./reverse_dns.ts";
@@ -30,11 +31,13 @@ export const ANALYSES: readonly Analysis[] = [
   bottlenecks,
 ];
 
-/** Views that find the conversations in the flows, each made of those before it. */
-const CONVERSATION_VIEWS = ["shared_key", "whole_conversation", "shared_conversation"] as const;
+/** Views that find the conversations in remaining_flow, each made of those before it. */
+export const CONVERSATION_VIEWS = ["shared_key", "whole_conversation", "shared_conversation", "flow_conversation"] as const;
 
 /** Views that name the conversations, each made of those before it. */
 const NAME_VIEWS = ["listener", "address_name", "named_conversation"] as const;
+
+const MINUTE_MS = 60_000;
 
 /** How long before the time that is asked about listeners are looked for; as long as `listener.sql` takes them to be there. */
 const LISTENER_MS = 3_600_000;
@@ -51,12 +54,17 @@ const ROWS = "\nselect * from final\n";
 /**
  * Runs an analysis on the view `flow`.
  *
+ * @param kept Hours of `flow` whose conversations the view `conversation_1m` has.
  * @throws {QuestionError} If it cannot be answered as it is asked.
  * @throws {SyntaxError} If a file that it needs is wrong.
  */
-export async function analyse(engine: Engine, analysis: Analysis, question: Question = EVERYTHING): Promise<Answer> {
-  await prepareViews(engine, question, analysis.baselineMs ?? 0);
-  if (!analysis.readsOnce) await engine.keep("named_conversation");
+export async function analyse(
+  engine: Engine,
+  analysis: Analysis,
+  question: Question = EVERYTHING,
+  kept: readonly Hour[] = [],
+): Promise<Answer> {
+  await prepareViews(engine, question, kept, analysis);
   await createHistory(engine, question, analysis.needsHistory ?? false);
   await analysis.prepare?.(engine, question);
   for (const view of analysis.views ?? []) await createView(engine, view);
@@ -67,24 +75,27 @@ export async function analyse(engine: Engine, analysis: Analysis, question: Ques
 }
 
 /** Makes the views of the conversations that a question is about, with the names that it gives. */
-export async function prepareViews(engine: Engine, question: Question, baselineMs = 0): Promise<void> {
+export async function prepareViews(
+  engine: Engine,
+  question: Question,
+  kept: readonly Hour[] = [],
+  { baselineMs = 0, readsOnce = false }: Pick<Analysis, "baselineMs" | "readsOnce"> = {},
+): Promise<void> {
   const { fromMs, toMs, names, reverseDns, rollup } = question;
   const periods = askedPeriods(question);
   for (const macro of engine.macros) await engine.run(macro);
   const earlier = (ms: number): Period[] => periods.map(([from, to]) => [from === null ? null : from - ms, to]);
+  await engine.run(rollup === null ? periodView("asked_flow", "flow", periods) : periodView("asked_edge", rollup, periods));
+  if (fromMs !== null || toMs !== null) await assertPeriod(engine, question);
   if (rollup === null) {
-    await engine.run(periodView("asked_flow", "flow", periods));
-    if (fromMs !== null || toMs !== null) await assertPeriod(engine, question);
-    await engine.run(periodView("asked_flow", "flow", earlier(baselineMs)));
-    await engine.run(periodView("inventory_flow", "flow", earlier(baselineMs + LISTENER_MS)));
-    for (const view of CONVERSATION_VIEWS) await createView(engine, view);
-    await createView(engine, "flow_conversation", "conversation");
+    await createConversations(engine, earlier(baselineMs), kept, readsOnce);
   } else {
-    await engine.run(periodView("asked_edge", rollup, periods));
-    if (fromMs !== null || toMs !== null) await assertPeriod(engine, question);
-    await createUnnamedViews(engine, periods, earlier(LISTENER_MS), names !== null);
     await createView(engine, "edge_conversation", "conversation");
+    await createEdgeAddresses(engine, periods, names !== null);
   }
+  await engine.run(periodView("inventory_flow", "flow", earlier(baselineMs + LISTENER_MS)));
+  await createView(engine, "unnamed_server");
+  await engine.keep("unnamed_server");
   await engine.run(valuesView("asked_time", [["asked_from", "time"]], [[fromMs]]));
   await engine.run(await nameRangesView(names));
   await engine.run(reverseNamesView([]));
@@ -92,26 +103,45 @@ export async function prepareViews(engine: Engine, question: Question, baselineM
   if (reverseDns !== null) await engine.run(reverseNamesView(await reverseNames(engine, reverseDns)));
 }
 
-/** Of edges only an end without a name is looked for in the flows: they are not read where there is none. */
-async function createUnnamedViews(
-  engine: Engine,
-  asked: readonly Period[],
-  inventory: readonly Period[],
-  hasNames: boolean,
-): Promise<void> {
-  const [row] = (await engine.table(`
-    select count(case when server_service_name = '' then 1 end) as servers,
-      count(case when client_service_name = '' or server_service_name = '' then 1 end) as ends
-    from asked_edge`)).rows;
-  const never = (view: string) => `create or replace temporary view ${view} as select * from flow where false`;
-  const isListenerAsked = Number(row?.["servers"]) > 0, isNameAsked = hasNames && Number(row?.["ends"]) > 0;
+/**
+ * Makes the view conversation: of the hours that `conversation_1m` has from there, of all others from their flows; and addressed, the
+ * ends of conversations. Bounds of a question that are within a minute are those of flows.
+ */
+async function createConversations(engine: Engine, periods: readonly Period[], kept: readonly Hour[], readsOnce: boolean): Promise<void> {
+  const hours = periods.flat().every((ms) => ms === null || ms % MINUTE_MS === 0) ? kept : [];
+  const within = hours.length === 0
+    ? "false"
+    : [...Map.groupBy(hours, ({ date }) => date)].map(([date, ofDate]) =>
+      `date = date '${date}' and hour in (${ofDate.map(({ hour }) => Number(hour)).join(", ")})`
+    ).join(" or ");
+  await engine.run(periodView("asked_flow", "flow", periods));
   await engine.run(
-    isListenerAsked
-      ? `${periodView("inventory_flow", "flow", inventory)} and server_address in (
-        select server_address from asked_edge where server_service_name = '')`
-      : never("inventory_flow"),
+    `create or replace temporary view remaining_flow as select * from asked_flow where ${hours.length === 0 ? "true" : `not (${within})`}`,
   );
-  await engine.run(isNameAsked ? periodView("asked_flow", "flow", asked) : never("asked_flow"));
+  for (const view of CONVERSATION_VIEWS) await createView(engine, view);
+  if (hours.length === 0) {
+    await engine.run("create or replace temporary view conversation as select * from flow_conversation");
+  } else {
+    await engine.run(`${periodView("asked_kept", "conversation_1m", periods)} and (${within})`);
+    await createView(engine, "kept_conversation");
+    await createView(engine, "conversation");
+  }
+  if (!readsOnce) await engine.keep("flow_conversation");
+  await engine.run(`create or replace temporary view addressed as
+    select client_address, client_ip, server_address, server_ip from conversation`);
+}
+
+/** Of edges only an end without a name is looked for in the flows: they are not read where there is none. */
+async function createEdgeAddresses(engine: Engine, asked: readonly Period[], hasNames: boolean): Promise<void> {
+  const [row] =
+    (await engine.table("select count(*) as ends from asked_edge where client_service_name = '' or server_service_name = ''")).rows;
+  const isAsked = hasNames && Number(row?.["ends"]) > 0;
+  await engine.run(
+    isAsked ? periodView("asked_flow", "flow", asked) : "create or replace temporary view asked_flow as select * from flow where false",
+  );
+  await engine.run(
+    "create or replace temporary view addressed as select client_address, client_ip, server_address, server_ip from asked_flow",
+  );
 }
 
 /** Makes history_flow, and asked_history, which says whether there is a time before the one that is asked about. */

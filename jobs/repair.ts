@@ -14,7 +14,7 @@ import { type AddFile, commitVersion, LakeError, listLog, type Snapshot, version
 import { Lease } from "./lake/lease.ts";
 import { replace } from "./lake/replace.ts";
 import { dataFilePath, readTable, tableDirectory } from "./lake/table.ts";
-import { FLOW, TABLES } from "./lake/tables.ts";
+import { CONVERSATION_1M, FLOW, TABLES } from "./lake/tables.ts";
 import { withLock } from "./lock.ts";
 import { sqlList } from "./sql_text.ts";
 import { Stage, StageTables } from "./stage.ts";
@@ -77,7 +77,7 @@ async function repairTables(lake: string, folder: string, database: Database, op
     if (damaged.length === 0) continue;
     const restorer = new Restorer({ lake, folder, database, directory, options, readable });
     if (definition !== FLOW) {
-      if (!options.acceptsLoss) {
+      if (definition !== CONVERSATION_1M && !options.acceptsLoss) { // conversations are found again from the flows
         throw new LakeError(
           `Cannot restore ${damaged.length} files of table "${definition.name}", "${
             damaged[0]!.path
@@ -87,7 +87,7 @@ async function repairTables(lake: string, folder: string, database: Database, op
       const rows = rowsOf(damaged);
       const dropped = { operation: "RESTORE", parameters: { rows: "0", lost: String(rows) }, adds: [], transactions: new Map() };
       if (await replace(directory, definition, snapshot, { ...dropped, removes: damaged, dataChange: true }, database) === null) continue;
-      lostRows += rows;
+      if (definition !== CONVERSATION_1M) lostRows += rows;
     } else {
       for (const damage of byHour(damaged)) {
         const { restored, lost } = await restorer.restore(await readTable(directory, FLOW, database), damage);

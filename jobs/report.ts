@@ -5,6 +5,8 @@ import { coverage } from "./coverage.ts";
 import type { Database } from "./duckdb.ts";
 import type { Answer } from "./portable_sql.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
+import { keptIn, type LakeSnapshots } from "./query.ts";
+import { EVERYTHING } from "./question.ts";
 import { cell, formatAnswer, heading } from "./print.ts";
 
 const PAGE = new URL("report_page/page.gen.js", import.meta.url);
@@ -12,9 +14,9 @@ const PAGE = new URL("report_page/page.gen.js", import.meta.url);
 const GRAPH_EDGES_MAX = 300;
 
 /** Text of the report on everything in the view `flow`. */
-export async function makeReport(database: Database, snapshot: Snapshot): Promise<string> {
+export async function makeReport(database: Database, snapshot: Snapshot, snapshots: LakeSnapshots): Promise<string> {
   const graph = ANALYSES.find(({ name }) => name === "dependency-graph")!;
-  const answer = await analyse(database, graph);
+  const answer = await analyse(database, graph, EVERYTHING, keptIn(snapshots));
   return reportHtml(answer, await coverage(database, snapshot), await Deno.readTextFile(PAGE));
 }
 

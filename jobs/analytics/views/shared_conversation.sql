@@ -5,7 +5,7 @@ with
 
 told as (
   select f.*
-  from asked_flow f
+  from remaining_flow f
   join shared_key k
     on k.network_transport = f.network_transport and k.client_address = f.client_address
     and k.server_address = f.server_address and k.server_port = f.server_port

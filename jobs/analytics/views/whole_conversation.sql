@@ -6,7 +6,7 @@ with
 -- An end of unknown role counts as the client's, as it does at the collector.
 told as (
   select f.*, case when f.observer_role = 'server' then 1 else 0 end as by_server
-  from asked_flow f
+  from remaining_flow f
   left join shared_key k
     on k.network_transport = f.network_transport and k.client_address = f.client_address
     and k.server_address = f.server_address and k.server_port = f.server_port
