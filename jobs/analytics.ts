@@ -65,6 +65,8 @@ export async function analyse(
   kept: readonly Hour[] = [],
 ): Promise<Answer> {
   await prepareViews(engine, question, kept, analysis);
+  await createView(engine, "named_edge");
+  if (analysis.reads === "edges") await engine.keep("named_edge");
   await createHistory(engine, question, analysis.needsHistory ?? false);
   await analysis.prepare?.(engine, question);
   for (const view of analysis.views ?? []) await createView(engine, view);
@@ -79,7 +81,7 @@ export async function prepareViews(
   engine: Engine,
   question: Question,
   kept: readonly Hour[] = [],
-  { baselineMs = 0, readsOnce = false }: Pick<Analysis, "baselineMs" | "readsOnce"> = {},
+  { baselineMs = 0, reads }: Pick<Analysis, "baselineMs" | "reads"> = {},
 ): Promise<void> {
   const { fromMs, toMs, names, reverseDns, rollup } = question;
   const periods = askedPeriods(question);
@@ -88,7 +90,7 @@ export async function prepareViews(
   await engine.run(rollup === null ? periodView("asked_flow", "flow", periods) : periodView("asked_edge", rollup, periods));
   if (fromMs !== null || toMs !== null) await assertPeriod(engine, question);
   if (rollup === null) {
-    await createConversations(engine, earlier(baselineMs), kept, readsOnce);
+    await createConversations(engine, earlier(baselineMs), kept, reads !== undefined);
   } else {
     await createView(engine, "edge_conversation", "conversation");
     await createEdgeAddresses(engine, periods, names !== null);
@@ -107,7 +109,7 @@ export async function prepareViews(
  * Makes the view conversation: of the hours that `conversation_1m` has from there, of all others from their flows; and addressed, the
  * ends of conversations. Bounds of a question that are within a minute are those of flows.
  */
-async function createConversations(engine: Engine, periods: readonly Period[], kept: readonly Hour[], readsOnce: boolean): Promise<void> {
+async function createConversations(engine: Engine, periods: readonly Period[], kept: readonly Hour[], isReadOnce: boolean): Promise<void> {
   const hours = periods.flat().every((ms) => ms === null || ms % MINUTE_MS === 0) ? kept : [];
   const within = hours.length === 0
     ? "false"
@@ -126,7 +128,7 @@ async function createConversations(engine: Engine, periods: readonly Period[], k
     await createView(engine, "kept_conversation");
     await createView(engine, "conversation");
   }
-  if (!readsOnce) await engine.keep("flow_conversation");
+  if (!isReadOnce) await engine.keep("flow_conversation");
   await engine.run(`create or replace temporary view addressed as
     select client_address, client_ip, server_address, server_ip from conversation`);
 }

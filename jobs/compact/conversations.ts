@@ -13,14 +13,15 @@ import { filesByHour, type Hour, keptHours, keyOf, SOURCE_TAG, sourceOf } from "
 import { replace } from "../lake/replace.ts";
 import { readTable, selectFiles, tableDirectory } from "../lake/table.ts";
 import { CONVERSATION_1M, FLOW } from "../lake/tables.ts";
+import { timeLiteral } from "../portable_sql.ts";
 import { Progress } from "../progress.ts";
 import { MERGED_PREFIX } from "./merge.ts";
 import { SORTED_TAG, sortedTag } from "./plan.ts";
 
-const HOUR_MS = 3_600_000;
+const HOUR_MS = 3_600_000, MINUTE_MS = 60_000;
 const HOUR_MINUTES = 60;
 /** Rows that are looked at together, whole minutes of them: what is found of so many fits in memory. */
-const PART_ROWS = 500_000;
+const PART_ROWS = 700_000;
 /** Flows of an hour may come so long after it; until then its conversations are found with each question. */
 const OPEN_MS = 600_000;
 
@@ -42,7 +43,7 @@ export async function keepConversations(database: Database, lake: string): Promi
   const flow = await readTable(tableDirectory(lake, FLOW), FLOW, database);
   let snapshot = await readTable(directory, CONVERSATION_1M, database), hours = 0;
   const kept = new Set(keptHours(flow, snapshot).map(keyOf)), all = filesByHour(flow);
-  const open = all.filter(({ hour }) => Date.now() >= endMs(hour) + OPEN_MS && !kept.has(keyOf(hour)));
+  const open = all.filter(({ hour }) => Date.now() >= startMs(hour) + HOUR_MS + OPEN_MS && !kept.has(keyOf(hour)));
   const progress = new Progress(`find ${CONVERSATION_1M.name}`, open.length, "hours");
   for (const { hour, files } of open) {
     const add = await writeConversations(database, lake, hour, files);
@@ -83,8 +84,10 @@ async function writeConversations(database: Database, lake: string, hour: Hour, 
   );
   const [{ rows } = {}] = await database.rows("select count(*)::integer as rows from hour_flow");
   const partMinutes = Math.max(1, Math.floor(HOUR_MINUTES * PART_ROWS / Math.max(PART_ROWS, Number(rows))));
+  for (const macro of database.macros) await database.run(macro);
   for (let first = 0; first < HOUR_MINUTES; first += partMinutes) {
-    const within = `extract(minute from window_start) >= ${first} and extract(minute from window_start) < ${first + partMinutes}`;
+    const time = (minute: number) => timeLiteral(startMs(hour) + Math.min(minute, HOUR_MINUTES) * MINUTE_MS);
+    const within = `window_start >= ${time(first)} and window_start < ${time(first + partMinutes)}`;
     await database.run(`create or replace temporary view remaining_flow as select * from hour_flow where ${within}`);
     for (const view of CONVERSATION_VIEWS) await createView(database, view);
     await database.run(
@@ -105,6 +108,6 @@ async function writeConversations(database: Database, lake: string, hour: Hour, 
   return add;
 }
 
-function endMs({ date, hour }: Hour): number {
-  return Date.parse(`${date}T00:00:00Z`) + (Number(hour) + 1) * HOUR_MS;
+function startMs({ date, hour }: Hour): number {
+  return Date.parse(`${date}T00:00:00Z`) + Number(hour) * HOUR_MS;
 }

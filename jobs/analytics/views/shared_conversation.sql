@@ -4,7 +4,7 @@
 with
 
 told as (
-  select f.*
+  select f.*, unix_micros(f.window_start) - unix_micros(f.window_start) % 60000000 as minute_us
   from remaining_flow f
   join shared_key k
     on k.network_transport = f.network_transport and k.client_address = f.client_address
@@ -15,7 +15,7 @@ told as (
 -- estimates. An end of unknown role counts as the client's, as it does at the collector.
 views as (
   select
-    date_trunc('minute', window_start) as minute,
+    minute_us,
     network_transport, client_address, server_address, server_port,
     case when flow_source = 'sflow' then 'estimate' when observer_role = 'server' then 'server' else 'client' end as seen_by,
     case when flow_source = 'sflow' then observer_address else '' end as estimator,
@@ -49,7 +49,7 @@ views as (
     max(connect_us_max) as connect_us_max
   from told
   group by
-    date_trunc('minute', window_start), network_transport, client_address, server_address, server_port,
+    minute_us, network_transport, client_address, server_address, server_port,
     case when flow_source = 'sflow' then 'estimate' when observer_role = 'server' then 'server' else 'client' end,
     case when flow_source = 'sflow' then observer_address else '' end,
     case when flow_source = 'sflow' or observer_role <> 'server' then coalesce(client_service_name, '') else '' end,
@@ -61,7 +61,7 @@ views as (
 -- the most connections. Both are found as the smallest text: what is greatest goes first, then the name.
 conversations as (
   select
-    minute, network_transport, client_address, server_address, server_port,
+    minute_us, network_transport, client_address, server_address, server_port,
     max(case when seen_by = 'estimate' then 0 else 1 end) as has_agent,
     sum(case when seen_by = 'client' then 1 else 0 end) as client_views,
     sum(case when seen_by = 'server' then 1 else 0 end) as server_views,
@@ -83,14 +83,14 @@ conversations as (
     sum(case when seen_by = 'server' then srtt_us_sum else 0 end) as server_srtt_us_sum,
     sum(case when seen_by = 'server' then srtt_samples else 0 end) as server_srtt_samples
   from views
-  group by minute, network_transport, client_address, server_address, server_port
+  group by minute_us, network_transport, client_address, server_address, server_port
 ),
 
 -- An estimate is of packets, each once, whichever end its agent took for its own: it stands where a client's view would. A server's view
 -- stands alone where no client's host reports.
 counted as (
   select
-    v.minute, v.network_transport, v.client_ip, v.server_ip, v.server_port, v.client_address, v.server_address, v.seen_by,
+    v.minute_us, v.network_transport, v.client_ip, v.server_ip, v.server_port, v.client_address, v.server_address, v.seen_by,
     v.told_client_name, v.told_server_name, v.server_name,
     v.failed_refused, v.failed_timeout, v.failed_unreachable, v.failed_other, v.reset_connections, v.timed_out_connections,
     v.connections, v.tx_bytes, v.rx_bytes, v.tx_segments, v.rx_segments, v.retransmits,
@@ -113,7 +113,7 @@ counted as (
     k.server_srtt_samples
   from views v
   join conversations k
-    on k.minute = v.minute and k.network_transport = v.network_transport and k.client_address = v.client_address
+    on k.minute_us = v.minute_us and k.network_transport = v.network_transport and k.client_address = v.client_address
     and k.server_address = v.server_address and k.server_port = v.server_port
   where
     v.seen_by = 'client'
@@ -125,7 +125,8 @@ counted as (
 -- the client's. Where several share it, each keeps what it saw itself.
 final as (
   select
-    minute, network_transport, client_ip, server_ip, server_port, client_address, server_address,
+    timestamp_micros(minute_us) as minute,
+    network_transport, client_ip, server_ip, server_port, client_address, server_address,
     told_client_name as client_name,
     case when seen_by = 'server' then server_name when coalesce(answering_name, '') <> '' then answering_name else told_server_name end
       as server_name,
