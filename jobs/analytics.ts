@@ -120,17 +120,24 @@ async function createConversations(engine: Engine, periods: readonly Period[], k
   await engine.run(
     `create or replace temporary view remaining_flow as select * from asked_flow where ${hours.length === 0 ? "true" : `not (${within})`}`,
   );
-  for (const view of CONVERSATION_VIEWS) await createView(engine, view);
-  if (hours.length === 0) {
-    await engine.run("create or replace temporary view conversation as select * from flow_conversation");
-  } else {
+  const isRemaining = hours.length === 0 || await hasRows(engine, "remaining_flow");
+  if (isRemaining) {
+    for (const view of CONVERSATION_VIEWS) await createView(engine, view);
+    if (!isReadOnce) await engine.keep("flow_conversation");
+  }
+  if (hours.length > 0) {
     await engine.run(`${periodView("asked_kept", "conversation_1m", periods)} and (${within})`);
     await createView(engine, "kept_conversation");
-    await createView(engine, "conversation");
   }
-  if (!isReadOnce) await engine.keep("flow_conversation");
+  if (isRemaining && hours.length > 0) await createView(engine, "conversation");
+  else await engine.run(`create or replace temporary view conversation as select * from ${isRemaining ? "flow" : "kept"}_conversation`);
   await engine.run(`create or replace temporary view addressed as
     select client_address, client_ip, server_address, server_ip from conversation`);
+}
+
+async function hasRows(engine: Engine, view: string): Promise<boolean> {
+  const [row] = (await engine.table(`select count(*) as found from (select 1 from ${view} limit 1) first_row`)).rows;
+  return Number(row?.["found"]) > 0;
 }
 
 /** Of edges only an end without a name is looked for in the flows: they are not read where there is none. */

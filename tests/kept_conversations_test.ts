@@ -67,8 +67,7 @@ Deno.test("an hour that flows came to is asked again, until it is compacted", as
   await runCompact(lake, new Map());
   const before = await keptAnswer(lake, dependencyGraph, EVERYTHING);
   const late = await goldenLake(`${goldenBase("hubs")}_input.csv`), other = tableDirectory(late, FLOW);
-  const bytes = ({ rows }: Answer) => rows.reduce((sum, row) => sum + Number(row["tx_bytes"]) + Number(row["rx_bytes"]), 0);
-  const added = await withLake(late, async (database, snapshot) => {
+  await withLake(late, async (database, snapshot) => {
     const adds = [...snapshot.files.values()].map((add) => ({ ...add, path: add.path.replace("golden", "late") }));
     for (const { path } of adds) {
       await Deno.mkdir(`${directory}/${path.slice(0, path.lastIndexOf("/"))}`, { recursive: true });
@@ -76,19 +75,20 @@ Deno.test("an hour that flows came to is asked again, until it is compacted", as
     }
     const flow = await readTable(directory, FLOW, database);
     await append(directory, FLOW, flow, { operation: "WRITE", parameters: {}, adds, transactions: new Map() }, database);
-    return await analyse(database, dependencyGraph);
   });
+  const flows = await withLake(lake, (database) => analyse(database, dependencyGraph));
   const asked = await keptAnswer(lake, dependencyGraph, EVERYTHING);
-  assert.ok(asked.hours < before.hours && bytes(added) > 0);
-  assert.equal(bytes(asked.answer), bytes(before.answer) + bytes(added));
+  assert.ok(asked.hours < before.hours);
+  assert.notDeepEqual(flows, before.answer);
+  assert.deepEqual(asked.answer, flows);
   await runCompact(lake, new Map());
   const again = await keptAnswer(lake, dependencyGraph, EVERYTHING);
   assert.ok(again.hours >= before.hours);
-  assert.deepEqual(again.answer, asked.answer);
+  assert.deepEqual(again.answer, flows);
 });
 
 Deno.test("conversations of hours whose flows are no longer kept go with them", async () => {
-  const lake = await goldenLake(`${goldenBase("bottlenecks")}_input.csv`);
+  const lake = await goldenLake(`${goldenBase("zone-crossings")}_input.csv`);
   const hours = async () =>
     await withLake(
       lake,
