@@ -1,6 +1,7 @@
 /** Asks the lake: one `.sql` file under `analytics/` an answer. */
 
 import { dependencyGraph } from "./analytics/dependency_graph.ts";
+import { createConversations, hasRows, type Period, periodView } from "./conversations.ts";
 import { type Analysis, createView } from "./analytics/analysis.ts";
 import { graphDiff } from "./analytics/graph_diff.ts";
 import { bottlenecks } from "./analytics/bottlenecks.ts";
@@ -13,7 +14,7 @@ import { zoneCrossings } from "./analytics/zone_crossings.ts";
 import { downstream, upstream } from "./analytics/neighbours.ts";
 import { nameRangesView, reverseNamesView } from "./names.ts";
 import type { Hour } from "./lake/kept_hours.ts";
-import { type Answer, type Engine, timeLiteral, valuesView } from "./portable_sql.ts";
+import { type Answer, type Engine, valuesView } from "./portable_sql.ts";
 import { assertPeriod, EVERYTHING, type Question } from "./question.ts";
 import { reverseNames } from "./reverse_dns.ts";
 
@@ -30,14 +31,6 @@ export const ANALYSES: readonly Analysis[] = [
   linkFailure,
   bottlenecks,
 ];
-
-/** Views that find the conversations in remaining_flow, each made of those before it. */
-export const CONVERSATION_VIEWS = ["shared_key", "whole_conversation", "shared_conversation", "flow_conversation"] as const;
-
-/** Views that name the conversations, each made of those before it. */
-const NAME_VIEWS = ["listener", "address_name", "named_conversation"] as const;
-
-const MINUTE_MS = 60_000;
 
 /** How long before the time that is asked about listeners are looked for; as long as `listener.sql` takes them to be there. */
 const LISTENER_MS = 3_600_000;
@@ -65,9 +58,11 @@ export async function analyse(
   kept: readonly Hour[] = [],
 ): Promise<Answer> {
   await prepareViews(engine, question, kept, analysis);
-  await createView(engine, "named_edge");
-  if (analysis.reads === "edges") await engine.keep("named_edge");
-  await createHistory(engine, question, analysis.needsHistory ?? false);
+  if (analysis.reads === "edges") {
+    await createView(engine, "named_edge");
+    await engine.keep("named_edge");
+  }
+  if (analysis.views?.includes("address_zone")) await createHistory(engine, question, analysis.needsHistory ?? false);
   await analysis.prepare?.(engine, question);
   for (const view of analysis.views ?? []) await createView(engine, view);
   const sql = await Deno.readTextFile(analysis.file);
@@ -90,66 +85,36 @@ export async function prepareViews(
   await engine.run(rollup === null ? periodView("asked_flow", "flow", periods) : periodView("asked_edge", rollup, periods));
   if (fromMs !== null || toMs !== null) await assertPeriod(engine, question);
   if (rollup === null) {
-    await createConversations(engine, earlier(baselineMs), kept, reads !== undefined);
+    await createConversations(engine, earlier(baselineMs), kept, reads === undefined || names !== null);
   } else {
     await createView(engine, "edge_conversation", "conversation");
-    await createEdgeAddresses(engine, periods, names !== null);
+    if (names !== null) await engine.run(periodView("addressed", "flow", periods));
   }
-  await engine.run(periodView("inventory_flow", "flow", earlier(baselineMs + LISTENER_MS)));
-  await createView(engine, "unnamed_server");
-  await engine.keep("unnamed_server");
   await engine.run(valuesView("asked_time", [["asked_from", "time"]], [[fromMs]]));
-  await engine.run(await nameRangesView(names));
+  await createListeners(engine, earlier(baselineMs + LISTENER_MS), rollup !== null);
+  await createAddressNames(engine, names);
   await engine.run(reverseNamesView([]));
-  for (const view of NAME_VIEWS) await createView(engine, view);
+  await createView(engine, "named_conversation");
   if (reverseDns !== null) await engine.run(reverseNamesView(await reverseNames(engine, reverseDns)));
 }
 
-/**
- * Makes the view conversation: of the hours that `conversation_1m` has from there, of all others from their flows; and addressed, the
- * ends of conversations. Bounds of a question that are within a minute are those of flows.
- */
-async function createConversations(engine: Engine, periods: readonly Period[], kept: readonly Hour[], isReadOnce: boolean): Promise<void> {
-  const hours = periods.flat().every((ms) => ms === null || ms % MINUTE_MS === 0) ? kept : [];
-  const within = hours.length === 0
-    ? "false"
-    : [...Map.groupBy(hours, ({ date }) => date)].map(([date, ofDate]) =>
-      `date = date '${date}' and hour in (${ofDate.map(({ hour }) => Number(hour)).join(", ")})`
-    ).join(" or ");
-  await engine.run(periodView("asked_flow", "flow", periods));
-  await engine.run(
-    `create or replace temporary view remaining_flow as select * from asked_flow where ${hours.length === 0 ? "true" : `not (${within})`}`,
-  );
-  const isRemaining = hours.length === 0 || await hasRows(engine, "remaining_flow");
-  if (isRemaining) {
-    for (const view of CONVERSATION_VIEWS) await createView(engine, view);
-    if (!isReadOnce) await engine.keep("flow_conversation");
-  }
-  if (hours.length > 0) {
-    await engine.run(`${periodView("asked_kept", "conversation_1m", periods)} and (${within})`);
-    await createView(engine, "kept_conversation");
-  }
-  if (isRemaining && hours.length > 0) await createView(engine, "conversation");
-  else await engine.run(`create or replace temporary view conversation as select * from ${isRemaining ? "flow" : "kept"}_conversation`);
-  await engine.run(`create or replace temporary view addressed as
-    select client_address, client_ip, server_address, server_ip from conversation`);
+/** Makes inventory_flow, and the view listener: empty, so that flows are not read, where a report named every server. */
+async function createListeners(engine: Engine, periods: readonly Period[], isOfEdges: boolean): Promise<void> {
+  await createView(engine, "unnamed_server");
+  await engine.keep("unnamed_server");
+  const isAsked = await hasRows(engine, "unnamed_server");
+  if (isAsked || !isOfEdges) await engine.run(periodView("inventory_flow", "flow", periods));
+  if (isAsked) return await createView(engine, "listener");
+  const key = [["network_transport", "text"], ["server_address", "text"], ["server_port", "whole"]] as const;
+  await engine.run(valuesView("listener", [...key, ["service", "text"], ["valid_from", "time"], ["valid_to", "time"]], []));
 }
 
-async function hasRows(engine: Engine, view: string): Promise<boolean> {
-  const [row] = (await engine.table(`select count(*) as found from (select 1 from ${view} limit 1) first_row`)).rows;
-  return Number(row?.["found"]) > 0;
-}
-
-/** Of edges only an end without a name is looked for in the flows: they are not read where there is none. */
-async function createEdgeAddresses(engine: Engine, asked: readonly Period[], hasNames: boolean): Promise<void> {
-  const [row] =
-    (await engine.table("select count(*) as ends from asked_edge where client_service_name = '' or server_service_name = ''")).rows;
-  const isAsked = hasNames && Number(row?.["ends"]) > 0;
+/** Makes the view address_name: empty, so that conversations are not read, where no names are given. */
+async function createAddressNames(engine: Engine, names: string | null): Promise<void> {
+  await engine.run(await nameRangesView(names));
+  if (names !== null) return await createView(engine, "address_name");
   await engine.run(
-    isAsked ? periodView("asked_flow", "flow", asked) : "create or replace temporary view asked_flow as select * from flow where false",
-  );
-  await engine.run(
-    "create or replace temporary view addressed as select client_address, client_ip, server_address, server_ip from asked_flow",
+    valuesView("address_name", [["address", "text"], ["service", "text"], ["valid_from", "time"], ["valid_to", "time"]], []),
   );
 }
 
@@ -164,21 +129,7 @@ async function createHistory(engine: Engine, { fromMs }: Question, isNeeded: boo
   await engine.run(valuesView("asked_history", [["has_history", "whole"]], [[hasHistory ? 1 : 0]]));
 }
 
-type Period = readonly [fromMs: number | null, toMs: number | null];
-
 function askedPeriods({ fromMs, toMs, spanMs }: Question): Period[] {
   if (spanMs === null || fromMs === null || toMs === null) return [[fromMs, toMs]];
   return [[fromMs, fromMs + spanMs], [toMs, toMs + spanMs]];
-}
-
-/** Rows of a table that begin in one of the periods. */
-function periodView(view: string, table: string, periods: readonly Period[]): string {
-  const within = periods.map(([fromMs, toMs]) =>
-    [
-      ...fromMs === null ? [] : [`window_start >= ${timeLiteral(fromMs)}`],
-      ...toMs === null ? [] : [`window_start < ${timeLiteral(toMs)}`],
-    ].join(" and ") || "true"
-  );
-  const bounds = within.map((each) => `(${each})`).join(" or ");
-  return `create or replace temporary view ${view} as select * from ${table} where (${bounds})`;
 }

@@ -3,9 +3,8 @@
  * `analytics/views/flow_conversation.sql` finds.
  */
 
-import { log } from "../../lib/log.ts";
 import { createView } from "../analytics/analysis.ts";
-import { CONVERSATION_VIEWS } from "../analytics.ts";
+import { CONVERSATION_VIEWS } from "../conversations.ts";
 import type { Database } from "../duckdb.ts";
 import { writeDataFile } from "../lake/data_file.ts";
 import type { AddFile, Snapshot } from "../lake/delta_log.ts";
