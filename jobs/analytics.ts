@@ -58,11 +58,33 @@ export async function analyse(
   kept: readonly Hour[] = [],
 ): Promise<Answer> {
   await prepareViews(engine, question, kept, analysis);
-  if (analysis.reads === "edges") {
-    await createView(engine, "named_edge");
-    await engine.keep("named_edge");
-  }
-  if (analysis.views?.includes("address_zone")) await createHistory(engine, question, analysis.needsHistory ?? false);
+  await createEdges(engine, [analysis]);
+  await createHistory(engine, question, [analysis]);
+  return await answerOf(engine, analysis, question);
+}
+
+/** Several analyses without a baseline, of the same conversations. Throws as `analyse()` does. */
+export async function analyseEach(
+  engine: Engine,
+  analyses: readonly Analysis[],
+  question: Question,
+  kept: readonly Hour[],
+): Promise<Answer[]> {
+  await prepareViews(engine, question, kept);
+  await createEdges(engine, analyses);
+  await createHistory(engine, question, analyses);
+  const answers: Answer[] = [];
+  for (const analysis of analyses) answers.push(await answerOf(engine, analysis, question));
+  return answers;
+}
+
+async function createEdges(engine: Engine, analyses: readonly Analysis[]): Promise<void> {
+  if (!analyses.some(({ reads }) => reads === "edges")) return;
+  await createView(engine, "named_edge");
+  await engine.keep("named_edge");
+}
+
+async function answerOf(engine: Engine, analysis: Analysis, question: Question): Promise<Answer> {
   await analysis.prepare?.(engine, question);
   for (const view of analysis.views ?? []) await createView(engine, view);
   const sql = await Deno.readTextFile(analysis.file);
@@ -119,7 +141,9 @@ async function createAddressNames(engine: Engine, names: string | null): Promise
 }
 
 /** Makes history_flow, and asked_history, which says whether there is a time before the one that is asked about. */
-async function createHistory(engine: Engine, { fromMs }: Question, isNeeded: boolean): Promise<void> {
+async function createHistory(engine: Engine, { fromMs }: Question, analyses: readonly Analysis[]): Promise<void> {
+  if (!analyses.some(({ views }) => views?.includes("address_zone"))) return;
+  const isNeeded = analyses.some(({ needsHistory }) => needsHistory);
   const hasHistory = isNeeded && fromMs !== null;
   await engine.run(
     hasHistory

@@ -7,6 +7,7 @@ import { append } from "./lake/append.ts";
 import type { Cut } from "./lake/cut_journal.ts";
 import { writeDataFile } from "./lake/data_file.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
+import { formatOffsets, OFFSETS_TAG } from "./lake/offsets.ts";
 import { createTableView, readTableHead, refreshTable, tableDirectory } from "./lake/table.ts";
 import { DEAD_LETTER } from "./lake/tables.ts";
 import { sqlText } from "./sql_text.ts";
@@ -78,12 +79,13 @@ export class DeadLetters {
    */
   async keep(letters: readonly DeadLetter[], cut: Cut, transactions: ReadonlyMap<string, bigint>): Promise<boolean> {
     if (letters.length === 0) return true;
-    await this.#stage(letters, cut.ingestTime);
+    await stageLetters(this.#database, this.#topicName, letters, cut.ingestTime);
+    const spans = [...cut.ranges].map(([partition, [from, to]]) => ({ topicName: this.#topicName, partition, from, to }));
     const add = await writeDataFile(this.#database, this.#directory, DEAD_LETTER, {
-      select: "from staged_letter order by src_partition, src_offset",
+      select: STAGED_LETTERS,
       name: cut.file,
       partition: { date: cut.ingestTime.slice(0, 10) },
-      tags: {},
+      tags: { [OFFSETS_TAG]: formatOffsets(spans) },
     });
     const parameters = { rows: String(letters.length), reason: cut.reason };
     const committed = await append(
@@ -100,28 +102,37 @@ export class DeadLetters {
     }
     return true;
   }
+}
 
-  async #stage(letters: readonly DeadLetter[], ingestTime: string): Promise<void> {
-    const columns = DEAD_LETTER.columns.map(({ name, type }) => `${name} ${type}`).join(", ");
-    await this.#database.run(`create or replace temp table staged_letter (${columns})`);
-    let values: string[] = [], length = 0;
-    const insert = async () => {
-      if (values.length > 0) await this.#database.run(`insert into staged_letter values ${values.join(", ")}`);
-      values = [];
-      length = 0;
-    };
-    for (const { message: { partition, offset, value }, reason } of letters) {
-      const row = [
-        sqlText(this.#topicName),
-        partition,
-        offset,
-        sqlText(reason.replaceAll("\0", "\ufffd")),
-        `unhex('${value.toHex()}')`,
-        `'${ingestTime}'`,
-      ];
-      length += values[values.push(`(${row.join(", ")})`) - 1]!.length;
-      if (length > INSERT_LENGTH_MAX) await insert();
-    }
-    await insert();
+/** SQL that gives the rows of what was staged. */
+export const STAGED_LETTERS = "from staged_letter order by src_partition, src_offset";
+
+/** Makes the table of these rows. */
+export async function stageLetters(
+  database: Database,
+  topicName: string,
+  letters: readonly DeadLetter[],
+  ingestTime: string,
+): Promise<void> {
+  const columns = DEAD_LETTER.columns.map(({ name, type }) => `${name} ${type}`).join(", ");
+  await database.run(`create or replace temp table staged_letter (${columns})`);
+  let values: string[] = [], length = 0;
+  const insert = async () => {
+    if (values.length > 0) await database.run(`insert into staged_letter values ${values.join(", ")}`);
+    values = [];
+    length = 0;
+  };
+  for (const { message: { partition, offset, value }, reason } of letters) {
+    const row = [
+      sqlText(topicName),
+      partition,
+      offset,
+      sqlText(reason.replaceAll("\0", "\ufffd")),
+      `unhex('${value.toHex()}')`,
+      `'${ingestTime}'`,
+    ];
+    length += values[values.push(`(${row.join(", ")})`) - 1]!.length;
+    if (length > INSERT_LENGTH_MAX) await insert();
   }
+  await insert();
 }

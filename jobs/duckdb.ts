@@ -32,6 +32,8 @@ export interface DatabaseConfig {
   /** "4GB" and the like; beyond it DuckDB goes on in the temporary folder. */
   readonly memoryLimit: string;
   readonly temporaryDirectory: string;
+  /** What runs at once; as many as there are processors, unless it is given. */
+  readonly threads?: number;
 }
 
 /** Rows that DuckDB takes in one chunk. */
@@ -58,10 +60,11 @@ export class Database implements Disposable, Engine {
     this.#connection = connection;
   }
 
-  static async open({ memoryLimit, temporaryDirectory }: DatabaseConfig): Promise<Database> {
+  static async open({ memoryLimit, temporaryDirectory, threads }: DatabaseConfig): Promise<Database> {
     const instance = await DuckDBInstance.create(":memory:", {
       memory_limit: memoryLimit,
       temp_directory: temporaryDirectory,
+      ...(threads === undefined ? {} : { threads: String(threads) }),
       // Nothing is downloaded, and nothing that a query names may be.
       autoinstall_known_extensions: "false",
       autoload_known_extensions: "false",

@@ -1,3 +1,5 @@
+/** Whose failure an error of DuckDB is. */
+
 import assert from "node:assert/strict";
 import { Database, QueryError } from "./duckdb.ts";
 

@@ -16,6 +16,7 @@ import { edgeBatches } from "./edge_rows.ts";
 import { selectStagedHour, stagedHours, stageEdges } from "./edge_stage.ts";
 import type { EdgeOutput } from "./output.ts";
 import { firstState, MINUTE_US, Partition, type PartitionState, type Told } from "./partition.ts";
+import { formatRevisions, REVISIONS_PARAMETER } from "./revisions.ts";
 import { positionOf, positionTransactions, publishedId } from "./position.ts";
 
 /** A partition that nothing came for is idle: its minutes close by our clock, less what a collector keeps rows back. */
@@ -198,6 +199,7 @@ export class DependenciesWriter {
     const parameters = {
       offsets,
       rows: String(rowCount),
+      [REVISIONS_PARAMETER]: formatRevisions(places.map(({ number, told }) => [`${topicName}:${number}`, told])),
       ...(given.length === 0 ? {} : { gaps: JSON.stringify(Object.fromEntries(given)) }),
     };
     const adds = rowCount === 0 ? [] : await this.#writeFiles(rows, offsets);

@@ -9,7 +9,7 @@ import { type Broker } from "../../tools/kafka.ts";
 import { Commands, type JobCommand } from "./commands.ts";
 import { Disk } from "./disk.ts";
 import { Feed } from "./feed.ts";
-import { buildPreload, type StepDeed } from "./preload.ts";
+import { buildPreload, type StepDeed, type StepFault } from "./preload.ts";
 import { type FaultPlace, type JobEnd, JobProcess } from "./process.ts";
 
 const PARTITIONS = 4;
@@ -27,6 +27,8 @@ const CLOCK_JUMPS = [-864_000, -3_700, 3_700, 864_000];
 /** What may befall a run: before one of its steps, at any moment ("late kill"), its disk ("filled") or its topic ("broker"). */
 export type Deed = Exclude<StepDeed, "count"> | "late kill" | "filled" | "broker";
 export const DEEDS: readonly Deed[] = ["kill", "stop", "eio", "full", "torn", "power", "clock", "late kill", "filled", "broker"];
+/** What may befall a run beside another that a fault befalls, and needs nothing of the harness. */
+const COMPANION_DEEDS: readonly StepDeed[] = ["kill", "eio", "full", "torn", "clock"];
 const DISK_DEEDS: ReadonlySet<Deed> = new Set(["power", "filled"]);
 /** How a job says why it failed: in our words, or in the system's with the file's name. */
 const EXPLAINED = /"message":"failed","error":"(Cannot |IO Error: \S|[^"]*\(os error (5|28)\): \w+ ')/;
@@ -34,7 +36,15 @@ const EXPLAINED = /"message":"failed","error":"(Cannot |IO Error: \S|[^"]*\(os e
 const COMMITTED = /"message":"committed","version":"(\d+)"/g;
 const TABLE_OF: Readonly<Record<string, string>> = { etl: "flow", dependencies: "edge_1m" };
 /** Deeds after which no process of the run is left. */
-const FATAL: ReadonlySet<Deed> = new Set(["kill", "torn", "power", "late kill"]);
+const FATAL: ReadonlySet<Deed | "count"> = new Set(["kill", "torn", "power", "late kill"]);
+
+/** A fault that came, with the run and the step. */
+interface Brought {
+  readonly deed: Deed;
+  readonly struck: string;
+}
+
+const NO_FAULT: StepFault = { deed: "count", step: 0, seconds: 0 };
 
 export interface FaultOptions {
   readonly faults: number;
@@ -123,12 +133,14 @@ class FaultRun {
     while (this.#faults < faults) {
       const deed = deeds[this.#random(deeds.length)]!;
       await this.#feed.publish(1 + this.#random(FEED_MAX));
-      const struck = await this.#bring(deed);
-      if (struck === null) continue; // the run ended before
-      this.#faults++;
-      this.#byDeed.set(deed, (this.#byDeed.get(deed) ?? 0) + 1);
-      log(`fault ${this.#faults}: ${deed} ${struck}`);
-      if (this.#faults % auditEvery === 0 && this.#faults < faults) await this.#audit();
+      const before = this.#faults;
+      for (const { deed: brought, struck } of await this.#bring(deed)) {
+        this.#faults++;
+        this.#byDeed.set(brought, (this.#byDeed.get(brought) ?? 0) + 1);
+        log(`fault ${this.#faults}: ${brought} ${struck}`);
+      }
+      const isDue = Math.floor(before / auditEvery) < Math.floor(this.#faults / auditEvery);
+      if (isDue && this.#faults < faults) await this.#audit();
       if (this.#problems.length > 0) break;
     }
     const account = await this.#audit();
@@ -143,16 +155,18 @@ class FaultRun {
     };
   }
 
-  /** Runs a job, maybe two, and brings the fault; tells at which step, null where the job ended before. */
-  async #bring(deed: Deed): Promise<string | null> {
-    if (deed === "filled") return await this.#fill();
+  /** Runs a job, maybe two, each with a fault; tells of those that came before their run ended. */
+  async #bring(deed: Deed): Promise<readonly Brought[]> {
+    if (deed === "filled") return [{ deed, struck: await this.#fill() }];
     const { victim, companion } = this.#commands.turn();
     const byStep = deed !== "late kill" && deed !== "broker";
     const isAfter = deed === "power" && this.#random(POWER_AFTER_ONE_IN) === 0;
-    const step = byStep && !isAfter ? 1 + this.#random(this.#steps) : 0, seconds = CLOCK_JUMPS[this.#random(CLOCK_JUMPS.length)]!;
-    const job = await this.#start(victim, byStep ? deed : "count", step, seconds);
-    const other = companion === null ? null : await this.#start(companion, "count", 0, 0);
-    let struck = byStep ? null : await this.#strikeAnyTime(deed, job);
+    const fault: StepFault = byStep ? this.#stepFault(deed, isAfter) : NO_FAULT;
+    const job = await this.#start(victim, fault);
+    const isAlone = deed === "power" || deed === "broker" || companion === null;
+    const otherFault = isAlone ? NO_FAULT : this.#stepFault(COMPANION_DEEDS[this.#random(COMPANION_DEEDS.length)]!, false);
+    const other = companion === null ? null : await this.#start(companion, otherFault);
+    const strikeAnyTime = byStep ? null : await this.#strikeAnyTime(deed, job);
     if (deed === "stop" && await job.stopped() === "stopped") {
       await this.#overtake(victim);
       job.signal("SIGCONT");
@@ -160,10 +174,24 @@ class FaultRun {
     const end = await job.ended;
     if (deed === "power") other?.signal("SIGKILL");
     this.#judge(deed, end, victim);
-    if (other !== null) this.#judge(deed === "power" || deed === "broker" ? deed : "clock", await other.ended, companion!);
-    if (end.struck !== null) struck = `before step ${step}, ${end.struck}${deed === "clock" ? `, ${seconds} s` : ""}`;
+    let struck = end.struck === null ? strikeAnyTime : describe(fault, end.struck);
     if (deed === "power") struck = await this.#losePower(struck);
-    return struck === null ? null : `of "${nameOf(victim)}"${companion === null ? "" : ` beside "${nameOf(companion)}"`} ${struck}`;
+    const name = `of "${nameOf(victim)}"${companion === null ? "" : ` beside "${nameOf(companion)}"`}`;
+    const brought: Brought[] = struck === null ? [] : [{ deed, struck: `${name} ${struck}` }];
+    if (other === null) return brought;
+    const otherEnd = await other.ended;
+    this.#judge(deed === "power" || deed === "broker" ? deed : otherFault.deed, otherEnd, companion!);
+    if (otherEnd.struck !== null && otherFault.deed !== "count") {
+      brought.push({
+        deed: otherFault.deed,
+        struck: `of "${nameOf(companion!)}" beside "${nameOf(victim)}" ${describe(otherFault, otherEnd.struck)}`,
+      });
+    }
+    return brought;
+  }
+
+  #stepFault(deed: StepDeed, isAfter: boolean): StepFault {
+    return { deed, step: isAfter ? 0 : 1 + this.#random(this.#steps), seconds: CLOCK_JUMPS[this.#random(CLOCK_JUMPS.length)]! };
   }
 
   /** Power is lost after a run that it did not strike; either way what was acknowledged must be there when it is back. */
@@ -192,24 +220,24 @@ class FaultRun {
   /** The same job on another host, where the stopped one's locks do not reach, goes on in its place. */
   async #overtake(command: JobCommand): Promise<void> {
     for (const path of await findLocks(this.#place.folder)) await Deno.remove(path);
-    this.#judge("clock", await (await this.#start(command, "count", 0, 0)).ended, command);
+    this.#judge("count", await (await this.#start(command, NO_FAULT)).ended, command);
   }
 
   async #fill(): Promise<string> {
     const free = await this.#disk!.fill();
     const { etl } = this.#commands;
-    const end = await (await this.#start(etl, "count", 0, 0)).ended;
+    const end = await (await this.#start(etl, NO_FAULT)).ended;
     this.#judge("full", end, etl);
     await free();
     return `the disk of "${nameOf(etl)}", which ended with ${end.code}`;
   }
 
-  #start(command: JobCommand, deed: StepDeed, step: number, seconds: number): Promise<JobProcess> {
-    return JobProcess.start(command, this.#place, { deed, step, seconds });
+  #start(command: JobCommand, fault: StepFault): Promise<JobProcess> {
+    return JobProcess.start(command, this.#place, fault);
   }
 
   /** A run may be killed, or fail and say why; it may not fail where nothing befell it, or in words that are no error of ours. */
-  #judge(deed: Deed, { code, signal, struck, steps, stderr }: JobEnd, command: JobCommand): void {
+  #judge(deed: Deed | "count", { code, signal, struck, steps, stderr }: JobEnd, command: JobCommand): void {
     const table = TABLE_OF[command[1]!];
     for (const [, version] of table === undefined ? [] : stderr.matchAll(COMMITTED)) {
       this.#acknowledged.set(table!, Math.max(this.#acknowledged.get(table!) ?? 0, Number(version)));
@@ -232,7 +260,7 @@ class FaultRun {
   /** Runs that nothing befalls must take in the rest, and then everything must be there once. */
   async #audit(): Promise<{ readonly messages: number; readonly rows: number; readonly lost: number; readonly doubled: number }> {
     for (const command of this.#commands.all) {
-      const { code, stderr } = await (await this.#start(command, "count", 0, 0)).ended;
+      const { code, stderr } = await (await this.#start(command, NO_FAULT)).ended;
       if (code === 0) continue;
       this.#manualRepairs++;
       this.#problem(`"${nameOf(command)}" that nothing befell ended with ${code}: ${stderr.trim().split("\n").at(-1)}`);
@@ -263,6 +291,10 @@ async function keepCopy(folder: string, root: string): Promise<string> {
   const topics = (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).filter((name) => name.startsWith("topic."));
   await new Deno.Command("cp", { args: ["-r", `${root}/lake`, ...topics.map((name) => `${folder}/${name}`), kept] }).output();
   return kept;
+}
+
+function describe({ deed, step, seconds }: StepFault, struck: string): string {
+  return `before step ${step}, ${struck}${deed === "clock" ? `, ${seconds} s` : ""}`;
 }
 
 /** A command as people call it: without what is the same in all. */
