@@ -4,7 +4,7 @@
  *     deno run -A bench/flow_lake.ts FOLDER [ROWS [MINUTES [SEED]]]      # stopped, it goes on at the hour that it was at
  */
 
-import { Database, INTEGER } from "../jobs/duckdb.ts";
+import { Database } from "../jobs/duckdb.ts";
 import { SORTED_TAG, sortedTag } from "../jobs/compact/plan.ts";
 import { append } from "../jobs/lake/append.ts";
 import { writeDataFile } from "../jobs/lake/data_file.ts";
@@ -169,7 +169,7 @@ async function makeFleet(database: Database, seed: number, directory: string): P
   const fleet = new Fleet(seed), edges = Array.from({ length: SLOTS }, (_, slot) => fleet.edgeOfSlot(slot));
   await database.run(`create or replace table slot (number integer, client integer, server integer, client_rank integer,
     server_rank integer, port integer, is_pooled integer, rtt_us integer)`);
-  const appender = await database.appender("slot", Array(8).fill(INTEGER));
+  const appender = await database.appender("slot", Array(8).fill("INTEGER"));
   const ranks = new Int32Array(SERVICES),
     byName = Array.from({ length: SERVICES }, (_, service) => ({ service, name: serviceName(service) }));
   byName.sort((a, b) => (a.name < b.name ? -1 : 1)).forEach(({ service }, rank) => ranks[service] = rank);
