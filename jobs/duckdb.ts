@@ -17,6 +17,8 @@ export interface DatabaseConfig {
   /** "4GB" and the like; beyond it DuckDB goes on in the temporary folder. */
   readonly memoryLimit: string;
   readonly temporaryDirectory: string;
+  /** What runs at once; as many as there are processors, unless it is given. */
+  readonly threads?: number;
 }
 
 /** Rows that DuckDB takes in one chunk. */
@@ -44,11 +46,12 @@ interface Opened {
 }
 
 /** The library is loaded only where it is used: it takes a tenth of a second, which many a run does not need. */
-async function openDatabase({ memoryLimit, temporaryDirectory }: DatabaseConfig): Promise<Opened> {
+async function openDatabase({ memoryLimit, temporaryDirectory, threads }: DatabaseConfig): Promise<Opened> {
   const [api, { default: bindings }] = await Promise.all([import("@duckdb/node-api"), import("@duckdb/node-bindings")]);
   const instance = await api.DuckDBInstance.create(":memory:", {
     memory_limit: memoryLimit,
     temp_directory: temporaryDirectory,
+    ...(threads === undefined ? {} : { threads: String(threads) }),
     // Nothing is downloaded, and nothing that a query names may be.
     autoinstall_known_extensions: "false",
     autoload_known_extensions: "false",

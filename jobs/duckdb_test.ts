@@ -1,4 +1,4 @@
-/** DuckDB in this process: a query that is wrong is told from a machine that fails. */
+/** Whose failure an error of DuckDB is. */
 
 import assert from "node:assert/strict";
 import { Database, QueryError } from "./duckdb.ts";

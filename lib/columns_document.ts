@@ -1,7 +1,8 @@
-/** The reference of the tables' columns, made of lib/records.ts and lib/edge_columns.ts; written by `deno task gen`. */
+/** The reference of the tables' columns, made of lib/records.ts, lib/conversation_columns.ts and lib/edge_columns.ts; written by `deno task gen`. */
 
+import { CONVERSATION_COLUMNS, CONVERSATION_SCHEMA_VERSION } from "./conversation_columns.ts";
 import { EDGE_COLUMNS, EDGE_SCHEMA_VERSION } from "./edge_columns.ts";
-import { DEAD_LETTER_COLUMNS, FLOW_COLUMNS, FLOW_SCHEMA_VERSION } from "./records.ts";
+import { AGENT_LOSS_COLUMNS, DEAD_LETTER_COLUMNS, FLOW_COLUMNS, FLOW_SCHEMA_VERSION } from "./records.ts";
 
 /** Markdown of docs/reference/columns.md. */
 export function columnsDocument(): string {
@@ -15,7 +16,7 @@ export function columnsDocument(): string {
       (origin === "message" ? "collector" : "ETL job") + (since > 1 ? `, since version ${since}` : ""),
     ].map(cell).join(" | ")
   );
-  return `<!-- Do not edit; made by \`deno task gen\` from lib/records.ts and lib/edge_columns.ts. -->
+  return `<!-- Do not edit; made by \`deno task gen\` from lib/records.ts, lib/conversation_columns.ts and lib/edge_columns.ts. -->
 
 # Columns of \`flow\`
 
@@ -35,7 +36,24 @@ commit: in its older files they are null. Null in \`flow_source\` is \`skyfall\`
 | Column | Type | Unit or values | Meaning | Source | Filled by |
 | --- | --- | --- | --- | --- | --- |
 ${rows.map((row) => `| ${row} |`).join("\n")}
-${edgeSection()}${deadLetterSection()}`;
+${conversationSection()}${edgeSection()}${agentLossSection()}${deadLetterSection()}`;
+}
+
+function conversationSection(): string {
+  const rows = CONVERSATION_COLUMNS.map(({ name, type, nullable, unit, meaning, source }) =>
+    [`\`${name}\``, type + (nullable ? ", null" : ""), unit, meaning, source].map(cell).join(" | ")
+  );
+  return `
+# Columns of \`conversation_1m\`
+
+Conversations by minute, which \`jobs run compact\` finds in whole hours of \`flow\` ([keeping a lake](keep.md)): one row per minute, transport,
+client address, server address, server port and client service; of conversations that no client's host reports, per server service. Of both ends
+the greater view of each amount counts: rows may always be added up. The table is partitioned by \`date\` and \`hour\` of \`window_start\` (UTC). Its schema is of version ${CONVERSATION_SCHEMA_VERSION}.
+
+| Column | Type | Unit or values | Meaning | Source |
+| --- | --- | --- | --- | --- |
+${rows.map((row) => `| ${row} |`).join("\n")}
+`;
 }
 
 function edgeSection(): string {
@@ -54,6 +72,22 @@ transport, client, server and port, of all minutes, partitions and revisions ([k
 
 | Column | Type | Unit or values | Meaning | Source | When rows of an edge are added up |
 | --- | --- | --- | --- | --- | --- |
+${rows.map((row) => `| ${row} |`).join("\n")}
+`;
+}
+
+function agentLossSection(): string {
+  const rows = AGENT_LOSS_COLUMNS.map(({ name, type, nullable, unit, meaning }) =>
+    [`\`${name}\``, type + (nullable ? ", null" : ""), unit, meaning].map(cell).join(" | ")
+  );
+  return `
+# Columns of \`agent_loss\`
+
+What was lost before it reached a collector, as collectors tell it in their messages ([streams](streams.md)): one row per agent and time in which
+something was found lost. Amounts may always be added up. The table is partitioned by \`date\` of \`loss_end\` (UTC).
+
+| Column | Type | Unit | Meaning |
+| --- | --- | --- | --- |
 ${rows.map((row) => `| ${row} |`).join("\n")}
 `;
 }

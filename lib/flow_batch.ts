@@ -20,8 +20,10 @@ import {
   Utf8,
   Vector,
 } from "apache-arrow";
+import { type AgentLoss, lossMetadata, readLosses } from "./agent_loss.ts";
 import { fromArrow } from "./arrow_columns.ts";
 import { type ColumnPieces, type FieldShape, readPieces, schemaBytes } from "./arrow_layout.ts";
+import { packValidity } from "./arrow_validity.ts";
 import { verifyArrowStream } from "./arrow_verify.ts";
 import type { ColumnData, ColumnDataByType, TextColumn } from "./column_data.ts";
 import { encodeTexts } from "./encoded_texts.ts";
@@ -33,6 +35,8 @@ export type { AddressColumn, BigintColumn, ColumnData, ColumnDataByType, Integer
 export interface FlowBatch {
   readonly rowCount: number;
   readonly columns: { readonly [C in MessageColumn as C["name"]]: ColumnDataByType[C["type"]] };
+  /** What the collector found lost since its message before; absent where nothing was. */
+  readonly agentLosses?: readonly AgentLoss[];
 }
 
 /** Most rows in one message; the decoder refuses more. */
@@ -40,8 +44,8 @@ export const BATCH_ROWS_MAX = 8_192;
 
 const SCHEMA_VERSION_KEY = "skyfall.schema_version";
 
-/** Encodes rows as an Arrow IPC stream of one record batch. */
-export type BatchEncoder = (rowCount: number, columns: Readonly<Record<string, ColumnData>>) => Uint8Array;
+/** Encodes rows as an Arrow IPC stream of one record batch, which also tells of losses. */
+export type BatchEncoder = (rowCount: number, columns: Readonly<Record<string, ColumnData>>, losses?: readonly AgentLoss[]) => Uint8Array;
 
 /**
  * What encodes rows of a table; its metadata has the schema's version.
@@ -50,8 +54,8 @@ export type BatchEncoder = (rowCount: number, columns: Readonly<Record<string, C
  */
 export function batchEncoder(columns: readonly Column[], schemaVersion: number): BatchEncoder {
   const fields = columns.map((c, i) => new Field(c.name, arrowType(c.type, i), c.nullable));
-  const schema = new Schema(fields, new Map([[SCHEMA_VERSION_KEY, String(schemaVersion)]]));
-  return (rowCount, values) => {
+  const metadata = [[SCHEMA_VERSION_KEY, String(schemaVersion)]] as const, plain = new Schema(fields, new Map(metadata));
+  return (rowCount, values, losses = []) => {
     if (rowCount < 1 || rowCount > BATCH_ROWS_MAX) {
       throw new RangeError(`Cannot encode batch: ${rowCount} rows, needed 1 to ${BATCH_ROWS_MAX}`);
     }
@@ -61,6 +65,7 @@ export function batchEncoder(columns: readonly Column[], schemaVersion: number):
       throw new RangeError(`Cannot encode batch: column "${name}" has ${data.length} rows, needed ${rowCount}`);
     });
     const rows = makeData({ type: new Struct(fields), length: rowCount, nullCount: 0, children });
+    const schema = losses.length === 0 ? plain : new Schema(fields, new Map([...metadata, ...lossMetadata(losses)]));
     return tableToIPC(new Table([new RecordBatch(schema, rows)]), "stream");
   };
 }
@@ -68,8 +73,8 @@ export function batchEncoder(columns: readonly Column[], schemaVersion: number):
 const encodeColumns = batchEncoder(MESSAGE_COLUMNS, FLOW_SCHEMA_VERSION);
 
 /** Encodes rows as a message. @throws {RangeError} As `batchEncoder()`. */
-export function encodeFlowBatch({ rowCount, columns }: FlowBatch): Uint8Array {
-  return encodeColumns(rowCount, columns);
+export function encodeFlowBatch({ rowCount, columns, agentLosses }: FlowBatch): Uint8Array {
+  return encodeColumns(rowCount, columns, agentLosses);
 }
 
 /**
@@ -110,6 +115,8 @@ function decodeAny(message: Uint8Array): FlowBatch {
     return data;
   };
   for (const column of MESSAGE_COLUMNS) if (version >= column.since) fieldOf(column);
+  const agentLosses = readLosses(table.schema.metadata);
+  if (agentLosses.length > 0) return { ...toBatch(version, record.numRows, fieldOf), agentLosses }; // no other message has the same schema
   remember(message, table.schema, version, indexes);
   // The quick way even now: what reads columns is compiled for one kind of objects, and objects of the library are another.
   return decodeKnown(message) ?? toBatch(version, record.numRows, fieldOf);
@@ -257,16 +264,6 @@ function toArrow(type: DataType, column: ColumnData, rowCount: number): Data {
 function utf8Data(texts: readonly string[]): Data<Utf8> {
   const { offsets, bytes } = encodeTexts(texts);
   return makeData({ type: new Utf8(), length: texts.length, nullCount: 0, valueOffsets: offsets, data: bytes });
-}
-
-function packValidity(rowCount: number, isValid: (row: number) => boolean): { nullCount: number; nullBitmap?: Uint8Array } {
-  const nullBitmap = new Uint8Array(Math.ceil(rowCount / 64) * 8);
-  let nullCount = 0;
-  for (let i = 0; i < rowCount; i++) {
-    if (isValid(i)) nullBitmap[i >> 3]! |= 1 << (i & 7);
-    else nullCount++;
-  }
-  return nullCount === 0 ? { nullCount } : { nullCount, nullBitmap };
 }
 
 function assertType(column: MessageColumn, type: DataType): void {
