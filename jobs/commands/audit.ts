@@ -4,6 +4,9 @@ import type { Command } from "@commander-js/extra-typings";
 import { TOPIC_URL_FORMS } from "../../lib/topic/open.ts";
 import { auditLake } from "../audit/audit.ts";
 import type { Check } from "../audit/finding.ts";
+import { log } from "../../lib/log.ts";
+import { assertTables } from "../lake/prepare.ts";
+import { withFolderLock } from "../lock.ts";
 import { formatAnswer } from "../print.ts";
 
 const PROGRESS_MS = 500;
@@ -14,7 +17,9 @@ export function addAuditCommand(program: Command): void {
     .requiredOption("--lake <dir>", "folder of the lake")
     .option("--topic <url>", `topic to read again, as long as it keeps its messages: ${TOPIC_URL_FORMS}`)
     .action(async ({ lake, topic }) => {
-      const checks = await auditLake(lake, topic ?? null, showProgress());
+      assertTables(lake);
+      const checks = await withFolderLock(lake, () => auditLake(lake, topic ?? null, showProgress()));
+      if (checks === null) return log("info", "jobs", "another run is at work", { lake });
       print(checks);
       if (checks.some(({ problems }) => problems.length > 0)) Deno.exit(1);
     });
