@@ -1,6 +1,6 @@
 /** A row group of `flow`: encodes each column of its rows. */
 
-import { FLOW_COLUMNS, type FlowColumn } from "../lib/records.ts";
+import { type Column, FLOW_COLUMNS, type FlowColumn } from "../lib/records.ts";
 import type { AddressTable } from "./address_table.ts";
 import type { BigintBuffer, CodeBuffer, IntegerBuffer, ListBuffer } from "./column_buffers.ts";
 import { hybrid } from "./parquet/bit_packing.ts";
@@ -35,7 +35,7 @@ export interface Tables {
 
 /** A column, and what numbers it has. */
 export interface EncodedColumn {
-  readonly column: FlowColumn;
+  readonly column: Column;
   readonly chunk: ColumnChunk;
   readonly range: NumbersEncoded["range"];
 }

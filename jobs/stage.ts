@@ -32,10 +32,11 @@ export interface StagedFile extends EncodedRows {
 }
 
 /** Rows of a row group at most: twice what DuckDB writes, as each has the dictionaries of its texts. */
-const ROW_GROUP_ROWS = 245_760;
+export const ROW_GROUP_ROWS = 245_760;
 const HOUR_US = 3_600_000_000;
 const WORD = 2 ** 32;
-const CREATED_BY = "Skyfall";
+/** As files name their writer. */
+export const CREATED_BY = "Skyfall";
 /** Some hundred bytes each. */
 const TABLE_VALUES_MAX = 1_000_000;
 /** Each as large as a row group; most stages have one hour, or two. */

@@ -3,13 +3,10 @@
 import type { Database, Row } from "../duckdb.ts";
 import { type DataFile, writeDataFile } from "../lake/data_file.ts";
 import { type AddFile, LakeError } from "../lake/delta_log.ts";
+import { DIGEST_TAG, fileDigest, hasItsBytes } from "../lake/file_digest.ts";
 import { formatOffsets, OFFSETS_TAG, type OffsetSpan, parseOffsets } from "../lake/offsets.ts";
-import { dataFilePath, selectFiles, type TableDefinition } from "../lake/table.ts";
-import { FLOW } from "../lake/tables.ts";
-import { CHECKSUM_SQL } from "../row_checksum.ts";
+import { damagedFileError, dataFilePath, selectFiles, sizeOf, type TableDefinition } from "../lake/table.ts";
 import { type Merge, SORTED_TAG, sortedTag } from "./plan.ts";
-
-export const CHECKSUM_TAG = "skyfall.checksum";
 
 /** Begins the name of every file that compaction writes. */
 export const MERGED_PREFIX = "compact";
@@ -17,7 +14,8 @@ export const MERGED_PREFIX = "compact";
 /**
  * Writes the merge's file; it becomes part of the table with the commit that names it.
  *
- * @throws {LakeError} If an input cannot be read, the disk fails or is full, or the file would have other rows than its inputs.
+ * @throws {LakeError} If an input is not as it was committed, the disk fails or is full, or the file would have other rows than its
+ *   inputs.
  */
 export async function writeMerged(
   database: Database,
@@ -25,22 +23,20 @@ export async function writeMerged(
   definition: TableDefinition,
   { partition, inputs }: Merge,
 ): Promise<AddFile> {
-  const rows = selectFiles(directory, definition, inputs.map(({ path }) => path)), known = knownChecksum(definition, inputs);
-  const before = await digest(database, rows, null);
+  await assertInputs(directory, inputs);
+  const rows = selectFiles(directory, definition, inputs.map(({ path }) => path));
+  const before = await digest(database, rows);
   const file: DataFile = {
     select: `${rows} order by ${definition.sortColumns.join(", ")}`,
     name: `${MERGED_PREFIX}-${crypto.randomUUID()}`,
     partition,
     tags: { [SORTED_TAG]: sortedTag(definition), ...await offsetsTag(database, definition, rows, inputs) },
   };
-  const add = await writeDataFile(database, directory, definition, file);
-  const written = selectFiles(directory, definition, [add.path]);
-  const after = await digest(database, written, definition === FLOW && known === null ? CHECKSUM_SQL : null);
-  if (before.rows === after.rows && before.hash === after.hash) {
-    const checksum = known ?? after.checksum;
-    return checksum === null ? add : { ...add, tags: { ...add.tags, [CHECKSUM_TAG]: checksum } };
-  }
-  await Deno.remove(dataFilePath(directory, add.path));
+  const add = await writeDataFile(database, directory, definition, file), path = dataFilePath(directory, add.path);
+  const sha256 = await fileDigest(path); // before it is read back: what was compared is what is noted
+  const after = await digest(database, selectFiles(directory, definition, [add.path]));
+  if (before.rows === after.rows && before.hash === after.hash) return { ...add, tags: { ...add.tags, [DIGEST_TAG]: sha256 } };
+  await Deno.remove(path);
   throw new LakeError(
     `Cannot compact ${inputs.length} files of "${directory}": they have ${before.rows} rows, the file made of them ${after.rows}${
       before.rows === after.rows ? " others" : ""
@@ -48,25 +44,26 @@ export async function writeMerged(
   );
 }
 
+/** A file that was changed since it was committed must not become another's rows. */
+async function assertInputs(directory: string, inputs: readonly AddFile[]): Promise<void> {
+  for (const file of inputs) {
+    const path = dataFilePath(directory, file.path), size = await sizeOf(path);
+    if (size === file.size && await hasItsBytes(path, file)) continue;
+    throw damagedFileError("compact", directory, path, size, file.size);
+  }
+}
+
 interface Digest {
   readonly rows: string;
   /** Sum of a hash over all columns of each row, so that any order gives the same. */
   readonly hash: string;
-  readonly checksum: string | null;
 }
 
-/** @param checksumSql What an audit compares, where it is wanted: it costs more than all else. */
-async function digest(database: Database, select: string, checksumSql: string | null): Promise<Digest> {
-  const [row] = await database.rows(`select count(*)::varchar as rows, coalesce(sum(hash(r)::hugeint), 0)::varchar as hash,
-    (${checksumSql ?? "null"})::varchar as checksum from (${select}) r`);
-  return { rows: String(row!["rows"]), hash: String(row!["hash"]), checksum: row!["checksum"] === null ? null : String(row!["checksum"]) };
-}
-
-/** The sum of the inputs' checksums; null where one does not tell. */
-function knownChecksum(definition: TableDefinition, inputs: readonly AddFile[]): string | null {
-  const known = inputs.map(({ tags }) => tags?.[CHECKSUM_TAG]).filter((sum) => sum !== undefined);
-  if (definition !== FLOW || known.length < inputs.length) return null;
-  return String(BigInt.asUintN(64, known.reduce((sum, text) => sum + BigInt(text), 0n)));
+async function digest(database: Database, select: string): Promise<Digest> {
+  const [row] = await database.rows(
+    `select count(*)::varchar as rows, coalesce(sum(hash(r)::hugeint), 0)::varchar as hash from (${select}) r`,
+  );
+  return { rows: String(row!["rows"]), hash: String(row!["hash"]) };
 }
 
 /** The union of the inputs' ranges, or, where one does not tell, what the rows say. */

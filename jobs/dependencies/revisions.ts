@@ -5,7 +5,8 @@
 
 import { z } from "zod";
 import { LakeError } from "../lake/delta_log.ts";
-import { MINUTE_US, type Told } from "./partition.ts";
+import { MINUTE_US } from "./message_rows.ts";
+import type { Told } from "./partition.ts";
 
 /** Name of the operation's parameter. */
 export const REVISIONS_PARAMETER = "revisions";

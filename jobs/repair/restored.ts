@@ -1,14 +1,12 @@
 /** Makes one damaged file of a table again, and tells whether its rows are the ones that it had. */
 
 import type { TopicConsumer } from "../../lib/topic/topic.ts";
-import { CHECKSUM_TAG } from "../compact/merge.ts";
 import { SORTED_TAG } from "../compact/plan.ts";
 import type { Database } from "../duckdb.ts";
 import { writeDataFile } from "../lake/data_file.ts";
 import type { AddFile } from "../lake/delta_log.ts";
-import { selectFiles, type TableDefinition } from "../lake/table.ts";
-import { FLOW } from "../lake/tables.ts";
-import { CHECKSUM_SQL } from "../row_checksum.ts";
+import { DIGEST_TAG, fileDigest } from "../lake/file_digest.ts";
+import { dataFilePath, type TableDefinition } from "../lake/table.ts";
 import type { Origins } from "./origins.ts";
 
 export interface RestoreTask {
@@ -41,30 +39,22 @@ export type Restorer = (task: RestoreTask) => Promise<Restored>;
 
 /** Writes the file of these rows. @throws {LakeError} If the disk fails or is full. */
 export async function writeRestored({ database, definition, directory, file }: RestoreTask, select: string): Promise<Restored> {
-  const { [SORTED_TAG]: sorted, [CHECKSUM_TAG]: checksum, ...tags } = file.tags ?? {};
-  const add = await writeDataFile(database, directory, definition, {
+  const { [SORTED_TAG]: sorted, [DIGEST_TAG]: digest, ...tags } = file.tags ?? {};
+  const written = await writeDataFile(database, directory, definition, {
     select: sorted === undefined ? select : `${select} order by ${definition.sortColumns.join(", ")}`,
     name: `part-restored-${crypto.randomUUID()}`,
     partition: Object.fromEntries(definition.partitionColumns.map((name) => [name, file.partitionValues[name] ?? ""])),
     tags: { ...tags, ...(sorted === undefined ? {} : { [SORTED_TAG]: sorted }) },
   });
-  if (rowsOf(add) === 0) {
-    await Deno.remove(`${directory}/${add.path}`);
+  const path = dataFilePath(directory, written.path), rows = rowsOf(written);
+  if (rows === 0) {
+    await Deno.remove(path);
     return { add: null, why: "none of which is left" };
   }
-  if (rowsOf(add) !== rowsOf(file)) return { add, why: `${rowsOf(add)} of which are left` };
+  const add = digest === undefined ? written : { ...written, tags: { ...written.tags, [DIGEST_TAG]: await fileDigest(path) } };
+  if (rows !== rowsOf(file)) return { add, why: `${rows} of which are left` };
   const other = otherStatistics(file, add);
-  if (other !== null) return { add, why: `in which ${other} would be another` };
-  if (checksum === undefined) return { add, why: null };
-  const isSame = definition !== FLOW || await checksumOf(database, selectFiles(directory, definition, [add.path])) === checksum;
-  return isSame
-    ? { add: { ...add, tags: { ...add.tags, [CHECKSUM_TAG]: checksum } }, why: null }
-    : { add, why: "whose values would be others" };
-}
-
-async function checksumOf(database: Database, rows: string): Promise<string> {
-  const [row] = await database.rows(`select (${CHECKSUM_SQL})::varchar as checksum from (${rows})`);
-  return String(row!["checksum"]);
+  return { add, why: other === null ? null : `in which ${other} would be another` };
 }
 
 export function rowsOf({ tags, stats }: AddFile): number {
