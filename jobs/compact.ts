@@ -5,6 +5,7 @@
  * files that nobody sees. Appends of others go on meanwhile.
  */
 
+import { removeIfPresent } from "../lib/durable_file.ts";
 import { log } from "../lib/log.ts";
 import { writeMerged } from "./compact/merge.ts";
 import { planMerges } from "./compact/plan.ts";
@@ -111,7 +112,7 @@ async function mergeAll(database: Database, lake: string): Promise<Pick<CompactR
         transactions: new Map(),
       }, database);
       if (replaced === null) { // somebody else has taken these files
-        await Deno.remove(dataFilePath(directory, add.path));
+        await removeIfPresent(dataFilePath(directory, add.path));
         snapshot = await refreshTable(directory, definition, snapshot);
       } else {
         snapshot = replaced;

@@ -1,14 +1,6 @@
 /** DuckDB, in this process: SQL in, rows out, and columns of typed arrays in. */
 
-import {
-  type DuckDBAppender,
-  type DuckDBConnection,
-  DuckDBDataChunk,
-  DuckDBInstance,
-  type DuckDBType,
-  StatementType,
-} from "@duckdb/node-api";
-import * as bindings from "@duckdb/node-bindings";
+import type { DuckDBAppender, DuckDBConnection, DuckDBDataChunk, DuckDBInstance } from "@duckdb/node-api";
 import { type Answer, DUCKDB_MACROS, type Engine } from "./portable_sql.ts";
 
 /** What `SELECT` gives: numbers of 64 bits as text, timestamps as "YYYY-MM-DD HH:MM:SS.ffffff+00", lists as arrays. */
@@ -42,34 +34,60 @@ export class QueryError extends Error {
   }
 }
 
+/** Types of columns that are appended. */
+export type AppendType = "INTEGER" | "BIGINT";
+
+/** DuckDB's library, and a database of it. */
+interface Opened {
+  readonly api: typeof import("@duckdb/node-api");
+  readonly bindings: typeof import("@duckdb/node-bindings");
+  readonly instance: DuckDBInstance;
+  readonly connection: DuckDBConnection;
+}
+
+/** The library is loaded only where it is used: it takes a tenth of a second, which many a run does not need. */
+async function openDatabase({ memoryLimit, temporaryDirectory, threads }: DatabaseConfig): Promise<Opened> {
+  const [api, { default: bindings }] = await Promise.all([import("@duckdb/node-api"), import("@duckdb/node-bindings")]);
+  const instance = await api.DuckDBInstance.create(":memory:", {
+    memory_limit: memoryLimit,
+    temp_directory: temporaryDirectory,
+    ...(threads === undefined ? {} : { threads: String(threads) }),
+    // Nothing is downloaded, and nothing that a query names may be.
+    autoinstall_known_extensions: "false",
+    autoload_known_extensions: "false",
+  });
+  const connection = await instance.connect();
+  await connection.run("set TimeZone = 'UTC'; set enable_progress_bar = true; set enable_progress_bar_print = false");
+  return { api, bindings, instance, connection };
+}
+
 /** A database in memory. */
 export class Database implements Disposable, Engine {
   readonly macros = DUCKDB_MACROS;
-  readonly #instance: DuckDBInstance;
-  readonly #connection: DuckDBConnection;
+  readonly #config: DatabaseConfig;
+  #opening: Promise<Opened> | null = null;
+  /** Null until it is open. */
+  #opened: Opened | null = null;
 
-  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
-    this.#instance = instance;
-    this.#connection = connection;
+  private constructor(config: DatabaseConfig) {
+    this.#config = config;
   }
 
-  static async open({ memoryLimit, temporaryDirectory, threads }: DatabaseConfig): Promise<Database> {
-    const instance = await DuckDBInstance.create(":memory:", {
-      memory_limit: memoryLimit,
-      temp_directory: temporaryDirectory,
-      ...(threads === undefined ? {} : { threads: String(threads) }),
-      // Nothing is downloaded, and nothing that a query names may be.
-      autoinstall_known_extensions: "false",
-      autoload_known_extensions: "false",
-    });
-    const connection = await instance.connect();
-    await connection.run("set TimeZone = 'UTC'; set enable_progress_bar = true; set enable_progress_bar_print = false");
-    return new Database(instance, connection);
+  static async open(config: DatabaseConfig): Promise<Database> {
+    const database = new Database(config);
+    await database.#connect();
+    return database;
+  }
+
+  /** One that is opened with its first query, for who may have none. */
+  static unopened(config: DatabaseConfig): Database {
+    return new Database(config);
   }
 
   /** @throws {QueryError} If DuckDB refuses or fails. */
   async run(sql: string): Promise<void> {
-    await explained(() => this.#connection.run(sql));
+    const { connection } = await this.#connect();
+    await explained(() => connection.run(sql));
   }
 
   /** As `Engine.keep()`. @throws {QueryError} If DuckDB refuses or fails. */
@@ -85,7 +103,7 @@ export class Database implements Disposable, Engine {
 
   /** All rows of a query with its columns, in order. @throws {QueryError} as above. */
   async table(sql: string): Promise<Answer> {
-    const reader = await explained(() => this.#connection.runAndReadAll(sql));
+    const { connection } = await this.#connect(), reader = await explained(() => connection.runAndReadAll(sql));
     const types = reader.columnTypes().map(String);
     const columns = reader.columnNames().map((name, i) => ({ name, isNumber: NUMBER_TYPE.test(types[i]!) }));
     return { columns, rows: reader.getRowObjectsJson() as Row[] };
@@ -119,7 +137,8 @@ export class Database implements Disposable, Engine {
   }
 
   async #assertReads(sql: string): Promise<void> {
-    const statements = await explained(() => this.#connection.extractStatements(sql));
+    const { connection, api: { StatementType } } = await this.#connect();
+    const statements = await explained(() => connection.extractStatements(sql));
     const type = statements.count === 1 ? (await explained(() => statements.prepare(0))).statementType : StatementType.INVALID;
     if (type === StatementType.SELECT) return;
     // EXPLAIN ANALYZE runs what it explains.
@@ -130,33 +149,42 @@ export class Database implements Disposable, Engine {
 
   /** Ends the query that runs; it fails. */
   interrupt(): void {
-    this.#connection.interrupt();
+    this.#opened?.connection.interrupt();
   }
 
   /** How much of the running query is done, in percent; null where DuckDB does not know. */
   progressPercent(): number | null {
-    const { percentage } = this.#connection.progress;
+    const percentage = this.#opened?.connection.progress.percentage ?? -1;
     return percentage < 0 ? null : percentage;
   }
 
   /** Appends to a table whose columns have these types, in its order. @throws {QueryError} If there is no such table. */
-  async appender(table: string, types: readonly DuckDBType[]): Promise<Appender> {
-    return new Appender(await explained(() => this.#connection.createAppender(table)), DuckDBDataChunk.create(types, CHUNK_ROWS));
+  async appender(table: string, types: readonly AppendType[]): Promise<Appender> {
+    const { api, bindings, connection } = await this.#connect();
+    const appender = await explained(() => connection.createAppender(table));
+    return new Appender(bindings, appender, api.DuckDBDataChunk.create(types.map((type) => api[type]), CHUNK_ROWS));
   }
 
   [Symbol.dispose](): void {
-    this.#connection.closeSync();
-    this.#instance.closeSync();
+    this.#opened?.connection.closeSync();
+    this.#opened?.instance.closeSync();
+  }
+
+  async #connect(): Promise<Opened> {
+    this.#opening ??= openDatabase(this.#config);
+    return this.#opened = await this.#opening;
   }
 }
 
 /** Appends rows; they are in the table when it is closed. */
 export class Appender {
+  readonly #bindings: Opened["bindings"];
   readonly #appender: DuckDBAppender;
   readonly #chunk: DuckDBDataChunk;
 
   /** @internal Made by `Database.appender()`. */
-  constructor(appender: DuckDBAppender, chunk: DuckDBDataChunk) {
+  constructor(bindings: Opened["bindings"], appender: DuckDBAppender, chunk: DuckDBDataChunk) {
+    this.#bindings = bindings;
     this.#appender = appender;
     this.#chunk = chunk;
   }
@@ -170,13 +198,8 @@ export class Appender {
       this.#chunk.rowCount = rows;
       for (const [i, { values }] of columns.entries()) {
         const { buffer, byteOffset, byteLength } = values.subarray(start, start + rows);
-        bindings.default.copy_data_to_vector(
-          bindings.default.data_chunk_get_vector(chunk, i),
-          0,
-          buffer as ArrayBuffer,
-          byteOffset,
-          byteLength,
-        );
+        const vector = this.#bindings.data_chunk_get_vector(chunk, i);
+        this.#bindings.copy_data_to_vector(vector, 0, buffer as ArrayBuffer, byteOffset, byteLength);
       }
       this.#appender.appendDataChunk(this.#chunk);
     }
@@ -191,8 +214,6 @@ export class Appender {
     }
   }
 }
-
-export { BIGINT, INTEGER } from "@duckdb/node-api";
 
 async function explained<T>(run: () => Promise<T>): Promise<T> {
   try {

@@ -2,7 +2,7 @@
 
 import type { EdgeBatch } from "../../lib/edge_batch.ts";
 import { EDGE_COLUMNS, HISTOGRAM_BUCKETS } from "../../lib/edge_columns.ts";
-import type { BigintColumn, BigintListColumn, IntegerColumn, TextColumn } from "../../lib/flow_batch.ts";
+import type { BigintColumn, BigintListColumn, IntegerColumn, TextColumn } from "../../lib/column_data.ts";
 import type { EncodedRows } from "../lake/data_file.ts";
 import { hybrid, hybridRun } from "../parquet/bit_packing.ts";
 import { encodeCodes, makeChunk, noNulls, nullLevels, withLength } from "../parquet/column_chunk.ts";
@@ -154,7 +154,7 @@ function encodeTextColumn(column: EdgeColumn, batches: readonly TextColumn[], pl
     if (codeOf[number] === 0) codeOf[number] = dictionary.push(bytes[number]!);
     codes[i] = codeOf[number]! - 1;
   }
-  const values = encodeCodes(codes, codes.length, dictionary.length, dictionaryOf(dictionary));
+  const values = encodeCodes(codes, codes.length, { count: dictionary.length, bytes: dictionaryOf(dictionary) });
   return { column, chunk: makeChunk(noNulls(codes.length), values, null), range: null };
 }
 

@@ -1,7 +1,6 @@
 /** Rows of a message as numbers: the minute, the conversation and the view that each is of. */
 
-import type { FlowBatch, TextColumn } from "../../lib/flow_batch.ts";
-import { BATCH_ROWS_MAX } from "../../lib/flow_batch.ts";
+import { BATCH_ROWS_MAX, type FlowBatch, type TextColumn } from "../../lib/flow_batch.ts";
 import { hashOf, KEY_WORDS } from "./key_table.ts";
 import type { Names } from "./names.ts";
 

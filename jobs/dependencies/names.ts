@@ -1,6 +1,7 @@
 /** Texts as numbers: equal texts have equal numbers, and the empty one has 0. */
 
-import { encodedDictionary, type TextColumn } from "../../lib/flow_batch.ts";
+import { encodedDictionary } from "../../lib/arrow_columns.ts";
+import type { TextColumn } from "../../lib/column_data.ts";
 import { TextTable } from "../text_table.ts";
 
 const encoder = new TextEncoder(), decoder = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -16,9 +16,9 @@ import { type Gap, type Landed, TopicReader } from "../topic_reader.ts";
 import { edgeBatches } from "./edge_rows.ts";
 import { edgeFiles } from "./edge_file.ts";
 import type { EdgeOutput } from "./output.ts";
-import { formatRevisions, REVISIONS_PARAMETER } from "./revisions.ts";
 import { MINUTE_US } from "./message_rows.ts";
 import { firstState, Partition, type PartitionState, type Told } from "./partition.ts";
+import { formatRevisions, REVISIONS_PARAMETER } from "./revisions.ts";
 import { positionOf, positionTransactions, publishedId } from "./position.ts";
 
 /** A partition that nothing came for is idle: its minutes close by our clock, less what a collector keeps rows back. */
