@@ -93,8 +93,8 @@ async function files(lake: string): Promise<{ readonly count: number; readonly b
   return { count: files.size, bytes: [...files.values()].reduce((sum, { size }) => sum + size, 0) };
 }
 
-/** A day of minutes of edges, a file an hour. */
-async function writeEdges(lake: string): Promise<void> {
+/** A day of minutes of edges, a file an hour: the same ones in every minute, or others. */
+async function writeEdges(lake: string, areSame: boolean): Promise<void> {
   await prepareLake(lake);
   const table = tableDirectory(lake, EDGE_1M), adds: AddFile[] = [];
   using database = await openDatabase();
@@ -107,7 +107,9 @@ async function writeEdges(lake: string): Promise<void> {
     });
     adds.push(
       await writeDataFile(database, table, EDGE_1M, {
-        select: `select ${values.join(", ")} from range(${EDGES}) edges(edge), range(${60 * hour}, ${60 * hour + 60}) minutes(minute)`,
+        select: `select ${values.join(", ")} from (select number + ${
+          areSame ? 0 : `minute * ${EDGES}`
+        } as edge, minute from range(${EDGES}) numbers(number), range(${60 * hour}, ${60 * hour + 60}) minutes(minute)) rows`,
         name: "part",
         partition: { date: "2026-01-02", hour: String(hour) },
         tags: {},
@@ -143,17 +145,19 @@ const jobRow = (
 console.log(formatTable(JOB_HEAD, [jobRow("compact", rows, cost)]));
 console.log(`vacuum then deletes ${vacuumed} files\n`);
 
-const edgeLake = `${directory}/edges`;
-await writeEdges(edgeLake);
-const rolled = await jobCost("run", "compact", "--lake", edgeLake);
-const counts = await withLake(
-  edgeLake,
-  (database) =>
-    database.rows(
-      `select (select count(*) from ${EDGE_1H.name})::integer as hours, (select count(*) from ${EDGE_1D.name})::integer as days`,
-    ),
-);
-console.log(`${EDGES * MINUTES} minutes of edges become ${counts[0]!["hours"]} hours and ${counts[0]!["days"]} days\n`);
-console.log(formatTable(JOB_HEAD, [jobRow("roll up to hours and days, and compact the minutes", EDGES * MINUTES, rolled)]));
+for (const areSame of [true, false]) {
+  const edgeLake = `${directory}/edges_${areSame}`;
+  await writeEdges(edgeLake, areSame);
+  const rolled = await jobCost("run", "compact", "--lake", edgeLake);
+  const [counts] = await withLake(
+    edgeLake,
+    (database) =>
+      database.rows(
+        `select (select count(*) from ${EDGE_1H.name})::integer as hours, (select count(*) from ${EDGE_1D.name})::integer as days`,
+      ),
+  );
+  console.log(`${EDGES * MINUTES} minutes of edges become ${counts!["hours"]} hours and ${counts!["days"]} days\n`);
+  console.log(formatTable(JOB_HEAD, [jobRow("roll up to hours and days, and compact all", EDGES * MINUTES, rolled)]));
+}
 await Deno.remove(directory, { recursive: true });
 Deno.exit(0);

@@ -1,13 +1,18 @@
 /**
- * The ETL job beside PyArrow with delta-rs: rows a CPU second from the same topic into committed zstd Parquet, and bytes a row by
- * column. With `--spark` instead from a Kafka broker, beside Spark Structured Streaming.
+ * The ETL job beside PyArrow with delta-rs: rows a CPU second from the same topic into committed zstd Parquet, memory, and bytes a row
+ * by column; 1 and 10 million rows, or as many as `--rows` tells, of which more than 10 million are landed in slices, without the
+ * peer, as their topic would not fit on many a disk. With `--spark` instead from a Kafka broker, beside Spark Structured Streaming.
  */
+
+import { DatabaseSync } from "node:sqlite";
+import { parseArgs } from "node:util";
 
 import { Database } from "../jobs/duckdb.ts";
 import { SPARK_TYPES } from "../jobs/engines/spark.ts";
 import { withLake } from "../jobs/query.ts";
 import { MESSAGE_COLUMNS } from "../lib/records.ts";
 import { openProducer } from "../lib/topic/open.ts";
+import type { TopicRecord } from "../lib/topic/topic.ts";
 import { taskArguments } from "../chain/program.ts";
 import { python, sparkKafkaJars } from "../tools/cache.ts";
 import { Broker } from "../tools/kafka.ts";
@@ -17,8 +22,14 @@ import { flowMessages } from "./flow_messages.ts";
 import { outputOf } from "./processes.ts";
 import { formatTable } from "./table.ts";
 
-const SHAPE: FlowShape = { rows: 1_000_000, minutes: 60, seed: 1 };
-const ROUNDS = 3, PARTITIONS = 2;
+/** Rows, and how often they are landed. */
+const SIZES = [{ rows: 1_000_000, rounds: 3 }, { rows: 10_000_000, rounds: 1 }];
+/** Rows of a minute, up to a day of them. */
+const MINUTE_ROWS = 16_667, MINUTES_MAX = 1_440;
+const PARTITIONS = 2;
+/** Of messages that the topic has at a time: a little more than 10 million rows. */
+const SLICE_BYTES = 6_600_000_000;
+const PUBLISHED_TOGETHER = 16;
 /** What measures a flow: when, between whom, how much, how well. */
 const CORE_COLUMNS = [
   "window_start",
@@ -45,47 +56,66 @@ const SHOWN_COLUMNS = 12;
 interface Run {
   readonly cpuSeconds: number;
   readonly seconds: number;
+  readonly peakBytes: number;
   readonly bytes: number;
 }
 
-const rows = rowsOf(SHAPE), directory = await Deno.makeTempDir(), peerPython = await python();
+const { values: options } = parseArgs({ args: Deno.args, options: { rows: { type: "string" }, spark: { type: "boolean" } } });
+const directory = await Deno.makeTempDir(), peerPython = await python();
 
-async function fillTopic(url: string): Promise<void> {
-  await using producer = await openProducer(url);
-  for (const record of flowMessages(SHAPE, producer.partitionCount)) await producer.publish([record]);
+function shapeOf(rows: number): FlowShape {
+  return { rows, minutes: Math.min(MINUTES_MAX, Math.round(rows / MINUTE_ROWS)), seed: 1 };
 }
 
-async function timed(run: () => Promise<number>, table: string): Promise<Run> {
-  const startMs = performance.now(), cpuSeconds = await run();
+/** Publishes messages, up to about so many bytes; false where there are no more. */
+async function fillTopic(url: string, messages: Iterator<TopicRecord>, bytesMax: number): Promise<boolean> {
+  await using producer = await openProducer(url);
+  let together: TopicRecord[] = [], bytes = 0;
+  for (;;) {
+    const { done, value } = messages.next();
+    if (!done) bytes += together[together.push(value) - 1]!.value.length;
+    if (done || bytes > bytesMax || together.length === PUBLISHED_TOGETHER) {
+      await producer.publish(together);
+      together = [];
+    }
+    if (done || bytes > bytesMax) return !done;
+  }
+}
+
+async function timed(run: () => Promise<CommandCost | number>, table: string): Promise<Run> {
+  const startMs = performance.now(), cost = await run();
   const seconds = (performance.now() - startMs) / 1_000;
   const [bytes] = (await outputOf("du", "--bytes", "--summarize", table)).split("\t");
-  return { cpuSeconds, seconds, bytes: Number(bytes) };
+  const { cpuSeconds, peakBytes } = typeof cost === "number" ? { cpuSeconds: cost, peakBytes: 0 } : cost;
+  return { cpuSeconds, seconds, peakBytes, bytes: Number(bytes) };
 }
 
-async function runOwn(topic: string, lake: string): Promise<number> {
-  const task = await taskArguments("jobs");
-  const { cpuSeconds } = await costOf(Deno.execPath(), [...task, "run", "etl", "--topic", topic, "--lake", lake]);
-  const expected = expectedTotals(SHAPE);
+async function runOwn(topic: string, lake: string): Promise<CommandCost> {
+  return await costOf(Deno.execPath(), [...await taskArguments("jobs"), "run", "etl", "--topic", topic, "--lake", lake]);
+}
+
+async function assertTotals(lake: string, shape: FlowShape): Promise<void> {
+  const expected = expectedTotals(shape);
   const [found] = await withLake(
     lake,
     (database) =>
-      database.rows("select count(*) as rows, sum(bytes_sent)::bigint as sent, sum(bytes_received)::bigint as received from flow"),
+      database.rows(
+        "select count(*) as rows, sum(bytes_sent)::bigint as sent, sum(bytes_received)::bigint as received, sum(connections_opened)::bigint as opened from flow",
+      ),
   );
   const isRight = Number(found!["rows"]) === expected.rows && Number(found!["sent"]) === expected.bytesSent &&
-    Number(found!["received"]) === expected.bytesReceived;
+    Number(found!["received"]) === expected.bytesReceived && Number(found!["opened"]) === expected.connectionsOpened;
   if (!isRight) throw new Error(`Cannot trust the ETL job: ${JSON.stringify(found)}, needed ${JSON.stringify(expected)}`);
-  return cpuSeconds;
 }
 
-async function runPeer(topic: string, table: string): Promise<number> {
-  const script = new URL("etl_peer.py", import.meta.url).pathname;
-  const { cpuSeconds, stdout }: CommandCost = await costOf(peerPython, [script, topic, table]);
-  if (Number(stdout) !== rows) throw new Error(`Cannot trust the peer: ${stdout} of ${rows} rows`);
-  return cpuSeconds;
+async function runPeer(topic: string, table: string, rows: number): Promise<CommandCost> {
+  const script = new URL("etl_peer.py", import.meta.url).pathname, cost = await costOf(peerPython, [script, topic, table]);
+  if (Number(cost.stdout) !== rows) throw new Error(`Cannot trust the peer: ${cost.stdout} of ${rows} rows`);
+  return cost;
 }
 
 /** CPU seconds of Spark's query alone. */
-async function runSpark(broker: Broker, topic: string, folder: string): Promise<number> {
+async function runSpark(broker: Broker, topic: string, folder: string, rows: number): Promise<number> {
   const script = new URL("etl_spark.py", import.meta.url).pathname, jars = (await sparkKafkaJars()).join(",");
   const columns = MESSAGE_COLUMNS.map(({ name, type }) => `${name} ${SPARK_TYPES[type]}`).join(", ");
   const { stdout } = await costOf(peerPython, [script, broker.address, topic, folder, jars, columns], {
@@ -97,22 +127,24 @@ async function runSpark(broker: Broker, topic: string, folder: string): Promise<
   return Number(told.cpu_seconds);
 }
 
-function line(name: string, runs: readonly Run[]): (string | number)[] {
+function line(name: string, runs: readonly Run[], rows: number): (string | number)[] {
   const sorted = runs.map(({ cpuSeconds }) => cpuSeconds).sort((a, b) => a - b), median = sorted[sorted.length >> 1]!;
-  const spread = sorted.map((seconds) => seconds.toFixed(2)).join(" / ");
+  const peakBytes = Math.max(...runs.map(({ peakBytes }) => peakBytes));
   return [
     name,
-    spread,
+    sorted.map((seconds) => seconds.toFixed(2)).join(" / "),
     Math.min(...runs.map(({ seconds }) => seconds)).toFixed(1),
     (rows / median / 1e3).toFixed(0),
+    peakBytes === 0 ? "-" : (peakBytes / 1e6).toFixed(0),
     (runs[0]!.bytes / rows).toFixed(1),
   ];
 }
 
-const HEAD = ["program", "CPU s of each round", "least s", "k rows a CPU s", "bytes a row in the table"];
+const HEAD = ["program", "CPU s of each round", "least s", "k rows a CPU s", "peak MB", "bytes a row in the table"];
+const OWN = "skyfall: jobs run etl, exactly once";
 
 /** Bytes a row of each column, from the files' footers. */
-async function printColumns(lake: string): Promise<void> {
+async function printColumns(lake: string, rows: number): Promise<void> {
   using database = await Database.open({ memoryLimit: "1GB", temporaryDirectory: directory });
   const columns = await database.rows(`select split_part(path_in_schema, ',', 1) as name, sum(total_compressed_size)::bigint as bytes
     from parquet_metadata('${lake}/flow/**/*.parquet') group by 1 order by 2 desc`);
@@ -126,30 +158,65 @@ async function printColumns(lake: string): Promise<void> {
   console.log(formatTable(["column", "bytes a row"], [...perRow].slice(0, SHOWN_COLUMNS).map(([name, bytes]) => [name, bytes.toFixed(2)])));
 }
 
-async function compareEmbedded(): Promise<void> {
-  const topic = `${directory}/topic.db`, own: Run[] = [], peer: Run[] = [];
-  await fillTopic(`sqlite:${topic}`);
-  for (let round = 0; round < ROUNDS; round++) {
-    const lake = `${directory}/lake${round}`, table = `${directory}/peer${round}`;
+async function compareEmbedded(shape: FlowShape, rounds: number): Promise<void> {
+  const rows = rowsOf(shape), topic = `${directory}/topic.db`, own: Run[] = [], peer: Run[] = [];
+  await fillTopic(`sqlite:${topic}`, flowMessages(shape), Infinity);
+  const lake = `${directory}/lake`, table = `${directory}/peer`;
+  for (let round = 0; round < rounds; round++) {
+    for (const folder of round === 0 ? [] : [lake, table]) await Deno.remove(folder, { recursive: true });
     own.push(await timed(() => runOwn(`sqlite:${topic}`, lake), `${lake}/flow`));
-    peer.push(await timed(() => runPeer(topic, table), table));
+    await assertTotals(lake, shape);
+    peer.push(await timed(() => runPeer(topic, table, rows), table));
   }
-  console.log(formatTable(HEAD, [line("skyfall: jobs run etl, exactly once", own), line("PyArrow and delta-rs, no offsets", peer)]));
-  await printColumns(`${directory}/lake0`);
+  console.log(formatTable(HEAD, [line(OWN, own, rows), line("PyArrow and delta-rs, no offsets", peer, rows)]));
+  await printColumns(lake, rows);
+  for (const path of [lake, table, topic]) await Deno.remove(path, { recursive: true });
+}
+
+/** One run of the job for each slice; what has landed is deleted from the topic. */
+async function landSlices(shape: FlowShape): Promise<void> {
+  const rows = rowsOf(shape), topic = `${directory}/topic.db`, lake = `${directory}/lake`, runs: Run[] = [];
+  const messages = flowMessages(shape);
+  for (let hasMore = true; hasMore;) {
+    hasMore = await fillTopic(`sqlite:${topic}`, messages, SLICE_BYTES);
+    runs.push(await timed(() => runOwn(`sqlite:${topic}`, lake), `${lake}/flow`));
+    using database = new DatabaseSync(topic);
+    database.exec("delete from message where offset < (select max(offset) from message)"); // the last tells where offsets go on
+  }
+  await assertTotals(lake, shape);
+  const sum = (of: (run: Run) => number) => runs.reduce((total, run) => total + of(run), 0);
+  const all = {
+    cpuSeconds: sum(({ cpuSeconds }) => cpuSeconds),
+    seconds: sum(({ seconds }) => seconds),
+    peakBytes: Math.max(...runs.map(({ peakBytes }) => peakBytes)),
+    bytes: runs.at(-1)!.bytes,
+  };
+  console.log(formatTable(HEAD, [line(`${OWN}, ${runs.length} runs`, [all], rows)]));
+  await printColumns(lake, rows);
 }
 
 async function compareKafka(): Promise<void> {
   await using broker = await Broker.start();
+  const shape = shapeOf(SIZES[0]!.rows), rows = rowsOf(shape);
   const topic = "flows", lake = `${directory}/kafka_lake`, folder = `${directory}/spark`;
-  await fillTopic(broker.url(topic, `?partitions=${PARTITIONS}`));
+  const url = broker.url(topic, `?partitions=${PARTITIONS}`);
+  await fillTopic(url, flowMessages(shape, PARTITIONS), Infinity);
   const own = [await timed(() => runOwn(broker.url(topic), lake), `${lake}/flow`)];
-  const spark = [await timed(() => runSpark(broker, topic, folder), `${folder}/table`)];
+  await assertTotals(lake, shape);
+  const spark = [await timed(() => runSpark(broker, topic, folder, rows), `${folder}/table`)];
   console.log(`\nFrom a Kafka broker, ${PARTITIONS} partitions; Spark without its start, ours with it:\n`);
-  console.log(formatTable(HEAD, [line("skyfall: jobs run etl", own), line("Spark Structured Streaming to Delta, local[2]", spark)]));
+  console.log(
+    formatTable(HEAD, [line("skyfall: jobs run etl", own, rows), line("Spark Structured Streaming to Delta, local[2]", spark, rows)]),
+  );
   console.log(`\nOurs is ${(spark[0]!.cpuSeconds / own[0]!.cpuSeconds).toFixed(1)} times as fast a core.`);
 }
 
-console.log(`${rows} rows over ${SHAPE.minutes} minutes of 20,000 hosts, whole process\n`);
-await (Deno.args.includes("--spark") ? compareKafka() : compareEmbedded());
+const sizes = options.rows === undefined ? SIZES : [{ rows: Number(options.rows), rounds: 1 }];
+if (options.spark) await compareKafka();
+for (const { rows, rounds } of options.spark ? [] : sizes) {
+  const shape = shapeOf(rows);
+  console.log(`\n${rowsOf(shape)} rows over ${shape.minutes} minutes of 20,000 hosts, whole process\n`);
+  await (rows > SIZES.at(-1)!.rows ? landSlices(shape) : compareEmbedded(shape, rounds));
+}
 await Deno.remove(directory, { recursive: true });
 Deno.exit(0);

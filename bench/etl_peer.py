@@ -7,12 +7,24 @@ import pyarrow as pa
 from deltalake import WriterProperties, write_deltalake
 
 topic, table = sys.argv[1:]
-messages = sqlite3.connect(topic).execute("select value from message order by partition, offset")
-batches = [batch for (value,) in messages for batch in pa.ipc.open_stream(value)]
+messages = sqlite3.connect(topic, check_same_thread=False).execute("select value from message order by partition, offset")
+batches = (batch for (value,) in messages for batch in pa.ipc.open_stream(value))
+first = next(batches)
 # The writer takes no dictionaries.
-plain = pa.schema([
-    pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type, f.nullable) for f in batches[0].schema
-])
-rows = pa.Table.from_batches([batch.cast(plain) for batch in batches])
-write_deltalake(table, rows, writer_properties=WriterProperties(compression="ZSTD", compression_level=1))
-print(rows.num_rows)
+plain = pa.schema([pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type, f.nullable) for f in first.schema])
+count = 0
+
+
+def rows():
+    """One batch after the other, so that they are never all in memory."""
+    global count
+    batch = first
+    while batch is not None:
+        count += batch.num_rows
+        yield batch.cast(plain)
+        batch = next(batches, None)
+
+
+reader = pa.RecordBatchReader.from_batches(plain, rows())
+write_deltalake(table, reader, writer_properties=WriterProperties(compression="ZSTD", compression_level=1))
+print(count)

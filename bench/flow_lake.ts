@@ -1,6 +1,6 @@
 /** The rows of bench/flow_generator.ts written straight into a lake's table `flow`: 100 M rows in minutes, without a topic. */
 
-import { Database, INTEGER } from "../jobs/duckdb.ts";
+import { Database } from "../jobs/duckdb.ts";
 import { commitVersion, logDirectory, READER_VERSION, WRITER_VERSION } from "../jobs/lake/delta_log.ts";
 import { statsOf } from "../jobs/lake/stats.ts";
 import { neededMetaData, tableDirectory } from "../jobs/lake/table.ts";
@@ -160,7 +160,7 @@ function selectMinutes(shape: FlowShape, first: number, end: number): string {
 async function makeFleet(database: Database, seed: number, directory: string): Promise<void> {
   const fleet = new Fleet(seed), edges = Array.from({ length: SLOTS }, (_, slot) => fleet.edgeOfSlot(slot));
   await database.run("create table slot (number integer, client integer, server integer, port integer, is_pooled integer, rtt_us integer)");
-  const appender = await database.appender("slot", Array(6).fill(INTEGER));
+  const appender = await database.appender("slot", Array(6).fill("INTEGER"));
   const integers = (of: (edge: FlowEdge, slot: number) => number) => ({ values: Int32Array.from(edges, of) });
   appender.append(SLOTS, [
     integers((_, slot) => slot),

@@ -55,6 +55,20 @@ export async function analyse(engine: Engine, analysis: Analysis, question: Ques
   await prepareViews(engine, question, analysis.baselineMs ?? 0);
   if (!analysis.readsOnce) await engine.keep("named_conversation");
   await createHistory(engine, question, analysis.needsHistory ?? false);
+  return await answerOf(engine, analysis, question);
+}
+
+/** Several analyses without a baseline, of the same conversations, which are found once. Throws as `analyse()` does. */
+export async function analyseEach(engine: Engine, analyses: readonly Analysis[], question: Question): Promise<Answer[]> {
+  await prepareViews(engine, question);
+  await engine.keep("named_conversation");
+  await createHistory(engine, question, analyses.some(({ needsHistory }) => needsHistory));
+  const answers: Answer[] = [];
+  for (const analysis of analyses) answers.push(await answerOf(engine, analysis, question));
+  return answers;
+}
+
+async function answerOf(engine: Engine, analysis: Analysis, question: Question): Promise<Answer> {
   await analysis.prepare?.(engine, question);
   for (const view of analysis.views ?? []) await createView(engine, view);
   const sql = await Deno.readTextFile(analysis.file);

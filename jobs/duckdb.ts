@@ -1,16 +1,6 @@
 /** DuckDB, in this process: SQL in, rows out, and columns of typed arrays in. */
 
-import {
-  BIGINT,
-  type DuckDBAppender,
-  type DuckDBConnection,
-  DuckDBDataChunk,
-  DuckDBInstance,
-  type DuckDBType,
-  LIST,
-  StatementType,
-} from "@duckdb/node-api";
-import * as bindings from "@duckdb/node-bindings";
+import type { DuckDBAppender, DuckDBConnection, DuckDBDataChunk, DuckDBInstance } from "@duckdb/node-api";
 import { type Answer, DUCKDB_MACROS, type Engine } from "./portable_sql.ts";
 
 /** What `SELECT` gives: numbers of 64 bits as text, timestamps as "YYYY-MM-DD HH:MM:SS.ffffff+00", lists as arrays. */
@@ -18,13 +8,8 @@ export type Row = Readonly<Record<string, unknown>>;
 
 const NUMBER_TYPE = /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*\))$/;
 
-/** A column to append: values of the column's width, null where `valid` is 0, or lists as in Arrow. */
-export type AppendColumn =
-  | { readonly values: Uint8Array | Uint16Array | Uint32Array | Int32Array | BigInt64Array; readonly valid?: Uint8Array }
-  | ListColumn;
-
-interface ListColumn {
-  readonly offsets: Int32Array;
+/** A column to append: values of the column's width. */
+export interface AppendColumn {
   readonly values: Int32Array | BigInt64Array;
 }
 
@@ -32,6 +17,8 @@ export interface DatabaseConfig {
   /** "4GB" and the like; beyond it DuckDB goes on in the temporary folder. */
   readonly memoryLimit: string;
   readonly temporaryDirectory: string;
+  /** What runs at once; as many as there are processors, unless it is given. */
+  readonly threads?: number;
 }
 
 /** Rows that DuckDB takes in one chunk. */
@@ -47,33 +34,60 @@ export class QueryError extends Error {
   }
 }
 
+/** Types of columns that are appended. */
+export type AppendType = "INTEGER" | "BIGINT";
+
+/** DuckDB's library, and a database of it. */
+interface Opened {
+  readonly api: typeof import("@duckdb/node-api");
+  readonly bindings: typeof import("@duckdb/node-bindings");
+  readonly instance: DuckDBInstance;
+  readonly connection: DuckDBConnection;
+}
+
+/** The library is loaded only where it is used: it takes a tenth of a second, which many a run does not need. */
+async function openDatabase({ memoryLimit, temporaryDirectory, threads }: DatabaseConfig): Promise<Opened> {
+  const [api, { default: bindings }] = await Promise.all([import("@duckdb/node-api"), import("@duckdb/node-bindings")]);
+  const instance = await api.DuckDBInstance.create(":memory:", {
+    memory_limit: memoryLimit,
+    temp_directory: temporaryDirectory,
+    ...(threads === undefined ? {} : { threads: String(threads) }),
+    // Nothing is downloaded, and nothing that a query names may be.
+    autoinstall_known_extensions: "false",
+    autoload_known_extensions: "false",
+  });
+  const connection = await instance.connect();
+  await connection.run("set TimeZone = 'UTC'; set enable_progress_bar = true; set enable_progress_bar_print = false");
+  return { api, bindings, instance, connection };
+}
+
 /** A database in memory. */
 export class Database implements Disposable, Engine {
   readonly macros = DUCKDB_MACROS;
-  readonly #instance: DuckDBInstance;
-  readonly #connection: DuckDBConnection;
+  readonly #config: DatabaseConfig;
+  #opening: Promise<Opened> | null = null;
+  /** Null until it is open. */
+  #opened: Opened | null = null;
 
-  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
-    this.#instance = instance;
-    this.#connection = connection;
+  private constructor(config: DatabaseConfig) {
+    this.#config = config;
   }
 
-  static async open({ memoryLimit, temporaryDirectory }: DatabaseConfig): Promise<Database> {
-    const instance = await DuckDBInstance.create(":memory:", {
-      memory_limit: memoryLimit,
-      temp_directory: temporaryDirectory,
-      // Nothing is downloaded, and nothing that a query names may be.
-      autoinstall_known_extensions: "false",
-      autoload_known_extensions: "false",
-    });
-    const connection = await instance.connect();
-    await connection.run("set TimeZone = 'UTC'; set enable_progress_bar = true; set enable_progress_bar_print = false");
-    return new Database(instance, connection);
+  static async open(config: DatabaseConfig): Promise<Database> {
+    const database = new Database(config);
+    await database.#connect();
+    return database;
+  }
+
+  /** One that is opened with its first query, for who may have none. */
+  static unopened(config: DatabaseConfig): Database {
+    return new Database(config);
   }
 
   /** @throws {QueryError} If DuckDB refuses or fails. */
   async run(sql: string): Promise<void> {
-    await explained(() => this.#connection.run(sql));
+    const { connection } = await this.#connect();
+    await explained(() => connection.run(sql));
   }
 
   /** As `Engine.keep()`. @throws {QueryError} If DuckDB refuses or fails. */
@@ -89,7 +103,7 @@ export class Database implements Disposable, Engine {
 
   /** All rows of a query with its columns, in order. @throws {QueryError} as above. */
   async table(sql: string): Promise<Answer> {
-    const reader = await explained(() => this.#connection.runAndReadAll(sql));
+    const { connection } = await this.#connect(), reader = await explained(() => connection.runAndReadAll(sql));
     const types = reader.columnTypes().map(String);
     const columns = reader.columnNames().map((name, i) => ({ name, isNumber: NUMBER_TYPE.test(types[i]!) }));
     return { columns, rows: reader.getRowObjectsJson() as Row[] };
@@ -123,7 +137,8 @@ export class Database implements Disposable, Engine {
   }
 
   async #assertReads(sql: string): Promise<void> {
-    const statements = await explained(() => this.#connection.extractStatements(sql));
+    const { connection, api: { StatementType } } = await this.#connect();
+    const statements = await explained(() => connection.extractStatements(sql));
     const type = statements.count === 1 ? (await explained(() => statements.prepare(0))).statementType : StatementType.INVALID;
     if (type === StatementType.SELECT) return;
     // EXPLAIN ANALYZE runs what it explains.
@@ -134,33 +149,42 @@ export class Database implements Disposable, Engine {
 
   /** Ends the query that runs; it fails. */
   interrupt(): void {
-    this.#connection.interrupt();
+    this.#opened?.connection.interrupt();
   }
 
   /** How much of the running query is done, in percent; null where DuckDB does not know. */
   progressPercent(): number | null {
-    const { percentage } = this.#connection.progress;
+    const percentage = this.#opened?.connection.progress.percentage ?? -1;
     return percentage < 0 ? null : percentage;
   }
 
   /** Appends to a table whose columns have these types, in its order. @throws {QueryError} If there is no such table. */
-  async appender(table: string, types: readonly DuckDBType[]): Promise<Appender> {
-    return new Appender(await explained(() => this.#connection.createAppender(table)), DuckDBDataChunk.create(types, CHUNK_ROWS));
+  async appender(table: string, types: readonly AppendType[]): Promise<Appender> {
+    const { api, bindings, connection } = await this.#connect();
+    const appender = await explained(() => connection.createAppender(table));
+    return new Appender(bindings, appender, api.DuckDBDataChunk.create(types.map((type) => api[type]), CHUNK_ROWS));
   }
 
   [Symbol.dispose](): void {
-    this.#connection.closeSync();
-    this.#instance.closeSync();
+    this.#opened?.connection.closeSync();
+    this.#opened?.instance.closeSync();
+  }
+
+  async #connect(): Promise<Opened> {
+    this.#opening ??= openDatabase(this.#config);
+    return this.#opened = await this.#opening;
   }
 }
 
 /** Appends rows; they are in the table when it is closed. */
 export class Appender {
+  readonly #bindings: Opened["bindings"];
   readonly #appender: DuckDBAppender;
   readonly #chunk: DuckDBDataChunk;
 
   /** @internal Made by `Database.appender()`. */
-  constructor(appender: DuckDBAppender, chunk: DuckDBDataChunk) {
+  constructor(bindings: Opened["bindings"], appender: DuckDBAppender, chunk: DuckDBDataChunk) {
+    this.#bindings = bindings;
     this.#appender = appender;
     this.#chunk = chunk;
   }
@@ -172,7 +196,11 @@ export class Appender {
       const rows = Math.min(CHUNK_ROWS, rowCount - start);
       this.#chunk.reset();
       this.#chunk.rowCount = rows;
-      columns.forEach((column, i) => fillVector(bindings.default.data_chunk_get_vector(chunk, i), column, start, rows));
+      for (const [i, { values }] of columns.entries()) {
+        const { buffer, byteOffset, byteLength } = values.subarray(start, start + rows);
+        const vector = this.#bindings.data_chunk_get_vector(chunk, i);
+        this.#bindings.copy_data_to_vector(vector, 0, buffer as ArrayBuffer, byteOffset, byteLength);
+      }
       this.#appender.appendDataChunk(this.#chunk);
     }
   }
@@ -185,47 +213,6 @@ export class Appender {
       throw queryError(cause);
     }
   }
-}
-
-export { BIGINT, ENUM, INTEGER, TIMESTAMPTZ } from "@duckdb/node-api";
-export const BIGINT_LIST: DuckDBType = LIST(BIGINT);
-export type { DuckDBType };
-
-type Vector = ReturnType<typeof bindings.default.data_chunk_get_vector>;
-
-function fillVector(vector: Vector, column: AppendColumn, start: number, rows: number): void {
-  if ("offsets" in column) return fillList(vector, column, start, rows);
-  copy(vector, column.values.subarray(start, start + rows));
-  if (column.valid !== undefined) copyValidity(vector, column.valid, start, rows);
-}
-
-function fillList(
-  vector: Vector,
-  { offsets, values }: ListColumn,
-  start: number,
-  rows: number,
-): void {
-  const first = offsets[start]!, items = offsets[start + rows]! - first;
-  const entries = new BigUint64Array(rows * 2);
-  for (let i = 0; i < rows; i++) {
-    entries[2 * i] = BigInt(offsets[start + i]! - first);
-    entries[2 * i + 1] = BigInt(offsets[start + i + 1]! - offsets[start + i]!);
-  }
-  bindings.default.list_vector_reserve(vector, items);
-  bindings.default.list_vector_set_size(vector, items);
-  copy(bindings.default.list_vector_get_child(vector), values.subarray(first, first + items));
-  copy(vector, entries);
-}
-
-function copy(vector: Vector, values: Uint8Array | Uint16Array | Uint32Array | Int32Array | BigInt64Array | BigUint64Array): void {
-  bindings.default.copy_data_to_vector(vector, 0, values.buffer as ArrayBuffer, values.byteOffset, values.byteLength);
-}
-
-function copyValidity(vector: Vector, valid: Uint8Array, start: number, rows: number): void {
-  const bits = new Uint8Array(Math.ceil(rows / 64) * 8);
-  for (let i = 0; i < rows; i++) if (valid[start + i] === 1) bits[i >> 3]! |= 1 << (i & 7);
-  bindings.default.vector_ensure_validity_writable(vector);
-  bindings.default.copy_data_to_vector_validity(vector, 0, bits.buffer, 0, bits.length);
 }
 
 async function explained<T>(run: () => Promise<T>): Promise<T> {

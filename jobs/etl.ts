@@ -47,7 +47,8 @@ export async function runEtl(
 ): Promise<EtlResult> {
   await prepareLake(lake);
   using _lease = await Lease.forWriting(lake);
-  using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging` });
+  // Most runs ask it nothing: only checkpoints, and messages that give no rows, need it.
+  using database = Database.unopened({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging` });
   let rows = 0, commits = 0, deadLetters = 0, version: bigint | null = null;
   async function work({ consumer, partitions, signal }: PartitionTask): Promise<void> {
     using writer = await EtlWriter.open({ consumer, lake, database, partitions, acceptedGaps: options.acceptedGaps });

@@ -1,6 +1,6 @@
 /** Writes answers whose rows are edges as graphs, for the programs that draw them. */
 
-import { bytesText, durationText } from "./print.ts";
+import { bytesText, durationText } from "./unit_text.ts";
 import type { Answer } from "./portable_sql.ts";
 
 export const GRAPH_FORMATS = ["dot", "mermaid", "graphml", "graph-json", "node-graph"] as const;

@@ -4,17 +4,15 @@ import { Command } from "@commander-js/extra-typings";
 import { describeError, log } from "../lib/log.ts";
 import { ANALYSES } from "./analytics.ts";
 import { answerCommands } from "./commands/answers.ts";
-import { asOfOption } from "./commands/as_of.ts";
 import { addAuditCommand } from "./commands/audit.ts";
 import { addDependenciesCommand, DEPENDENCIES_DESCRIPTION } from "./commands/dependencies.ts";
 import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
 import { addCompactCommand, addVacuumCommand, COMPACT_DESCRIPTION } from "./commands/keep.ts";
 import { addRepairCommand } from "./commands/repair.ts";
-import { sqlCommand } from "./commands/sql.ts";
+import { addReportCommand } from "./commands/report.ts";
+import { sqlArguments, sqlCommand } from "./commands/sql.ts";
 import { QueryError } from "./duckdb.ts";
-import { withLake } from "./query.ts";
 import { QuestionError } from "./question.ts";
-import { makeReport } from "./report.ts";
 
 const program = new Command("jobs").description("Keeps the lake of flows and answers questions from it.").exitOverride();
 
@@ -32,16 +30,7 @@ program.command("list").description("print the jobs").action(list);
 
 program.addCommand(sqlCommand().exitOverride());
 
-program.command("report")
-  .description("write the dependency graph as one HTML file that opens without a network")
-  .requiredOption("--lake <dir>", "folder of the lake")
-  .requiredOption("--output <file>", "where the report goes")
-  .addOption(asOfOption())
-  .action(async ({ lake, output, asOf }) => {
-    await Deno.writeTextFile(output, await withLake(lake, makeReport, asOf));
-    console.log(output);
-  });
-
+addReportCommand(program);
 addAuditCommand(program);
 addRepairCommand(program);
 
@@ -56,7 +45,7 @@ function list(): void {
 }
 
 try {
-  await program.parseAsync(Deno.args, { from: "user" });
+  await program.parseAsync(Deno.args[0] === "sql" ? sqlArguments(Deno.args) : Deno.args, { from: "user" });
 } catch (error) {
   if (error instanceof Error && "exitCode" in error) Deno.exit(error.exitCode === 0 ? 0 : 2); // commander has said why
   const isMisuse = (error instanceof QueryError && !error.isSystemFailure) || error instanceof QuestionError ||

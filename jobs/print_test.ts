@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import type { Answer } from "./portable_sql.ts";
-import { bytesText, cell, durationText, formatAnswer, heading } from "./print.ts";
+import { formatAnswer } from "./print.ts";
+import { bytesText, cell, durationText, heading } from "./unit_text.ts";
 
 const ANSWER: Answer = {
   columns: [{ name: "service", isNumber: false }, { name: "tx_bytes", isNumber: true }, { name: "srtt_us", isNumber: true }],

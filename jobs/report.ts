@@ -1,71 +1,110 @@
 /** Writes the report: one HTML file that opens without a network. */
 
-import { analyse, ANALYSES } from "./analytics.ts";
+import { analyse, analyseEach, ANALYSES } from "./analytics.ts";
+import type { Analysis } from "./analytics/analysis.ts";
+import { createView } from "./analytics/analysis.ts";
 import { coverage } from "./coverage.ts";
 import type { Database } from "./duckdb.ts";
-import type { Answer } from "./portable_sql.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
-import { cell, formatAnswer, heading } from "./print.ts";
+import type { Answer } from "./portable_sql.ts";
+import type { Question } from "./question.ts";
+import { groupings, zonesOf } from "./report/groupings.ts";
+import { reportHtml } from "./report/html.ts";
+import type { ReportData, ReportEdges, ReportTable } from "./report/report_data.ts";
+import { coveredTime, traffic } from "./report/traffic.ts";
+import { createZoneViews } from "./zones.ts";
 
-const PAGE = new URL("report_page/page.gen.js", import.meta.url);
-/** A graph of more edges is no longer legible; the table has them all. */
-const GRAPH_EDGES_MAX = 300;
+const PAGE = new URL("report_page/", import.meta.url);
+/** More would make a file that a browser opens slowly; it says how many it leaves out. */
+const EDGES_MAX = 25_000;
+const TABLE_ROWS_MAX = 1_000;
 
-/** Text of the report on everything in the view `flow`. */
-export async function makeReport(database: Database, snapshot: Snapshot): Promise<string> {
-  const graph = ANALYSES.find(({ name }) => name === "dependency-graph")!;
-  const answer = await analyse(database, graph);
-  return reportHtml(answer, await coverage(database, snapshot), await Deno.readTextFile(PAGE));
-}
+/** Answers that become tables of their own, besides the edges. */
+const TABLES = ["talkers", "hubs", "capacity", "unmanaged", "zone-crossings", "link-failure"];
+/** Of these, what the roll-up has enough for; of capacity that of services. */
+const ROLLUP_TABLES = ["talkers", "hubs", "capacity"];
 
-/** @param script The page's code, ours; everything else is escaped. */
-export function reportHtml(answer: Answer, coverageLine: string, script: string): string {
-  const drawn = { ...answer, rows: answer.rows.slice(0, GRAPH_EDGES_MAX) };
-  const left = answer.rows.length - drawn.rows.length;
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>Skyfall: service dependencies</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; color: #1a202c; }
-#graph { height: 32rem; border: 1px solid #cbd5e0; }
-table { border-collapse: collapse; margin-top: 1rem; }
-th, td { padding: .25rem .75rem; border-bottom: 1px solid #e2e8f0; text-align: left; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
-</style>
-</head>
-<body>
-<h1>Service dependencies</h1>
-<p>${escapeHtml(coverageLine)}</p>
-<div id="graph"></div>
-<p id="neighbours">Click a service to see its neighbours.</p>
-${left > 0 ? `<p>The graph shows the ${GRAPH_EDGES_MAX} edges with the most bytes; ${left} more are in the table.</p>` : ""}
-${tableHtml(answer)}
-<script type="application/json" id="edges">${escapeJson(formatAnswer(drawn, "json", GRAPH_EDGES_MAX))}</script>
-<script>${script.replaceAll("</script", "<\\/script")}</script>
-</body>
-</html>
-`;
-}
-
-function tableHtml({ columns, rows }: Answer): string {
-  const tag = (name: string, text: string, isNumber: boolean) =>
-    `<${name}${isNumber ? ' class="number"' : ""}>${escapeHtml(text)}</${name}>`;
-  const head = columns.map(({ name, isNumber }) => tag("th", heading(name), isNumber)).join("");
-  const body = rows.map((row) =>
-    `<tr>${columns.map(({ name, isNumber }) => tag("td", cell(name, row[name], isNumber), isNumber)).join("")}</tr>`
+/** Text of the report on what the question is about; zones and a topology, where they are given, add what is asked of them. */
+export async function makeReport(database: Database, snapshot: Snapshot, question: Question): Promise<string> {
+  const [graph, ...others] = tablesOf(question).map((name) => ANALYSES.find((analysis) => analysis.name === name)!);
+  const [edgeAnswer, ...answers] = await analyseEach(database, [graph!, ...others], question);
+  const edges = edgeAnswer!, services = servicesOf(edges), reportEdges = edgesOf(edges, services);
+  const time = await coveredTime(database);
+  const data: ReportData = {
+    ...time,
+    coverage: await coverage(database, snapshot),
+    services,
+    groupings: groupings(services, reportEdges, question.zones === null ? null : await readZones(database, question)),
+    edges: reportEdges,
+    edgesLeftOut: Math.max(0, edges.rows.length - EDGES_MAX),
+    traffic: await traffic(database, time.fromMs, time.toMs),
+    tables: [...others.map((analysis, i) => tableOf(analysis, answers[i]!)), ...await verdicts(database, question)],
+  };
+  const [body, style, script] = await Promise.all(
+    ["page.html", "page.css", "page.gen.js"].map((name) => Deno.readTextFile(new URL(name, PAGE))),
   );
-  return `<table><thead><tr>${head}</tr></thead><tbody>\n${body.join("\n")}\n</tbody></table>`;
+  return await reportHtml(data, body!, style!, script!);
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character]!);
+/** The graph first. */
+function tablesOf({ zones, topology, rollup }: Question): string[] {
+  const isAsked = (name: string) => name === "zone-crossings" ? zones !== null : name !== "link-failure" || topology !== null;
+  return [
+    "dependency-graph",
+    ...rollup === null ? TABLES.filter(isAsked) : ROLLUP_TABLES.filter((name) => name !== "capacity" || topology === null),
+  ];
 }
 
-/** JSON inside a script element must not hold what ends it. */
-function escapeJson(json: string): string {
-  return json.replaceAll("<", "\\u003c");
+/** Bottlenecks are found beside a past, which is no part of the other answers; the roll-up does not tell enough of them. */
+async function verdicts(database: Database, question: Question): Promise<ReportTable[]> {
+  if (question.rollup !== null) return [];
+  const bottlenecks = ANALYSES.find(({ name }) => name === "bottlenecks")!;
+  return [tableOf(bottlenecks, await analyse(database, bottlenecks, question))];
+}
+
+async function readZones(database: Database, { zones, policy }: Question): Promise<ReadonlyMap<string, string>> {
+  await createZoneViews(database, zones, policy);
+  for (const view of ["address_zone", "zoned_conversation"]) await createView(database, view);
+  return await zonesOf(database);
+}
+
+/** Services by their bytes. */
+function servicesOf({ rows }: Answer): string[] {
+  const bytes = new Map<string, number>();
+  for (const row of rows) {
+    for (const end of ["client_service", "server_service"]) {
+      const service = String(row[end]);
+      bytes.set(service, (bytes.get(service) ?? 0) + Number(row["tx_bytes"]) + Number(row["rx_bytes"]));
+    }
+  }
+  return [...bytes].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)).map(([service]) => service);
+}
+
+function edgesOf({ rows }: Answer, services: readonly string[]): ReportEdges {
+  const places = new Map(services.map((service, i) => [service, i]));
+  const shown = rows.slice(0, EDGES_MAX), numbers = (name: string) => shown.map((row) => Number(row[name]));
+  return {
+    client: shown.map((row) => places.get(String(row["client_service"]))!),
+    server: shown.map((row) => places.get(String(row["server_service"]))!),
+    server_port: numbers("server_port"),
+    network_transport: shown.map((row) => String(row["network_transport"])),
+    connections: numbers("connections"),
+    failed_connections: numbers("failed_connections"),
+    tx_bytes: numbers("tx_bytes"),
+    rx_bytes: numbers("rx_bytes"),
+    retransmits: numbers("retransmits"),
+    srtt_us: shown.map((row) => row["srtt_us"] === null ? null : Number(row["srtt_us"])),
+  };
+}
+
+function tableOf({ name, description }: Analysis, { columns, rows }: Answer): ReportTable {
+  const value = (of: unknown, isNumber: boolean) => of === null || of === undefined ? null : isNumber ? Number(of) : String(of);
+  const shown = rows.slice(0, TABLE_ROWS_MAX);
+  return {
+    name,
+    description,
+    columns,
+    rows: shown.map((row) => columns.map((column) => value(row[column.name], column.isNumber))),
+    leftOut: rows.length - shown.length,
+  };
 }

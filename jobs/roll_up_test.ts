@@ -160,3 +160,28 @@ Deno.test("minutes that come after their hour was dropped are added to its sums,
   assert.deepEqual([await ask(lake, `${total} edge_1h`), await ask(lake, `${total} edge_1d`)], [both, both]);
   assert.deepEqual(await ask(lake, "select count(distinct window_start)::integer as minutes from edge_1m"), [{ minutes: 1 }]);
 });
+
+Deno.test("more edges than memory takes at once are added up in parts", async () => {
+  const lake = await newLake(), directory = tableDirectory(lake, EDGE_1M), edges = 60_000;
+  for (const [commit, hour] of [3, 4, 3].entries()) {
+    using database = await openDatabase();
+    const values = EDGE_COLUMNS.map(({ name, type }) => {
+      if (name === "window_start") return `timestamptz '2026-01-02 0${hour}:00:00+00' + minute * interval 1 minute as ${name}`;
+      if (type === "VARCHAR") return `'${name} ' || edge as ${name}`;
+      if (type === "BIGINT[]") return `[edge + i for i in range(${HISTOGRAM_BUCKETS})]::bigint[] as ${name}`;
+      return `${name === "server_port" ? "edge" : "(edge * 31 + minute)"}::${type} as ${name}`;
+    });
+    const select = `select ${values.join(", ")} from range(${edges}) edges(edge), range(${commit}, ${commit + 1}) minutes(minute)`;
+    const file = { select, name: `part-${commit}`, partition: { date: "2026-01-02", hour: String(hour) }, tags: {} };
+    const adds = [await writeDataFile(database, directory, EDGE_1M, file)], snapshot = await readTable(directory, EDGE_1M, database);
+    await append(directory, EDGE_1M, snapshot, { operation: "STREAMING UPDATE", parameters: {}, adds, transactions: new Map() }, database);
+    await runCompact(lake, NOTHING);
+  }
+  const sums = (from: string, at: string) =>
+    `select ${at} as at, server_port, sum(bytes_sent)::bigint as bytes, sum(srtt_us_histogram[32])::bigint as last, min(srtt_us_min) as least from ${from} group by all`;
+  for (const [table, unit] of [["edge_1h", "hour"], ["edge_1d", "day"]] as const) {
+    const [found, needed] = [sums(table, "window_start"), sums("edge_1m", `date_trunc('${unit}', window_start)`)];
+    assert.deepEqual(await ask(lake, `(${found} except all ${needed}) union all (${needed} except all ${found})`), []);
+    assert.deepEqual(await ask(lake, `select count(*)::integer as rows from ${table}`), [{ rows: unit === "day" ? edges : 2 * edges }]);
+  }
+});

@@ -1,34 +1,24 @@
-/** A row group of `flow`: gathers each column from the messages and encodes it. */
+/** A row group of `flow`: encodes each column of its rows. */
 
-import { FLOW_COLUMNS, type FlowColumn } from "../lib/records.ts";
+import { type Column, FLOW_COLUMNS, type FlowColumn } from "../lib/records.ts";
 import type { AddressTable } from "./address_table.ts";
-import {
-  type AddressCodes,
-  addressCodes,
-  bySegment,
-  gatherBigints,
-  type GatheredBigints,
-  type GatheredIntegers,
-  type GatheredTexts,
-  gatherIntegers,
-  gatherLists,
-  gatherTexts,
-  indexes,
-  type Segment,
-} from "./gather.ts";
+import type { BigintBuffer, CodeBuffer, IntegerBuffer, ListBuffer } from "./column_buffers.ts";
 import { hybrid } from "./parquet/bit_packing.ts";
 import {
   type ColumnChunk,
+  type Dictionary,
   encodeCodes,
   type Levels,
   makeChunk,
   NO_VALUES,
   noNulls,
   nullLevels,
+  withDictionary,
   withLength,
 } from "./parquet/column_chunk.ts";
 import { dictionaryOf } from "./parquet/dictionary.ts";
 import { encodeConstant, encodeNumbers, encodePlain, type NumbersEncoded } from "./parquet/numbers.ts";
+import type { RowBuffer, TextColumnName } from "./row_buffer.ts";
 import type { TextTable } from "./text_table.ts";
 
 /** What all rows of a commit have in common. */
@@ -39,62 +29,129 @@ export interface Provenance {
 }
 
 export interface Tables {
-  readonly texts: ReadonlyMap<string, TextTable>;
+  readonly texts: ReadonlyMap<TextColumnName, TextTable>;
   readonly addresses: AddressTable;
 }
 
 /** A column, and what numbers it has. */
 export interface EncodedColumn {
-  readonly column: FlowColumn;
+  readonly column: Column;
   readonly chunk: ColumnChunk;
   readonly range: NumbersEncoded["range"];
 }
 
 const encoder = new TextEncoder();
 
-/** All columns of the segments' rows, in the order of `FLOW_COLUMNS`. */
-export function encodeRowGroup(segments: readonly Segment[], rows: number, provenance: Provenance, tables: Tables): EncodedColumn[] {
-  const { addresses } = tables;
-  const clients = addressCodes(segments, rows, ({ clients }) => clients, addresses.count);
-  const servers = addressCodes(segments, rows, ({ servers }) => servers, addresses.count);
+/** Columns of the rows in the order of `FLOW_COLUMNS`, but for those that all rows of a commit have in common. The rows are spent. */
+export function encodeRowGroup(rows: RowBuffer, tables: Tables): EncodedColumn[] {
+  return new RowGroupEncoder(rows, tables).encode();
+}
+
+/** All columns, with those that the commit brings. */
+export function withProvenance(columns: readonly EncodedColumn[], rows: number, { topicName, ingestTime }: Provenance): EncodedColumn[] {
+  const byName = new Map(columns.map((column) => [column.column.name, column]));
   return FLOW_COLUMNS.map((column) => {
+    if (column.name === "src_topic") return textColumn(column, constantBytes(encoder.encode(topicName), rows));
+    if (column.name === "ingest_time") return numberColumn(column, noNulls(rows), encodeConstant(Date.parse(ingestTime) * 1_000, rows, 8));
+    return byName.get(column.name)!;
+  });
+}
+
+/** A column of codes whose page is that of every other whose rows have the same. */
+interface CodedColumn {
+  readonly buffer: CodeBuffer;
+  readonly chunk: ColumnChunk;
+}
+
+class RowGroupEncoder {
+  readonly #rows: RowBuffer;
+  readonly #tables: Tables;
+  readonly #entries: ReadonlyMap<CodeBuffer, readonly number[]>;
+  readonly #coded: CodedColumn[] = [];
+
+  constructor(rows: RowBuffer, tables: Tables) {
+    this.#rows = rows;
+    this.#tables = tables;
+    const addresses = [rows.clients, rows.servers].map((buffer) => [buffer, buffer.encode(tables.addresses.count)] as const);
+    const texts = [...rows.texts].map(([name, buffer]) => [buffer, buffer.encode(tables.texts.get(name)!.count)] as const);
+    this.#entries = new Map([...addresses, ...texts]);
+  }
+
+  encode(): EncodedColumn[] {
+    return FLOW_COLUMNS.filter(({ name }) => name !== "src_topic" && name !== "ingest_time").map((column) => this.#encodeColumn(column));
+  }
+
+  #encodeColumn(column: FlowColumn): EncodedColumn {
+    const { clients, servers, partitions, offsets, indexes, clientPorts } = this.#rows, { addresses } = this.#tables;
     switch (column.name) {
       case "network_type":
-        return textColumn(column, networkTypes(clients, rows, addresses));
+        return textColumn(column, this.#networkTypes(clients));
       case "client_address":
-        return textColumn(column, addressColumn(clients, rows, addresses.textDictionary(clients.numbers)));
       case "server_address":
-        return textColumn(column, addressColumn(servers, rows, addresses.textDictionary(servers.numbers)));
+        return this.#codes(column, column.name === "client_address" ? clients : servers, (entries) => addresses.textDictionary(entries));
       case "client_ip":
-        return textColumn(column, addressColumn(clients, rows, addresses.dictionary(clients.numbers)));
       case "server_ip":
-        return textColumn(column, addressColumn(servers, rows, addresses.dictionary(servers.numbers)));
-      case "src_topic":
-        return textColumn(column, constantText(provenance.topicName, rows));
-      case "ingest_time":
-        return numberColumn(column, noNulls(rows), encodeConstant(Date.parse(provenance.ingestTime) * 1_000, rows, 8));
+        return this.#codes(column, column.name === "client_ip" ? clients : servers, (entries) => addresses.dictionary(entries));
       case "src_partition":
-        return numberColumn(column, noNulls(rows), encodeNumbers(bySegment(segments, rows, ({ partition }) => partition), rows, 4));
+        return this.#integers(column, partitions);
       case "src_offset":
-        return numberColumn(column, noNulls(rows), encodeNumbers(bySegment(segments, rows, ({ offset }) => offset), rows, 8));
+        return this.#bigints(column, offsets);
       case "src_index":
-        return numberColumn(column, noNulls(rows), encodeNumbers(indexes(segments, rows), rows, 4));
+        return this.#integers(column, indexes);
       case "client_ports":
-        return textColumn(column, ports(segments));
+        return textColumn(column, ports(clientPorts));
     }
-    const { name } = column;
-    if (column.type === "VARCHAR") {
-      const gathered = gatherTexts(
-        segments,
-        rows,
-        tables.texts.get(name)!.count,
-        ({ batch, texts }) => ({ codes: batch.columns[column.name].codes, numbers: texts.get(name)! }),
-      );
-      return textColumn(column, texts(gathered, rows, tables.texts.get(name)!));
-    }
-    if (column.type === "INTEGER") return integers(column, gatherIntegers(segments, rows, ({ columns }) => columns[column.name]), rows);
-    return bigints(column, gatherBigints(segments, rows, ({ columns }) => columns[column.name]), rows);
-  });
+    if (column.origin === "etl") throw new TypeError(`Cannot encode column "${column.name}": it is the commit's`);
+    const { texts, integers, bigints } = this.#rows;
+    if (column.type === "INTEGER") return this.#integers(column, integers.get(column.name)!);
+    if (column.type === "BIGINT" || column.type === "TIMESTAMPTZ") return this.#bigints(column, bigints.get(column.name)!);
+    const table = this.#tables.texts.get(column.name)!;
+    return this.#codes(column, texts.get(column.name)!, (entries) => table.dictionary(entries));
+  }
+
+  #integers(column: FlowColumn, buffer: IntegerBuffer): EncodedColumn {
+    const { values, valueCount, valid } = buffer.take(this.#rows.rowCount);
+    return numberColumn(column, this.#levels(valid, valueCount), encodeNumbers(values, valueCount, 4));
+  }
+
+  #bigints(column: FlowColumn, buffer: BigintBuffer): EncodedColumn {
+    const { values, valueCount, valid, words } = buffer.take(this.#rows.rowCount), levels = this.#levels(valid, valueCount);
+    return numberColumn(
+      column,
+      levels,
+      values === null ? encodePlain(words.slice(0, 2 * valueCount)) : encodeNumbers(values, valueCount, 8),
+    );
+  }
+
+  #codes(column: FlowColumn, buffer: CodeBuffer, dictionaryOf: (entries: readonly number[]) => Uint8Array): EncodedColumn {
+    const entries = this.#entries.get(buffer)!;
+    if (entries.length === 0) return textColumn(column, makeChunk(nullsAlone(this.#rows.rowCount), NO_VALUES, null));
+    const dictionary = { count: entries.length, bytes: dictionaryOf(entries) };
+    const known = this.#coded.find((coded) => coded.buffer === buffer || coded.buffer.hasSameCodes(buffer));
+    if (known !== undefined) return textColumn(column, withDictionary(known.chunk, dictionary));
+    const chunk = this.#codeChunk(buffer, dictionary);
+    this.#coded.push({ buffer, chunk });
+    return textColumn(column, chunk);
+  }
+
+  #codeChunk(buffer: CodeBuffer, dictionary: Dictionary): ColumnChunk {
+    const { codes, valueCount, valid } = buffer.take();
+    return makeChunk(this.#levels(valid, valueCount), encodeCodes(codes, valueCount, dictionary), null);
+  }
+
+  #networkTypes(clients: CodeBuffer): ColumnChunk {
+    const families = Int32Array.from(this.#entries.get(clients)!, (number) => this.#tables.addresses.isIpv4(number) ? 0 : 1);
+    const { codes, valueCount } = clients.take(), first = families[0]!;
+    if (families.every((family) => family === first)) return constantBytes(FAMILIES[first]!, valueCount);
+    const byRow = new Uint8Array(valueCount);
+    for (let row = 0; row < valueCount; row++) byRow[row] = families[codes[row]!]!;
+    return makeChunk(noNulls(valueCount), encodeCodes(byRow, valueCount, { count: FAMILIES.length, bytes: dictionaryOf(FAMILIES) }), null);
+  }
+
+  #levels(valid: Uint8Array | null, valueCount: number): Levels {
+    const { rowCount } = this.#rows;
+    return valid === null ? noNulls(rowCount) : nullLevels(valid, rowCount, rowCount - valueCount);
+  }
 }
 
 function textColumn(column: FlowColumn, chunk: ColumnChunk): EncodedColumn {
@@ -105,42 +162,20 @@ function numberColumn(column: FlowColumn, levels: Levels, { values, bounds, rang
   return { column, chunk: makeChunk(levels, values, bounds), range };
 }
 
-function integers(column: FlowColumn, { values, valueCount, valid }: GatheredIntegers, rows: number): EncodedColumn {
-  return numberColumn(column, nullLevels(valid, rows, rows - valueCount), encodeNumbers(values, valueCount, 4));
+function nullsAlone(rows: number): Levels {
+  return nullLevels(new Uint8Array(0), rows, rows);
 }
 
-function bigints(column: FlowColumn, { values, valueCount, valid, words }: GatheredBigints, rows: number): EncodedColumn {
-  const levels = nullLevels(valid, rows, rows - valueCount);
-  return numberColumn(column, levels, values === null ? encodePlain(words.slice(0, 2 * valueCount)) : encodeNumbers(values, valueCount, 8));
-}
-
-function texts({ codes, valueCount, valid, numbers }: GatheredTexts, rows: number, table: TextTable): ColumnChunk {
-  const levels = nullLevels(valid, rows, rows - valueCount);
-  if (valueCount === 0) return makeChunk(levels, NO_VALUES, null);
-  return makeChunk(levels, encodeCodes(codes, valueCount, numbers.length, table.dictionary(numbers)), null);
-}
-
-function constantText(text: string, rows: number): ColumnChunk {
-  return makeChunk(noNulls(rows), encodeCodes(NO_CODES, rows, 1, dictionaryOf([encoder.encode(text)])), null);
-}
-
-const NO_CODES = new Int32Array(0);
 const FAMILIES = ["ipv4", "ipv6"].map((text) => encoder.encode(text));
+const NO_CODES = new Int32Array(0);
 
-function networkTypes({ codes, numbers }: AddressCodes, rows: number, table: AddressTable): ColumnChunk {
-  const families = Int32Array.from(numbers, (number) => table.isIpv4(number) ? 0 : 1);
-  const present = [0, 1].filter((family) => families.includes(family));
-  const byRow = codes.map((code) => families[code]! - present[0]!);
-  return makeChunk(noNulls(rows), encodeCodes(byRow, rows, present.length, dictionaryOf(present.map((family) => FAMILIES[family]!))), null);
-}
-
-function addressColumn({ codes, numbers }: AddressCodes, rows: number, dictionary: Uint8Array): ColumnChunk {
-  return makeChunk(noNulls(rows), encodeCodes(codes, rows, numbers.length, dictionary), null);
+function constantBytes(value: Uint8Array, rows: number): ColumnChunk {
+  return makeChunk(noNulls(rows), encodeCodes(NO_CODES, rows, { count: 1, bytes: dictionaryOf([value]) }), null);
 }
 
 /** Lists that are never null, of numbers that never are. */
-function ports(segments: readonly Segment[]): ColumnChunk {
-  const { values, valueCount, repetition, definition, levelCount } = gatherLists(segments);
+function ports(buffer: ListBuffer): ColumnChunk {
+  const { values, valueCount, repetition, definition, levelCount } = buffer.take();
   const levels = [withLength(hybrid(repetition, levelCount, 1)), withLength(hybrid(definition, levelCount, 2))];
   const bytes = new Uint8Array(levels[0]!.length + levels[1]!.length);
   bytes.set(levels[0]!);

@@ -3,7 +3,7 @@
 import { DirectedGraph } from "graphology";
 import type { Engine } from "./portable_sql.ts";
 
-/** Nodes are services; of an edge, `bytes` are those of both directions over all ports. */
+/** Nodes are services, by `nodeOf()`; of an edge, `bytes` are those of both directions over all ports. */
 export type ServiceGraph = DirectedGraph<Record<string, never>, { readonly bytes: number }>;
 
 const EDGES_SQL = `
@@ -22,9 +22,19 @@ export async function readServiceGraph(engine: Engine): Promise<ServiceGraph> {
 export function serviceGraph(edges: readonly (readonly [client: string, server: string, bytes: number])[]): ServiceGraph {
   const graph: ServiceGraph = new DirectedGraph({ allowSelfLoops: true });
   for (const [client, server, bytes] of edges) {
-    graph.mergeNode(client);
-    graph.mergeNode(server);
-    graph.addEdge(client, server, { bytes });
+    graph.mergeNode(nodeOf(client));
+    graph.mergeNode(nodeOf(server));
+    graph.addEdge(nodeOf(client), nodeOf(server), { bytes });
   }
   return graph;
+}
+
+/** Nodes are keys of plain objects in graphology, where a service called "constructor" would be found before it is there. */
+export function nodeOf(service: string): string {
+  return `=${service}`;
+}
+
+/** The service of a node. */
+export function serviceOf(node: string): string {
+  return node.slice(1);
 }

@@ -8,11 +8,15 @@ import { append } from "./lake/append.ts";
 import type { Cut } from "./lake/cut_journal.ts";
 import { writeDataFile } from "./lake/data_file.ts";
 import type { AddFile, Snapshot } from "./lake/delta_log.ts";
+import { formatOffsets, OFFSETS_TAG } from "./lake/offsets.ts";
 import { createTableView, readTableHead, refreshTable, type TableDefinition, tableDirectory } from "./lake/table.ts";
 import { sqlText } from "./sql_text.ts";
 
 /** Text of values in one insert statement. */
 const INSERT_LENGTH_MAX = 1 << 20;
+
+/** Rows that are about to be written. */
+export const STAGED_SIDE = "staged_side";
 
 /** Where a message stands. */
 export interface Place {
@@ -96,15 +100,16 @@ export class SideTable {
    */
   async keep(rows: readonly SideRow[], cut: Cut, transactions: ReadonlyMap<string, bigint>): Promise<boolean> {
     if (rows.length === 0) return true;
-    const adds: AddFile[] = [];
+    const adds: AddFile[] = [], topicName = this.#topicName;
+    const offsets = formatOffsets([...cut.ranges].map(([partition, [from, to]]) => ({ topicName, partition, from, to })));
     for (const [date, some] of Map.groupBy(rows, (row) => row.date)) {
-      await this.#stage(some);
+      await stageSideRows(this.#database, this.#definition, some);
       adds.push(
         await writeDataFile(this.#database, this.#directory, this.#definition, {
-          select: `from staged_side order by ${this.#definition.sortColumns.join(", ")}`,
+          select: `from ${STAGED_SIDE} order by ${this.#definition.sortColumns.join(", ")}`,
           name: cut.file,
           partition: { date },
-          tags: {},
+          tags: { [OFFSETS_TAG]: offsets },
         }),
       );
     }
@@ -119,20 +124,20 @@ export class SideTable {
     if (committed !== null) this.#snapshot = committed;
     return committed !== null;
   }
+}
 
-  async #stage(rows: readonly SideRow[]): Promise<void> {
-    const columns = this.#definition.columns.map(({ name, type }) => `${name} ${type}`).join(", ");
-    await this.#database.run(`create or replace temp table staged_side (${columns})`);
-    let values: string[] = [], length = 0;
-    const insert = async () => {
-      if (values.length > 0) await this.#database.run(`insert into staged_side values ${values.join(", ")}`);
-      values = [];
-      length = 0;
-    };
-    for (const row of rows) {
-      length += values[values.push(`(${row.values.join(", ")})`) - 1]!.length;
-      if (length > INSERT_LENGTH_MAX) await insert();
-    }
-    await insert();
+/** Makes the table `STAGED_SIDE` of these rows. */
+export async function stageSideRows(database: Database, { columns }: TableDefinition, rows: readonly SideRow[]): Promise<void> {
+  await database.run(`create or replace temp table ${STAGED_SIDE} (${columns.map(({ name, type }) => `${name} ${type}`).join(", ")})`);
+  let values: string[] = [], length = 0;
+  const insert = async () => {
+    if (values.length > 0) await database.run(`insert into ${STAGED_SIDE} values ${values.join(", ")}`);
+    values = [];
+    length = 0;
+  };
+  for (const row of rows) {
+    length += values[values.push(`(${row.values.join(", ")})`) - 1]!.length;
+    if (length > INSERT_LENGTH_MAX) await insert();
   }
+  await insert();
 }

@@ -1,14 +1,15 @@
-/** Rows on their way from messages to the lake's files: kept as the messages have them, and written as Parquet by the hour. */
+/** Rows on their way from messages to the lake's files: taken out of the messages at once, and encoded as Parquet by the hour. */
 
-import { encodedDictionary, type FlowBatch } from "../lib/flow_batch.ts";
-import { MESSAGE_COLUMNS } from "../lib/records.ts";
+import { encodedDictionary } from "../lib/arrow_columns.ts";
+import type { FlowBatch, TextColumn } from "../lib/flow_batch.ts";
 import type { TopicMessage } from "../lib/topic/topic.ts";
 import { AddressTable } from "./address_table.ts";
 import type { EncodedRows } from "./lake/data_file.ts";
 import { readFlowMessage } from "./flow_message.ts";
 import { ParquetFile } from "./parquet/file.ts";
-import type { Segment, StagedMessage } from "./gather.ts";
-import { encodeRowGroup, type Provenance } from "./row_group.ts";
+import type { SomeRows } from "./column_buffers.ts";
+import { type NumberedMessage, RowBuffer, TEXT_COLUMNS, type TextColumnName } from "./row_buffer.ts";
+import { type EncodedColumn, encodeRowGroup, type Provenance, withProvenance } from "./row_group.ts";
 import { RowGroupStats } from "./row_group_stats.ts";
 import type { DeadLetter, ToldLosses } from "./side_rows.ts";
 import { TextTable } from "./text_table.ts";
@@ -25,20 +26,22 @@ export interface StagedFile extends EncodedRows {
   readonly partition: StagedPartition;
 }
 
-/** Rows of a row group at most, as DuckDB has them. */
-const ROW_GROUP_ROWS = 122_880;
+/** Rows of a row group at most: twice what DuckDB writes, as each has the dictionaries of its texts. */
+export const ROW_GROUP_ROWS = 245_760;
 const HOUR_US = 3_600_000_000;
 const WORD = 2 ** 32;
-const TEXT_COLUMNS = MESSAGE_COLUMNS.filter(({ type }) => type === "VARCHAR");
-type TextColumnName = typeof TEXT_COLUMNS[number]["name"];
-const CREATED_BY = "Skyfall";
+/** As files name their writer. */
+export const CREATED_BY = "Skyfall";
 /** Some hundred bytes each. */
 const TABLE_VALUES_MAX = 1_000_000;
+/** Each as large as a row group; most stages have one hour, or two. */
+const SPARE_BUFFERS_MAX = 2;
 
-/** Texts and addresses that have been met. */
+/** Texts and addresses that have been met, and memory for rows. */
 export class StageTables {
   #texts = newTextTables();
   #addresses = new AddressTable();
+  readonly #spare: RowBuffer[] = [];
 
   /** By column. */
   get texts(): ReadonlyMap<TextColumnName, TextTable> {
@@ -56,17 +59,39 @@ export class StageTables {
     this.#texts = newTextTables();
     this.#addresses = new AddressTable();
   }
+
+  /** Memory for rows, without any. */
+  takeRows(): RowBuffer {
+    return this.#spare.pop() ?? new RowBuffer();
+  }
+
+  giveBack(rows: RowBuffer): void {
+    if (this.#spare.length === SPARE_BUFFERS_MAX) return;
+    rows.clear();
+    this.#spare.push(rows);
+  }
 }
 
 function newTextTables(): Map<TextColumnName, TextTable> {
-  return new Map(TEXT_COLUMNS.map(({ name }) => [name, new TextTable()]));
+  return new Map(TEXT_COLUMNS.map((name) => [name, new TextTable()]));
+}
+
+/** Rows of one hour: those of full row groups encoded, the last ones as they came. */
+interface Hour {
+  readonly groups: RowGroup[];
+  rows: RowBuffer;
+}
+
+interface RowGroup {
+  readonly rows: number;
+  readonly columns: readonly EncodedColumn[];
 }
 
 /** Rows of some messages, until they are written. */
 export class Stage {
   readonly #tables: StageTables;
   /** By hour since 1970. */
-  readonly #hours = new Map<number, Segment[]>();
+  readonly #hours = new Map<number, Hour>();
   readonly deadLetters: DeadLetter[] = [];
   readonly losses: ToldLosses[] = [];
   #rows = 0;
@@ -90,25 +115,20 @@ export class Stage {
     }
     const { partition, offset } = message, losses = batch.agentLosses;
     if (losses !== undefined) this.losses.push({ partition, offset, losses });
-    const staged = this.#stage(message, batch);
-    for (const [hour, rows] of rowsByHour(batch)) {
-      const segment = { message: staged, rows, rowCount: rows?.length ?? batch.rowCount };
-      const segments = this.#hours.get(hour);
-      if (segments === undefined) this.#hours.set(hour, [segment]);
-      else segments.push(segment);
-    }
+    const numbered = this.#number(message, batch);
+    for (const [hour, rows] of rowsByHour(batch)) this.#append(hour, numbered, rows);
     this.#rows += batch.rowCount;
   }
 
-  /** The hours' files, one after the other, so that only one is in memory. */
+  /** The hours' files, one after the other. */
   *files(provenance: Provenance): Generator<StagedFile> {
-    for (const [hour, segments] of this.#hours) {
+    for (const [hour, staged] of this.#hours) {
+      this.#closeGroup(staged);
       const file = new ParquetFile(FLOW.columns, CREATED_BY), stats = new RowGroupStats();
-      for (const group of rowGroups(segments)) {
-        const rows = group.reduce((sum, { rowCount }) => sum + rowCount, 0);
-        const columns = encodeRowGroup(group, rows, provenance, this.#tables);
-        stats.add(rows, columns);
-        file.addRowGroup(rows, columns.map(({ chunk }) => chunk));
+      for (const { rows, columns } of staged.groups) {
+        const all = withProvenance(columns, rows, provenance);
+        stats.add(rows, all);
+        file.addRowGroup(rows, all.map(({ chunk }) => chunk));
       }
       const start = new Date(hour * HOUR_US / 1_000).toISOString();
       yield {
@@ -119,31 +139,61 @@ export class Stage {
     }
   }
 
-  #stage({ partition, offset }: TopicMessage, batch: FlowBatch): StagedMessage {
-    const texts = new Map<string, Int32Array>();
-    let leader: Int32Array | null = null;
-    for (const [name, table] of this.#tables.texts) {
-      const column = batch.columns[name];
-      if (!("codes" in column)) continue;
-      const dictionary = encodedDictionary(column);
-      // As many texts as the column before has: as good as always one for each of them.
-      const numbers: Int32Array = table.numbersOf(dictionary, leader?.length === dictionary.offsets.length - 1 ? leader : null);
-      texts.set(name, leader = numbers);
+  #append(hour: number, message: NumberedMessage, rows: SomeRows): void {
+    let staged = this.#hours.get(hour);
+    if (staged === undefined) this.#hours.set(hour, staged = { groups: [], rows: this.#tables.takeRows() });
+    if (staged.rows.rowCount + rows.count > ROW_GROUP_ROWS) {
+      this.#closeGroup(staged);
+      staged.rows = this.#tables.takeRows();
     }
-    const { client_ip, server_ip } = batch.columns;
-    return {
-      partition,
-      offset: Number(offset),
-      batch,
-      texts,
-      clients: this.#tables.addresses.numbersOf(client_ip.bytes, batch.rowCount),
-      servers: this.#tables.addresses.numbersOf(server_ip.bytes, batch.rowCount),
+    staged.rows.append(message, rows);
+  }
+
+  #closeGroup({ groups, rows }: Hour): void {
+    if (rows.rowCount > 0) groups.push({ rows: rows.rowCount, columns: encodeRowGroup(rows, this.#tables) });
+    this.#tables.giveBack(rows);
+  }
+
+  #number({ partition, offset }: TopicMessage, batch: FlowBatch): NumberedMessage {
+    const { client_ip, server_ip } = batch.columns, { addresses } = this.#tables;
+    const clients = addresses.numbersOf(client_ip.bytes, batch.rowCount), servers = addresses.numbersOf(server_ip.bytes, batch.rowCount);
+    return { partition, offset: Number(offset), batch, texts: this.#textNumbers(batch, clients, servers), clients, servers };
+  }
+
+  #textNumbers({ columns }: FlowBatch, clients: Int32Array, servers: Int32Array): Map<TextColumnName, Int32Array> {
+    const numbersOf = (name: TextColumnName, rowLeaders: Int32Array) => {
+      const { codes } = columns[name], dictionary = encodedDictionary(columns[name]);
+      return this.#tables.texts.get(name)!.numbersOf(dictionary, leadersOf(codes, dictionary.offsets.length - 1, rowLeaders));
     };
+    const { codes } = columns.observer_host_id, hosts = numbersOf("observer_host_id", observers(columns.observer_role, clients, servers));
+    const hostOfRow = codes.map((code) => code < 0 ? -1 : hosts[code]!);
+    const others = TEXT_COLUMNS.filter((name) => name !== "observer_host_id").map((name) => [name, numbersOf(name, hostOfRow)] as const);
+    return new Map([["observer_host_id", hosts], ...others]);
   }
 }
 
-/** Rows of each hour that the message has any of; null for all. */
-function rowsByHour({ rowCount, columns }: FlowBatch): Map<number, Int32Array | null> {
+/** Numbers of the addresses at the rows' own ends. */
+function observers({ codes, dictionary }: TextColumn, clients: Int32Array, servers: Int32Array): Int32Array {
+  const server = dictionary.indexOf("server");
+  return clients.map((client, i) => codes[i] === server ? servers[i]! : client);
+}
+
+/** Texts of which each comes in so many rows of a message are few. */
+const ROWS_OF_FEW_TEXTS = 32;
+
+/**
+ * For each of so many texts a number that is the leader of a row with it, -1 for none: mostly it came with that one before. Null for
+ * a column of few texts, where to look is to do more than it saves.
+ */
+function leadersOf(codes: Int32Array, count: number, rowLeaders: Int32Array): Int32Array | null {
+  if (count * ROWS_OF_FEW_TEXTS < codes.length) return null;
+  const leaders = new Int32Array(count).fill(-1);
+  for (let i = 0; i < codes.length; i++) if (codes[i]! >= 0) leaders[codes[i]!] = rowLeaders[i]!;
+  return leaders;
+}
+
+/** Rows of each hour that the message has any of. */
+function rowsByHour({ rowCount, columns }: FlowBatch): Map<number, SomeRows> {
   const { values } = columns.window_start;
   const words = new Int32Array(values.buffer, values.byteOffset, 2 * rowCount);
   const hours = new Float64Array(rowCount);
@@ -152,26 +202,12 @@ function rowsByHour({ rowCount, columns }: FlowBatch): Map<number, Int32Array | 
     hours[i] = Math.floor((words[2 * i + 1]! * WORD + (words[2 * i]! >>> 0)) / HOUR_US);
     if (hours[i] !== hours[0]) isOne = false;
   }
-  if (isOne) return new Map([[hours[0]!, null]]);
+  if (isOne) return new Map([[hours[0]!, { count: rowCount, indexes: null }]]);
   const rows = new Map<number, number[]>();
   for (const [i, hour] of hours.entries()) {
     const some = rows.get(hour);
     if (some === undefined) rows.set(hour, [i]);
     else some.push(i);
   }
-  return new Map([...rows].map(([hour, some]) => [hour, Int32Array.from(some)]));
-}
-
-function* rowGroups(segments: readonly Segment[]): Generator<Segment[]> {
-  let group: Segment[] = [], rows = 0;
-  for (const segment of segments) {
-    if (rows > 0 && rows + segment.rowCount > ROW_GROUP_ROWS) {
-      yield group;
-      group = [];
-      rows = 0;
-    }
-    group.push(segment);
-    rows += segment.rowCount;
-  }
-  if (rows > 0) yield group;
+  return new Map([...rows].map(([hour, some]) => [hour, { count: some.length, indexes: Int32Array.from(some) }]));
 }

@@ -1,7 +1,8 @@
 /** The stage: rows of any shape are in the file of their hour as their message had them. */
 
 import assert from "node:assert/strict";
-import { decodeFlowBatch, encodedDictionary, encodeFlowBatch, type FlowBatch } from "../lib/flow_batch.ts";
+import { encodedDictionary } from "../lib/arrow_columns.ts";
+import { decodeFlowBatch, encodeFlowBatch, type FlowBatch } from "../lib/flow_batch.ts";
 import { flowBatch } from "../lib/testdata/flow_batch.ts";
 import { Database, type Row } from "./duckdb.ts";
 import { Stage, type StagedFile, StageTables } from "./stage.ts";

@@ -23,6 +23,8 @@ export class TextTable {
   readonly #replaced = new Map<number, Uint8Array>();
   /** By number of a leader's text, the number and 1 of the text that came with it last. */
   #followers = new Int32Array(FIRST_SLOTS);
+  /** Of no use but that what it was made of had to be looked at. */
+  #touched = 0;
 
   /** Texts that there are; their numbers are smaller. */
   get count(): number {
@@ -32,22 +34,18 @@ export class TextTable {
   /**
    * Number of each text, the same for the same bytes.
    *
-   * @param leader Numbers of as many texts of another table, or null. What came with one of them before is tried first, which is
-   *   quick where it comes with it again: a host's name with the host's id.
+   * @param leaders Of each text a number of another table that it comes with, -1 for none; or null. What came with that one before
+   *   is tried first, which is quick where it comes with it again: a host's name with the host's id.
    */
-  numbersOf({ offsets, bytes }: EncodedTexts, leader: Int32Array | null): Int32Array {
+  numbersOf({ offsets, bytes }: EncodedTexts, leaders: Int32Array | null): Int32Array {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const numbers = new Int32Array(offsets.length - 1);
+    this.#touched = this.#guess(numbers, leaders);
     for (let i = 0; i < numbers.length; i++) {
-      const start = offsets[i]!, end = offsets[i + 1]!, leading = leader === null ? -1 : leader[i]!;
-      const follower = leading >= 0 && leading < this.#followers.length ? this.#followers[leading]! - 1 : -1;
-      if (follower >= 0 && this.#isAt(follower, bytes, view, start, end)) {
-        numbers[i] = follower;
-        continue;
-      }
+      const guess = numbers[i]!, start = offsets[i]!, end = offsets[i + 1]!;
+      if (guess >= 0 && this.#isAt(guess, bytes, view, start, end)) continue;
       const number = numbers[i] = this.#numberOf(bytes, view, start, end);
-      if (leading >= this.#followers.length) this.#followers = grown(this.#followers, leading + 1);
-      if (leading >= 0) this.#followers[leading] = number + 1;
+      if (leaders !== null && leaders[i]! >= 0) this.#follow(leaders[i]!, number);
     }
     return numbers;
   }
@@ -68,6 +66,26 @@ export class TextTable {
       at += bytes;
     }
     return out.subarray(0, length);
+  }
+
+  /**
+   * Sets the numbers to what came with the leaders, -1 for none. It looks at each of those texts on the way: they are all over the
+   * memory, which is waited for once here instead of once for each when they are compared.
+   */
+  #guess(numbers: Int32Array, leaders: Int32Array | null): number {
+    const followers = this.#followers, places = this.#places, words = this.#words;
+    let touched = 0;
+    for (let i = 0; i < numbers.length; i++) {
+      const leader = leaders === null ? -1 : leaders[i]!;
+      const number = numbers[i] = leader >= 0 && leader < followers.length ? followers[leader]! - 1 : -1;
+      if (number >= 0) touched ^= words[places[2 * number]!]!;
+    }
+    return touched;
+  }
+
+  #follow(leader: number, number: number): void {
+    if (leader >= this.#followers.length) this.#followers = grown(this.#followers, leader + 1);
+    this.#followers[leader] = number + 1;
   }
 
   #isAt(number: number, bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
@@ -124,6 +142,9 @@ function grown(values: Int32Array, needed: number): Int32Array<ArrayBuffer> {
 /** Whether the text from `first` on is that one, which has as many bytes. */
 function isText(words: Int32Array, first: number, bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
   let word = first, from = start;
+  for (; from + 8 <= end; from += 8) {
+    if (((view.getInt32(from, true) ^ words[word++]!) | (view.getInt32(from + 4, true) ^ words[word++]!)) !== 0) return false;
+  }
   for (; from + 4 <= end; from += 4) if (view.getInt32(from, true) !== words[word++]) return false;
   return from === end || lastWord(bytes, from, end) === words[word];
 }

@@ -6,6 +6,7 @@
  * writer may yet commit; a writer that was at work when it was written.
  */
 
+import { removeIfPresent } from "../lib/durable_file.ts";
 import { log } from "../lib/log.ts";
 import { compactLock } from "./compact.ts";
 import { Database } from "./duckdb.ts";
@@ -66,7 +67,7 @@ export async function runVacuum(lake: string, options: VacuumOptions): Promise<r
       for (const table of TABLES) await putBackOverwritten(tableDirectory(lake, table), table, database);
       return await whileDeleting(lake, async () => {
         const dead = await findDead(database, lake, options);
-        for (const { path } of dead) await Deno.remove(path);
+        for (const { path } of dead) await removeIfPresent(path); // another host may be at it
         for (const table of TABLES) await removeExpiredLog(tableDirectory(lake, table), Date.now() - LOG_RETENTION_MS);
         return dead;
       });

@@ -21,58 +21,14 @@ import {
   Vector,
 } from "apache-arrow";
 import { type AgentLoss, lossMetadata, readLosses } from "./agent_loss.ts";
-import { type ColumnPieces, type FieldShape, readPieces, schemaBytes, type TextPieces } from "./arrow_layout.ts";
-import { packValidity, unpackValidity } from "./arrow_validity.ts";
+import { fromArrow } from "./arrow_columns.ts";
+import { type ColumnPieces, type FieldShape, readPieces, schemaBytes } from "./arrow_layout.ts";
 import { verifyArrowStream } from "./arrow_verify.ts";
-import { dictionaryTexts, type EncodedTexts, encodeTexts } from "./encoded_texts.ts";
+import type { ColumnData, ColumnDataByType, TextColumn } from "./column_data.ts";
+import { encodeTexts } from "./encoded_texts.ts";
 import { type Column, type ColumnType, FLOW_SCHEMA_VERSION, MESSAGE_COLUMNS, type MessageColumn } from "./records.ts";
 
-/** Strings by reference: row i is `dictionary[codes[i]]`, or null where `codes[i]` is -1. */
-export interface TextColumn {
-  readonly codes: Int32Array;
-  readonly dictionary: readonly string[];
-}
-
-/** Numbers of 32 bits; where `valid[i]` is 0 the row is null. A column that is never null has no `valid`. */
-export interface IntegerColumn {
-  readonly values: Int32Array;
-  readonly valid?: Uint8Array;
-}
-
-/** Numbers of 64 bits, or microseconds since 1970 UTC; nulls as in `IntegerColumn`. */
-export interface BigintColumn {
-  readonly values: BigInt64Array;
-  readonly valid?: Uint8Array;
-}
-
-/** Row i holds `values[offsets[i]]` to before `values[offsets[i + 1]]`. */
-export interface ListColumn {
-  readonly offsets: Int32Array;
-  readonly values: Int32Array;
-}
-
-/** The same of 64 bits. */
-export interface BigintListColumn {
-  readonly offsets: Int32Array;
-  readonly values: BigInt64Array;
-}
-
-/** Row i holds the 16 bytes from `16 * i`. */
-export interface AddressColumn {
-  readonly bytes: Uint8Array;
-}
-
-export interface ColumnDataByType {
-  "VARCHAR": TextColumn;
-  "BLOB": AddressColumn;
-  "INTEGER": IntegerColumn;
-  "BIGINT": BigintColumn;
-  "TIMESTAMPTZ": BigintColumn;
-  "INTEGER[]": ListColumn;
-  "BIGINT[]": BigintListColumn;
-}
-
-export type ColumnData = ColumnDataByType[ColumnType];
+export type { AddressColumn, BigintColumn, ColumnData, ColumnDataByType, IntegerColumn, ListColumn, TextColumn } from "./column_data.ts";
 
 /** Rows by column; every column of `MESSAGE_COLUMNS` is present with `rowCount` rows. */
 export interface FlowBatch {
@@ -126,12 +82,25 @@ export function encodeFlowBatch({ rowCount, columns, agentLosses }: FlowBatch): 
  * @throws {SyntaxError} If it is no Arrow stream, of a newer schema version, misses a column, or a column has another type.
  */
 export function decodeFlowBatch(message: Uint8Array): FlowBatch {
+  return decodeKnown(message) ?? decodeAny(message);
+}
+
+/** Null where the schema is none that was met before, or the message is of another form than the quick way takes. */
+function decodeKnown(message: Uint8Array): FlowBatch | null {
   for (const schema of knownSchemas) {
-    const pieces = readPieces(message, schema.bytes, schema.fields);
-    if (pieces !== null && pieces.rowCount > 0 && pieces.rowCount <= BATCH_ROWS_MAX) {
-      return toBatch(schema.version, pieces.rowCount, (column) => pieces.columns[schema.indexes.get(column.name)!]!);
-    }
+    const batch = decodeOf(schema, message);
+    if (batch !== null) return batch;
   }
+  return null;
+}
+
+function decodeOf({ bytes, fields, version, indexes }: KnownSchema, message: Uint8Array): FlowBatch | null {
+  const pieces = readPieces(message, bytes, fields);
+  if (pieces === null || pieces.rowCount === 0 || pieces.rowCount > BATCH_ROWS_MAX) return null;
+  return toBatch(version, pieces.rowCount, (column) => pieces.columns[indexes.get(column.name)!]!);
+}
+
+function decodeAny(message: Uint8Array): FlowBatch {
   const table = parseArrow(message);
   const version = versionOf(table);
   const records = table.batches;
@@ -142,16 +111,19 @@ export function decodeFlowBatch(message: Uint8Array): FlowBatch {
     );
   }
   const indexes = new Map(table.schema.fields.map(({ name }, i) => [name, i]));
-  const batch = toBatch(version, record.numRows, (column) => {
+  const fieldOf = (column: MessageColumn) => {
     const data = record.data.children[indexes.get(column.name) ?? -1];
     if (data === undefined) throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" is missing`);
     assertType(column, data.type);
     return data;
-  });
-  const agentLosses = readLosses(table.schema.metadata);
-  if (agentLosses.length > 0) return { ...batch, agentLosses }; // no other message has the same schema
-  remember(message, table.schema, version, indexes);
-  return batch;
+  };
+  for (const column of MESSAGE_COLUMNS) if (version >= column.since) fieldOf(column);
+  const agentLosses = readLosses(table.schema.metadata), known = knownSchemaOf(message, table.schema, version, indexes);
+  // No other message has the schema of one that tells of losses.
+  if (known !== null && agentLosses.length === 0) remember(known);
+  // The quick way even now: what reads columns is compiled for one kind of objects, and objects of the library are another.
+  const batch = (known === null ? null : decodeOf(known, message)) ?? toBatch(version, record.numRows, fieldOf);
+  return agentLosses.length === 0 ? batch : { ...batch, agentLosses };
 }
 
 /** Schema that a message was decoded of, so that another of the same is decoded for a fraction of the cost. */
@@ -167,13 +139,18 @@ interface KnownSchema {
 const KNOWN_SCHEMAS_MAX = 4;
 const knownSchemas: KnownSchema[] = [];
 
-function remember(message: Uint8Array, schema: Schema, version: number, indexes: ReadonlyMap<string, number>): void {
+/** Null where the stream has no plain schema, or columns of other types than ours. */
+function knownSchemaOf(message: Uint8Array, schema: Schema, version: number, indexes: ReadonlyMap<string, number>): KnownSchema | null {
   const bytes = schemaBytes(message), fields = schema.fields.map(({ type }) => shapeOf(type)).filter((shape) => shape !== null);
-  if (bytes === null || fields.length < schema.fields.length) return;
+  return bytes === null || fields.length < schema.fields.length ? null : { bytes, fields, version, indexes };
+}
+
+function remember(schema: KnownSchema): void {
+  const { bytes } = schema;
   const isKnown = knownSchemas.some((known) => known.bytes.length === bytes.length && known.bytes.every((byte, i) => byte === bytes[i]));
   if (isKnown) return; // its messages are of another form than the quick way takes
   if (knownSchemas.length === KNOWN_SCHEMAS_MAX) knownSchemas.shift();
-  knownSchemas.push({ bytes, fields, version, indexes });
+  knownSchemas.push(schema);
 }
 
 /** Null for a type that none of our columns has. */
@@ -298,89 +275,18 @@ function utf8Data(texts: readonly string[]): Data<Utf8> {
   return makeData({ type: new Utf8(), length: texts.length, nullCount: 0, valueOffsets: offsets, data: bytes });
 }
 
+function packValidity(rowCount: number, isValid: (row: number) => boolean): { nullCount: number; nullBitmap?: Uint8Array } {
+  const nullBitmap = new Uint8Array(Math.ceil(rowCount / 64) * 8);
+  let nullCount = 0;
+  for (let i = 0; i < rowCount; i++) {
+    if (isValid(i)) nullBitmap[i >> 3]! |= 1 << (i & 7);
+    else nullCount++;
+  }
+  return nullCount === 0 ? { nullCount } : { nullCount, nullBitmap };
+}
+
 function assertType(column: MessageColumn, type: DataType): void {
   const expected = arrowType(column.type, 0);
   if (String(type) === String(expected)) return;
   throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has type "${type}", needed "${expected}"`);
-}
-
-function fromArrow(column: MessageColumn, data: ColumnPieces, rowCount: number): ColumnData {
-  if (data.nullCount > 0 && !column.nullable) {
-    throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has ${data.nullCount} nulls, needed none`);
-  }
-  if (data.nullCount > 0 && 8 * data.nullBitmap.length < rowCount) {
-    throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has ${data.nullBitmap.length} bytes that say what is null`);
-  }
-  const needed = column.type === "BLOB" ? 16 * rowCount : column.type === "INTEGER[]" ? 0 : rowCount;
-  if (needed > 0 && data.values.length < needed) {
-    throw new SyntaxError(`Cannot decode flow batch: column "${column.name}" has ${data.values.length} values, needed ${needed}`);
-  }
-  switch (column.type) {
-    case "VARCHAR":
-      return textFromArrow(column.name, data, rowCount);
-    case "BLOB":
-      return { bytes: (data.values as Uint8Array).subarray(0, rowCount * 16) };
-    case "INTEGER[]":
-      return listFromArrow(column.name, data, rowCount);
-    default:
-      return { values: data.values.subarray(0, rowCount), ...unpackValidity(data, rowCount) } as IntegerColumn | BigintColumn;
-  }
-}
-
-function textFromArrow(name: string, data: ColumnPieces, rowCount: number): TextColumn {
-  if (data.dictionary === undefined) throw new SyntaxError(`Cannot decode flow batch: column "${name}" has no dictionary`);
-  const { length } = data.dictionary;
-  const { valid } = unpackValidity(data, rowCount);
-  const codes = new Int32Array(rowCount);
-  codes.set((data.values as Int32Array).subarray(0, rowCount));
-  for (let i = 0; i < rowCount; i++) {
-    if (valid !== undefined && valid[i] === 0) codes[i] = -1;
-    else if (codes[i]! < 0 || codes[i]! >= length) {
-      throw new SyntaxError(`Cannot decode flow batch: column "${name}" row ${i} has code ${codes[i]}, needed 0 to ${length - 1}`);
-    }
-  }
-  for (const piece of data.dictionary.data) assertOffsets(name, piece.valueOffsets, piece.length, piece.values.length);
-  return new ArrowTextColumn(codes, data.dictionary.data);
-}
-
-/** @throws {SyntaxError} If offsets of `count` values do not ascend to at most `length`. */
-function assertOffsets(name: string, offsets: Int32Array, count: number, length: number): void {
-  for (let i = 0; i < count; i++) {
-    if (offsets[i]! >= 0 && offsets[i + 1]! >= offsets[i]! && offsets[i + 1]! <= length) continue;
-    throw new SyntaxError(`Cannot decode flow batch: column "${name}" value ${i} ends at ${offsets[i + 1]} of ${length}`);
-  }
-}
-
-/** A message's texts, which become strings when somebody looks at them, and only then: there may be as many as rows. */
-class ArrowTextColumn implements TextColumn {
-  readonly codes: Int32Array;
-  readonly #pieces: readonly TextPieces[];
-  #dictionary: readonly string[] | null = null;
-
-  constructor(codes: Int32Array, pieces: readonly TextPieces[]) {
-    this.codes = codes;
-    this.#pieces = pieces;
-  }
-
-  get dictionary(): readonly string[] {
-    return this.#dictionary ??= dictionaryTexts(this.#pieces);
-  }
-
-  encoded(): EncodedTexts {
-    const [piece] = this.#pieces;
-    if (piece === undefined || this.#pieces.length > 1) return encodeTexts(this.dictionary);
-    return { offsets: piece.valueOffsets.subarray(0, piece.length + 1), bytes: piece.values };
-  }
-}
-
-/** The column's dictionary without a string for each text. */
-export function encodedDictionary(column: TextColumn): EncodedTexts {
-  return column instanceof ArrowTextColumn ? column.encoded() : encodeTexts(column.dictionary);
-}
-
-function listFromArrow(name: string, data: ColumnPieces, rowCount: number): ListColumn {
-  const offsets = data.valueOffsets.subarray(0, rowCount + 1);
-  const values = data.children[0]!.values as Int32Array;
-  assertOffsets(name, offsets, rowCount, values.length);
-  return { offsets, values };
 }

@@ -78,6 +78,18 @@ Deno.test("off a terminal one question is read from standard input", async () =>
   assert.deepEqual([code, out.trim()], [0, "n\r\n12"]);
 });
 
+for (const query of ["-- how many\nselect count(*) as n from flow", "--how many\nselect count(*) as n from flow"]) {
+  Deno.test(`a question may begin with a comment: ${JSON.stringify(query)}`, async () => {
+    const { code, out, error } = await ask(["--format", "csv", query]);
+    assert.deepEqual([code, out.trim()], [0, "n\r\n12"], error);
+  });
+}
+
+Deno.test("an option that is not there is still refused", async () => {
+  const { code, error } = await ask(["--no-such-option", "select 1"]);
+  assert.deepEqual([code, /unknown option '--no-such-option'/.test(error)], [2, true], error);
+});
+
 const REFUSED: readonly (readonly [sql: string, reason: RegExp])[] = [
   ["copy (select 1) to 'x.csv'", /file system operations are disabled/],
   ["copy (select 1) to 'LAKE/x.csv'", /it is COPY, needed one statement that only reads/],

@@ -36,7 +36,7 @@ async function generateFlowMessage(): Promise<string> {
 }
 
 async function bundleReportPage(): Promise<string> {
-  const args = ["bundle", "--quiet", "--platform", "browser", "--minify", "jobs/report_page/page.ts"];
+  const args = ["bundle", "--quiet", "--unstable-raw-imports", "--platform", "browser", "--minify", "jobs/report_page/page.ts"];
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: PROJECT, stdout: "piped", stderr: "piped" })
     .output();
   if (!success) throw new Error(`Cannot bundle the report's page: ${new TextDecoder().decode(stderr)}`);

@@ -5,7 +5,7 @@ import { PURPOSES, setUp } from "./setup.ts";
 const FOLDER = new URL("../bench/", import.meta.url);
 const SUFFIX = "_bench.ts";
 /** Run by name alone: minutes to half an hour. */
-const LONG = ["growth", "outage"];
+const LONG = ["growth", "outage", "verdicts"];
 
 const remedy = await setUp(PURPOSES["bench"]!);
 if (remedy !== null) {

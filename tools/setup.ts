@@ -29,7 +29,7 @@ const TEST: readonly Need[] = [
   command("clang-14", "clang-14", "rebuilds the kernel programs, to see that the committed ones are fresh"),
   command("llvm-14", "llvm-strip-14", "strips them"),
   command("bpftool", "bpftool", "tells the compiler the structures of kernels that do not tell them"),
-  header("libbpf-dev", "/usr/include/bpf/bpf_helpers.h", "headers of the kernel programs"),
+  file("libbpf-dev", "/usr/include/bpf/bpf_helpers.h", "headers of the kernel programs"),
   command("tshark", "tshark", "dissects our datagrams"),
   command("pmacct", "sfacctd", "reads our datagrams; its pmacctd sends us some"),
   command("golang-go", "go", "builds goflow2, which reads our datagrams"),
@@ -38,6 +38,8 @@ const TEST: readonly Need[] = [
   command("maven", "mvn", "fetches Spark's Delta Lake reader and the Kafka broker"),
   command("openssl", "openssl", "makes the certificates of a Kafka broker"),
   command("iproute2", "ip", "makes network namespaces"),
+  command("chromium", "chromium", "opens the report"),
+  file("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", "has letters for it"),
   command("bpftool", "bpftool", "lists the kernel programs, and reads their run statistics"),
   ...VIRTUAL_MACHINES,
 ];
@@ -93,7 +95,7 @@ function library(apt: string, soname: string, why: string): Need {
   return { apt, why, isPresent: () => anyExists(LIBRARY_FOLDERS.map((folder) => `${folder}/${soname}`)) };
 }
 
-function header(apt: string, path: string, why: string): Need {
+function file(apt: string, path: string, why: string): Need {
   return { apt, why, isPresent: () => anyExists([path]) };
 }
 

@@ -3,7 +3,7 @@
 import { stronglyConnectedComponents } from "graphology-components";
 import { pagerank } from "graphology-metrics/centrality";
 import { type Engine, valuesView } from "../portable_sql.ts";
-import { readServiceGraph, type ServiceGraph } from "../service_graph.ts";
+import { readServiceGraph, type ServiceGraph, serviceOf } from "../service_graph.ts";
 import { type Analysis, sqlFile } from "./analysis.ts";
 
 export const hubs: Analysis = {
@@ -45,21 +45,22 @@ interface ServiceMeasure {
 }
 
 export function measureServices(graph: ServiceGraph): ServiceMeasure[] {
+  if (graph.order === 0) return [];
   const ranks = pagerank(graph, { getEdgeWeight: (_edge, { bytes }) => bytes + 1, maxIterations: 10_000, tolerance: 1e-10 });
   const cuts = cutPoints(graph);
   const cycles = new Map<string, readonly string[]>();
   for (const component of stronglyConnectedComponents(graph)) {
-    const services = component.toSorted();
-    for (const service of services) cycles.set(service, services.length > 1 || graph.hasEdge(service, service) ? services : []);
+    const nodes = component.toSorted(), services = nodes.map(serviceOf);
+    for (const node of nodes) cycles.set(node, nodes.length > 1 || graph.hasEdge(node, node) ? services : []);
   }
   const blasts = blastRadii(graph);
-  return graph.nodes().map((service, i) => {
+  return graph.nodes().map((node, i) => {
     const { services, bytes } = blasts[i]!;
     return {
-      service,
-      pageRank: ranks[service] ?? 0,
-      isCutPoint: cuts.has(service),
-      cycle: cycles.get(service) ?? [],
+      service: serviceOf(node),
+      pageRank: ranks[node] ?? 0,
+      isCutPoint: cuts.has(node),
+      cycle: cycles.get(node) ?? [],
       blast: services,
       blastBytes: bytes,
     };

@@ -38,3 +38,18 @@ Deno.test("measureServices() gives shares of a whole, circles, and whom a failur
     ["e", "e", 0, 3],
   ]);
 });
+
+Deno.test("measureServices() measures none where there is none", () => {
+  assert.deepEqual(measureServices(serviceGraph([])), []);
+});
+
+Deno.test("measureServices() tells services apart that have the names of parts of every object", () => {
+  const measures = measureServices(
+    serviceGraph([["__proto__", "constructor", 1], ["constructor", "toString", 1], ["toString", "__proto__", 1]]),
+  );
+  assert.deepEqual(measures.map(({ service, cycle, pageRank }) => [service, cycle.length, pageRank.toFixed(2)]), [
+    ["__proto__", 3, "0.33"],
+    ["constructor", 3, "0.33"],
+    ["toString", 3, "0.33"],
+  ]);
+});

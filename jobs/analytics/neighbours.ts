@@ -3,7 +3,7 @@
 import { bfsFromNode } from "graphology-traversal";
 import { type Engine, valuesView } from "../portable_sql.ts";
 import { assertService, type Question, QuestionError } from "../question.ts";
-import { readServiceGraph, type ServiceGraph } from "../service_graph.ts";
+import { nodeOf, readServiceGraph, type ServiceGraph, serviceOf } from "../service_graph.ts";
 import { type Analysis, sqlFile } from "./analysis.ts";
 
 type Direction = "upstream" | "downstream";
@@ -33,10 +33,10 @@ function neighbours(name: Direction, description: string): Analysis {
 export function reachedEdges(graph: ServiceGraph, service: string, depth: number, direction: Direction): [string, string, number][] {
   const edges: [string, string, number][] = [];
   const mode = direction === "downstream" ? "outbound" : "inbound";
-  bfsFromNode(graph, service, (node, _attributes, distance) => {
+  bfsFromNode(graph, nodeOf(service), (node, _attributes, distance) => {
     if (distance >= depth) return true;
     for (const edge of mode === "outbound" ? graph.outEdges(node) : graph.inEdges(node)) {
-      edges.push([graph.source(edge), graph.target(edge), distance + 1]);
+      edges.push([serviceOf(graph.source(edge)), serviceOf(graph.target(edge)), distance + 1]);
     }
     return false;
   }, { mode });

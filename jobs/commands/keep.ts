@@ -4,7 +4,7 @@ import type { Command } from "@commander-js/extra-typings";
 import { log } from "../../lib/log.ts";
 import { runCompact } from "../compact.ts";
 import { type KeepDays, parseKeepDays } from "../compact/retention.ts";
-import { bytesText } from "../print.ts";
+import { bytesText } from "../unit_text.ts";
 import { parseHours, runVacuum } from "../vacuum.ts";
 import { checked } from "./checked.ts";
 

@@ -39,6 +39,15 @@ export function sqlCommand(): Command {
   });
 }
 
+/** What is no option though it begins with two dashes: a query whose first line is a comment of SQL. */
+const COMMENTED = /^--(?!$|[a-z][a-z-]*(=|$))/;
+
+/** Arguments of `jobs sql` such that a query which begins with a comment is taken for no option. */
+export function sqlArguments(args: readonly string[]): string[] {
+  const isValue = (i: number) => /^--[a-z-]+$/.test(args[i - 1] ?? "");
+  return args.map((arg, i) => COMMENTED.test(arg) && !isValue(i) ? `\n${arg}` : arg);
+}
+
 async function sql(query: string | null, { lake, limit, format, timeoutSeconds, asOf }: z.output<typeof Given>): Promise<void> {
   await withLake(lake, async (database, snapshot) => {
     const covered = await coverage(database, snapshot);

@@ -1,4 +1,7 @@
-/** Adds up the edges of a day, hour by hour; the sums are in files until they are whole, so that a day may be more than fits in memory. */
+/**
+ * Adds up the edges of a day, hour by hour and, where there are very many, some edges after the others; the sums are in files until
+ * they are whole, so that a day may be more than fits in memory.
+ */
 
 import { type EdgeColumn, HISTOGRAM_BUCKETS, ROLLED_EDGE_COLUMNS } from "../../lib/edge_columns.ts";
 import { removeIfPresent } from "../../lib/durable_file.ts";
@@ -8,6 +11,11 @@ import { sqlList, sqlText } from "../sql_text.ts";
 /** The time that a row of sums is of. */
 export type SumUnit = "hour" | "day";
 
+/** Edges whose sums are in memory at once, of some 2 kB each. */
+const EDGES_AT_ONCE = 50_000;
+
+const KEYS = ROLLED_EDGE_COLUMNS.filter(({ merge }) => merge === "key").map(({ name }) => name).join(", ");
+
 export interface DaySumsConfig {
   readonly database: Database;
   /** Where the files are meanwhile. */
@@ -16,48 +24,71 @@ export interface DaySumsConfig {
   readonly date: string;
   /** SQL that gives the day's sums as they were, null where there were none. */
   readonly before: string | null;
+  /** How many edges the day may have: see `edgeCount()`. */
+  readonly edges: number;
+}
+
+/** About how many edges are in rows that SQL gives. */
+export async function edgeCount(database: Database, select: string): Promise<number> {
+  const [row] = await database.rows(`select approx_count_distinct(hash(${KEYS}))::integer as edges from (${select})`);
+  return Number(row!["edges"]);
+}
+
+/** The sums of some edges at some time. */
+interface Part {
+  readonly start: string;
+  readonly file: string;
 }
 
 export class DaySums implements AsyncDisposable {
   readonly #config: DaySumsConfig;
-  /** By the beginning of their time, the files of sums that have changed. */
-  readonly #files = new Map<string, string>();
+  /** By the beginning of their time and their part of the edges, those that have changed. */
+  readonly #parts = new Map<string, Part>();
+  /** Edges are in one of so many parts. */
+  readonly #partCount: number;
 
   constructor(config: DaySumsConfig) {
     this.#config = config;
+    this.#partCount = Math.max(1, Math.ceil(config.edges / EDGES_AT_ONCE));
   }
 
   /** @param minutes SQL that gives rows of minutes of that hour. */
   async add(hour: number, minutes: string): Promise<void> {
-    const { database, folder, unit, date, before } = this.#config;
+    const { date, unit } = this.#config;
     const start = `${date} ${unit === "hour" ? String(hour).padStart(2, "0") : "00"}:00:00+00`;
-    const rows = [`select * replace (timestamptz '${start}' as window_start) from (${minutes})`], old = this.#files.get(start);
-    if (old !== undefined) rows.push(`from read_parquet(${sqlText(old)})`);
-    else if (before !== null) rows.push(`from (${before}) where window_start = timestamptz '${start}'`);
+    for (let part = 0; part < this.#partCount; part++) await this.#addPart(start, part, minutes);
+  }
+
+  async #addPart(start: string, part: number, minutes: string): Promise<void> {
+    const { database, folder, before } = this.#config, key = `${start} ${part}`, old = this.#parts.get(key);
+    const isOfPart = this.#partCount === 1 ? "" : `where hash(${KEYS}) % ${this.#partCount} = ${part}`;
+    const rows = [`select * replace (timestamptz '${start}' as window_start) from (${minutes}) ${isOfPart}`];
+    if (old !== undefined) rows.push(`from read_parquet(${sqlText(old.file)})`);
+    else if (before !== null) rows.push(`from (from (${before}) where window_start = timestamptz '${start}') ${isOfPart}`);
     const file = `${folder}/${crypto.randomUUID()}.sums`;
     await database.run(`copy (${sumSql(rows)}) to ${sqlText(file)} (format parquet)`);
-    this.#files.set(start, file);
-    if (old !== undefined) await removeIfPresent(old);
+    this.#parts.set(key, { start, file });
+    if (old !== undefined) await removeIfPresent(old.file);
   }
 
   /** SQL that gives all sums of the day. */
   get select(): string {
-    const { before } = this.#config, changed = [...this.#files.keys()].map((start) => `timestamptz '${start}'`).join(", ");
-    const rows = [`from read_parquet(${sqlList([...this.#files.values()])})`];
+    const { before } = this.#config, parts = [...this.#parts.values()];
+    const changed = [...new Set(parts.map(({ start }) => `timestamptz '${start}'`))].join(", ");
+    const rows = [`from read_parquet(${sqlList(parts.map(({ file }) => file))})`];
     if (before !== null) rows.push(`from (${before}) where window_start not in (${changed})`);
     return `select * from (${rows.join(" union all by name ")})`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const file of this.#files.values()) await removeIfPresent(file);
+    for (const { file } of this.#parts.values()) await removeIfPresent(file);
   }
 }
 
 /** SQL that adds up the rows of several queries; a row for each time and key. */
 function sumSql(selects: readonly string[]): string {
-  const keys = ROLLED_EDGE_COLUMNS.filter(({ merge }) => merge === "minute" || merge === "key").map(({ name }) => name);
   return `select ${ROLLED_EDGE_COLUMNS.map((column) => `${mergeSql(column)} as ${column.name}`).join(", ")}
-    from (${selects.join(" union all by name ")}) group by ${keys.join(", ")}`;
+    from (${selects.join(" union all by name ")}) group by window_start, ${KEYS}`;
 }
 
 function mergeSql({ name, merge }: EdgeColumn): string {

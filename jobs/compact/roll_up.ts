@@ -9,12 +9,12 @@
 import { log } from "../../lib/log.ts";
 import type { Database } from "../duckdb.ts";
 import { stagingDirectory, writeDataFile } from "../lake/data_file.ts";
-import { type AddFile, LakeError, listLog, readVersion, type Snapshot } from "../lake/delta_log.ts";
+import { type AddFile, LakeError, listLog, type LogAction, readVersion, type Snapshot } from "../lake/delta_log.ts";
 import { replace } from "../lake/replace.ts";
 import { dataFilePath, isDataFile, readTable, selectFiles, type TableDefinition, tableDirectory } from "../lake/table.ts";
 import { EDGE_1D, EDGE_1H, EDGE_1M } from "../lake/tables.ts";
 import { Progress } from "../progress.ts";
-import { DaySums, type SumUnit } from "./day_sums.ts";
+import { DaySums, edgeCount, type SumUnit } from "./day_sums.ts";
 import { MERGED_PREFIX } from "./merge.ts";
 import { SORTED_TAG, sortedTag } from "./plan.ts";
 
@@ -42,22 +42,34 @@ export interface RollUpResult {
 /**
  * Adds up what is in the snapshot of `edge_1m` and not yet in the target.
  *
+ * @param anew Days whose sums are made anew, whatever they were: with SQL that gives all rows to add up, or null for their minutes.
  * @throws {LakeError} If a table cannot be read or written, minutes that were never added up are gone, or another run is at it.
  */
-export async function rollUp(database: Database, lake: string, source: Snapshot, { target, unit }: RollUp): Promise<RollUpResult> {
+export async function rollUp(
+  database: Database,
+  lake: string,
+  source: Snapshot,
+  { target, unit }: RollUp,
+  anew: ReadonlyMap<string, string | null> = new Map(),
+): Promise<RollUpResult> {
   const directory = tableDirectory(lake, target), sourceDirectory = tableDirectory(lake, EDGE_1M);
   const snapshot = await readTable(directory, target, database);
   const application = sourceApplication(source), done = snapshot.transactions.get(application);
-  if (source.version < 0n || done === source.version) return { files: 0, days: 0 };
+  if (source.version < 0n || (done === source.version && anew.size === 0)) return { files: 0, days: 0 };
   const { added, isWhole } = await addedSince(sourceDirectory, source, done ?? -1n);
-  const days = Map.groupBy(added, ({ partitionValues }) => partitionValues["date"] ?? "");
+  const minutesOf = (date: string) => [...source.files.values()].filter(({ partitionValues }) => partitionValues["date"] === date);
+  const days = new Map<string, readonly AddFile[]>(Map.groupBy(added, ({ partitionValues }) => partitionValues["date"] ?? ""));
+  for (const date of anew.keys()) days.set(date, minutesOf(date));
   const adds: AddFile[] = [], removes: AddFile[] = [];
   const progress = new Progress(`roll up ${target.name}`, added.length, "files");
   for (const [date, files] of days) {
     const old = [...snapshot.files.values()].filter(({ partitionValues }) => partitionValues["date"] === date);
-    const before = isWhole || old.length === 0 ? null : selectFiles(directory, target, old.map(({ path }) => path));
-    await using sums = new DaySums({ database, folder: stagingDirectory(directory), unit, date, before });
-    for (const [hour, ofHour] of Map.groupBy(files, ({ partitionValues }) => Number(partitionValues["hour"]))) {
+    const before = isWhole || old.length === 0 || anew.has(date) ? null : selectFiles(directory, target, old.map(({ path }) => path));
+    const given = anew.get(date) ?? null, minutes = given ?? selectFiles(sourceDirectory, EDGE_1M, files.map(({ path }) => path));
+    const edges = await edgeCount(database, minutes) + (before === null ? 0 : await edgeCount(database, before));
+    await using sums = new DaySums({ database, folder: stagingDirectory(directory), unit, date, before, edges });
+    if (given !== null) await sums.add(0, given);
+    for (const [hour, ofHour] of Map.groupBy(given === null ? files : [], ({ partitionValues }) => Number(partitionValues["hour"]))) {
       await sums.add(hour, selectFiles(sourceDirectory, EDGE_1M, ofHour.map(({ path }) => path)));
       progress.advance(ofHour.length);
     }
@@ -100,7 +112,9 @@ async function addedSince(
   }
   const added: AddFile[] = [];
   for (let version = done + 1n; version <= source.version; version++) {
-    for (const { add } of await readVersion(directory, version)) if (add?.dataChange === true) added.push(add);
+    const actions = await readVersion(directory, version);
+    if (actions.some(({ commitInfo }) => commitInfo?.operation === "RESTORE")) putInPlace(added, actions);
+    else for (const { add } of actions) if (add?.dataChange === true) added.push(add);
   }
   for (const { path } of added) {
     if (source.files.has(path) || await isDataFile(dataFilePath(directory, path))) continue;
@@ -109,4 +123,12 @@ async function addedSince(
     );
   }
   return { added, isWhole: false };
+}
+
+/** A repair has made a file again: it counts where the damaged one did. */
+function putInPlace(added: AddFile[], actions: readonly LogAction[]): void {
+  const removed = actions.find(({ remove }) => remove)?.remove?.path, at = added.findIndex(({ path }) => path === removed);
+  if (at < 0) return;
+  const restored = actions.find(({ add }) => add)?.add;
+  added.splice(at, 1, ...(restored ? [restored] : []));
 }

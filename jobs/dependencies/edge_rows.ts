@@ -3,9 +3,10 @@
 import type { EdgeBatch } from "../../lib/edge_batch.ts";
 import { EDGE_SCHEMA_VERSION, HISTOGRAM_BUCKETS } from "../../lib/edge_columns.ts";
 import { AMOUNTS, FIRST_AMOUNT, FLOW_ROWS, MEASURES } from "./measures.ts";
-import { MINUTE_US, type Told } from "./partition.ts";
+import { MINUTE_US } from "./message_rows.ts";
+import type { Told } from "./partition.ts";
 
-/** So that a batch is a message of the topic too. */
+/** So that a batch is a message of the topic too; a power of two. */
 export const EDGE_BATCH_ROWS = 1_024;
 
 /** Texts as codes of their dictionary. */

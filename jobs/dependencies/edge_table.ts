@@ -2,12 +2,11 @@
 
 import { formatAddress } from "../../lib/ip_address.ts";
 import { Histograms } from "./histograms.ts";
-import { KeyTable } from "./key_table.ts";
+import { hashOf, KEY_STRIDE, KEY_WORDS, KeyTable } from "./key_table.ts";
 import { AMOUNT_MAX, CONNECT_MAX, MEASURES, Measures, SRTT_MAX, SRTT_MIN, SUMS } from "./measures.ts";
 import type { Names } from "./names.ts";
 
 /** Words of an edge's key: client and server, each a name or an address; port; transport and which of them are names. */
-const EDGE_WORDS = 10;
 const SERVER_AT = 4, PORT_WORD = 8, KIND_WORD = 9;
 const SERVER_NAMED = 1, CLIENT_NAMED = 2, TRANSPORT_SHIFT = 2;
 
@@ -26,13 +25,16 @@ export interface EdgeKey {
 
 export class EdgeTable {
   readonly #names: Names;
-  readonly #table = new KeyTable(EDGE_WORDS);
-  readonly #key = new Uint32Array(EDGE_WORDS);
-  readonly measures = new Measures();
+  readonly #table: KeyTable;
+  readonly #key = new Uint32Array(KEY_WORDS);
+  readonly measures: Measures;
   readonly histograms = new Histograms();
 
-  constructor(names: Names) {
+  /** @param expected How many edges there may be; more are taken too. */
+  constructor(names: Names, expected = 1) {
     this.#names = names;
+    this.#table = new KeyTable(expected);
+    this.measures = new Measures(Math.max(expected, 1));
   }
 
   get count(): number {
@@ -42,20 +44,24 @@ export class EdgeTable {
   /**
    * Edge of a conversation.
    *
-   * @param conversation Its key: client, server, port, number of the transport.
+   * @param keys Where its key is, from `place` on: client, server, port, number of the transport.
    * @param client Number of the client's name, 0 where it has none; so `server`.
    */
-  add(conversation: Uint32Array, client: number, server: number): number {
+  add(keys: Uint32Array, place: number, client: number, server: number): number {
     const key = this.#key;
-    key.set(conversation);
-    if (client !== 0) key.fill(0, 0, SERVER_AT)[0] = client;
-    if (server !== 0) key.fill(0, SERVER_AT, PORT_WORD)[SERVER_AT] = server;
-    key[KIND_WORD] = conversation[KIND_WORD]! << TRANSPORT_SHIFT | (client === 0 ? 0 : CLIENT_NAMED) | (server === 0 ? 0 : SERVER_NAMED);
-    return this.#addKey(key);
+    for (let i = 0; i < SERVER_AT; i++) {
+      key[i] = client === 0 ? keys[place + i]! : 0;
+      key[SERVER_AT + i] = server === 0 ? keys[place + SERVER_AT + i]! : 0;
+    }
+    if (client !== 0) key[0] = client;
+    if (server !== 0) key[SERVER_AT] = server;
+    key[PORT_WORD] = keys[place + PORT_WORD]!;
+    key[KIND_WORD] = keys[place + KIND_WORD]! << TRANSPORT_SHIFT | (client === 0 ? 0 : CLIENT_NAMED) | (server === 0 ? 0 : SERVER_NAMED);
+    return this.#addKey(key, 0);
   }
 
-  #addKey(key: Uint32Array): number {
-    const before = this.#table.count, edge = this.#table.add(key);
+  #addKey(keys: Uint32Array, place: number): number {
+    const before = this.#table.count, edge = this.#table.add(keys, place, hashOf(keys, place));
     if (edge === before) this.measures.begin(edge);
     return edge;
   }
@@ -71,7 +77,7 @@ export class EdgeTable {
 
   /** What changes from an earlier state of the same edges to this one: sums as differences, all else as it is now. */
   changesSince(earlier: EdgeTable): EdgeTable {
-    const changes = new EdgeTable(this.#names);
+    const changes = new EdgeTable(this.#names, this.count);
     this.#addTo(changes, 1);
     earlier.#addTo(changes, -1);
     return changes;
@@ -80,7 +86,7 @@ export class EdgeTable {
   #addTo(changes: EdgeTable, factor: 1 | -1): void {
     const from = this.measures.values;
     for (let edge = 0; edge < this.count; edge++) {
-      const change = changes.#addKey(this.#keyOf(edge));
+      const change = changes.#addKey(this.#table.keys, edge * KEY_STRIDE);
       const to = changes.measures.values, at = change * MEASURES;
       for (let i = SUMS; i < MEASURES; i++) to[at + i]! += factor * from[edge * MEASURES + i]!;
       if (factor === 1) { for (let i = 0; i < SUMS; i++) to[at + i] = from[edge * MEASURES + i]!; }
@@ -98,8 +104,7 @@ export class EdgeTable {
   }
 
   #keyOf(edge: number): Uint32Array {
-    const { keys, stride } = this.#table;
-    return keys.subarray(edge * stride, edge * stride + EDGE_WORDS);
+    return this.#table.keys.subarray(edge * KEY_STRIDE, edge * KEY_STRIDE + KEY_WORDS);
   }
 
   key(edge: number): EdgeKey {

@@ -62,6 +62,12 @@ export class Histograms {
     }
   }
 
+  /** Forgets all, but keeps the room. */
+  clear(): void {
+    this.#first.fill(0);
+    this.#count = 0;
+  }
+
   /** Takes greater counts for the greatest. */
   limit(most: number): void {
     for (let at = COUNT; at < this.#count * CELL; at += CELL) if (this.#cells[at]! > most) this.#cells[at] = most;

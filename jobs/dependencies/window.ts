@@ -1,8 +1,7 @@
 /** One minute of one partition while rows of it may come. */
 
-import { Conversations } from "./conversations.ts";
+import type { Conversations } from "./conversations.ts";
 import type { EdgeTable } from "./edge_table.ts";
-import type { Names } from "./names.ts";
 
 export class Window {
   readonly minute: number;
@@ -16,12 +15,12 @@ export class Window {
   /** What was told; null before the first time. */
   #told: EdgeTable | null = null;
 
-  /** @param expected How many views of conversations there may be; more are taken too. */
-  constructor(minute: number, from: bigint, rowsBefore: number, names: Names, expected: number) {
+  /** @param conversations Without any. */
+  constructor(minute: number, from: bigint, rowsBefore: number, conversations: Conversations) {
     this.minute = minute;
     this.from = from;
     this.rowsBefore = rowsBefore;
-    this.conversations = new Conversations(names, expected);
+    this.conversations = conversations;
   }
 
   /** What is new since it was told last. */

@@ -13,9 +13,11 @@ import { readTable, tableDirectory } from "../lake/table.ts";
 import { EDGE_1M } from "../lake/tables.ts";
 import { type Gap, TopicReader } from "../topic_reader.ts";
 import { edgeBatches } from "./edge_rows.ts";
-import { selectStagedHour, stagedHours, stageEdges } from "./edge_stage.ts";
+import { edgeFiles } from "./edge_file.ts";
 import type { EdgeOutput } from "./output.ts";
-import { firstState, MINUTE_US, Partition, type PartitionState, type Told } from "./partition.ts";
+import { MINUTE_US } from "./message_rows.ts";
+import { firstState, Partition, type PartitionState, type Told } from "./partition.ts";
+import { formatRevisions, REVISIONS_PARAMETER } from "./revisions.ts";
 import { positionOf, positionTransactions, publishedId } from "./position.ts";
 
 /** A partition that nothing came for is idle: its minutes close by our clock, less what a collector keeps rows back. */
@@ -198,6 +200,7 @@ export class DependenciesWriter {
     const parameters = {
       offsets,
       rows: String(rowCount),
+      [REVISIONS_PARAMETER]: formatRevisions(places.map(({ number, told }) => [`${topicName}:${number}`, told])),
       ...(given.length === 0 ? {} : { gaps: JSON.stringify(Object.fromEntries(given)) }),
     };
     const adds = rowCount === 0 ? [] : await this.#writeFiles(rows, offsets);
@@ -222,17 +225,11 @@ export class DependenciesWriter {
 
   async #writeFiles(batches: readonly EdgeBatch[], offsets: string): Promise<AddFile[]> {
     const { database } = this.#config, name = `part-${crypto.randomUUID()}`;
-    await stageEdges(database, batches);
     const adds: AddFile[] = [];
-    for (const hour of await stagedHours(database)) {
-      const { date, hour: number } = hour;
+    for (const { partition, parts, stats } of edgeFiles(batches)) {
+      const tags = { "skyfall.offsets": offsets };
       adds.push(
-        await writeDataFile(database, this.#directory, EDGE_1M, {
-          select: selectStagedHour(hour),
-          name,
-          partition: { date, hour: number },
-          tags: { "skyfall.offsets": offsets },
-        }),
+        await writeDataFile(database, this.#directory, EDGE_1M, { name, partition: { ...partition }, tags, parts, stats }),
       );
     }
     return adds;

@@ -97,6 +97,6 @@ export async function removeExpiredLog(directory: string, beforeMs: number): Pro
     ...versions.filter((version) => version < oldest).map((version) => `${folder}/${versionFile(version)}`),
     ...checkpoints.filter(({ version }) => version < oldest).flatMap(({ paths }) => paths),
   ];
-  for (const path of expired) await Deno.remove(path);
+  for (const path of expired) await removeIfPresent(path);
   return expired.length;
 }

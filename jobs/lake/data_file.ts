@@ -2,6 +2,7 @@
 
 import { describeDisk, removeIfPresent, syncDirectory } from "../../lib/durable_file.ts";
 import type { Database } from "../duckdb.ts";
+import { footerRows } from "../parquet/footer.ts";
 import { sqlText } from "../sql_text.ts";
 import { type AddFile, LakeError } from "./delta_log.ts";
 import { type FileStats, statsOf } from "./stats.ts";
@@ -57,7 +58,7 @@ export async function writeDataFile(
     await makeFolders(directory, folder);
     await linkOnce(staged, final);
     await syncDirectory(`${directory}/${folder}`);
-    await assertRows(database, final, stats.numRecords);
+    await assertRows(final, stats.numRecords);
     return {
       path,
       partitionValues: { ...partition },
@@ -120,8 +121,13 @@ async function linkOnce(from: string, to: string): Promise<void> {
 }
 
 /** A file that is there has a footer, which is written last. */
-async function assertRows(database: Database, path: string, rows: number): Promise<void> {
-  const [footer] = await database.rows(`select num_rows::integer as rows from parquet_file_metadata(${sqlText(path)})`);
-  if (footer?.["rows"] === rows) return;
-  throw new LakeError(`Cannot commit file "${path}": its footer tells ${footer?.["rows"]} rows, needed ${rows}; the disk failed`);
+async function assertRows(path: string, rows: number): Promise<void> {
+  let found: number;
+  try {
+    found = await footerRows(path);
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    throw new LakeError(`Cannot commit file "${path}": it is no Parquet file, needed ${rows} rows; the disk failed`, { cause });
+  }
+  if (found !== rows) throw new LakeError(`Cannot commit file "${path}": its footer tells ${found} rows, needed ${rows}; the disk failed`);
 }

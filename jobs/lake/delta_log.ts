@@ -255,10 +255,13 @@ async function isPresent(directory: string, version: bigint): Promise<boolean> {
 }
 
 function holeError(directory: string, missing: bigint, next: bigint): LakeError {
+  const at = directory.lastIndexOf("/"), parent = directory.slice(0, at), table = directory.slice(at + 1);
   return new LakeError(
     `Cannot read lake "${directory}": its log goes from version ${missing - 1n} to ${next}; "${
       versionFile(missing)
-    }" is missing: restore it from a copy, or give up what it brought with "jobs repair --accept-loss"`,
+    }" is missing: put it back with "jobs repair --lake ${parent}", or, where no copy of it is left, give up what it brought with "jobs repair --lake ${parent} --accept-loss ${table}/_delta_log/${
+      versionFile(missing)
+    }"`,
   );
 }
 

@@ -3,6 +3,7 @@
  * version of ours has a second name in `_commits/`, under which it stays.
  */
 
+import { removeIfPresent } from "../../lib/durable_file.ts";
 import { log } from "../../lib/log.ts";
 import { logDirectory, versionFile } from "./log_folder.ts";
 
@@ -46,11 +47,7 @@ async function linkInto(directory: string, version: bigint, path: string): Promi
 }
 
 export async function forgetCommit(directory: string, version: bigint): Promise<void> {
-  try {
-    if (version >= 0n) await Deno.remove(commitPath(directory, version));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  if (version >= 0n) await removeIfPresent(commitPath(directory, version));
 }
 
 /**

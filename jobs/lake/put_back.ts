@@ -4,6 +4,7 @@
  */
 
 import { z } from "zod";
+import { removeIfPresent } from "../../lib/durable_file.ts";
 import { log } from "../../lib/log.ts";
 import type { Database } from "../duckdb.ts";
 import { type LogAction, parseAction, parseJson } from "./actions.ts";
@@ -184,7 +185,7 @@ async function removeCheckpointsFrom(directory: string, version: bigint): Promis
   if (!isReadableWithout) return;
   for (const checkpoint of checkpoints) {
     if (checkpoint.version < version) continue;
-    for (const path of checkpoint.paths) await Deno.remove(path);
+    for (const path of checkpoint.paths) await removeIfPresent(path);
     const own = checkpointFile(checkpoint.version);
     log("warn", "jobs", "checkpoint removed, as it may differ from the log", { file: `${logDirectory(directory)}/${own}` });
   }

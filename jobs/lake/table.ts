@@ -4,7 +4,15 @@ import { z } from "zod";
 import type { Column, ColumnType } from "../../lib/records.ts";
 import type { Database } from "../duckdb.ts";
 import { sqlList } from "../sql_text.ts";
-import { type CheckpointReader, LakeError, readSnapshot, refreshSnapshot, type Snapshot, type TableMetaData } from "./delta_log.ts";
+import {
+  type AddFile,
+  type CheckpointReader,
+  LakeError,
+  readSnapshot,
+  refreshSnapshot,
+  type Snapshot,
+  type TableMetaData,
+} from "./delta_log.ts";
 
 /** What makes the folders of a table: of a row's time, in UTC. */
 export type PartitionColumn = "date" | "hour";
@@ -138,7 +146,7 @@ export async function createTableView(
 ): Promise<Snapshot> {
   const directory = tableDirectory(lake, definition);
   const snapshot = await readTable(directory, definition, database, asOf);
-  await assertFiles(directory, snapshot);
+  await assertFiles(directory, snapshot.files.values());
   await createFilesView(database, definition, [...snapshot.files.keys()].map((path) => dataFilePath(directory, path)));
   return snapshot;
 }
@@ -159,10 +167,14 @@ export async function createFilesView(database: Database, definition: TableDefin
  *
  * @param paths As `add` actions have them.
  */
-export function selectFiles(directory: string, { columns }: TableDefinition, paths: readonly string[]): string {
-  const files = sqlList(paths.map((path) => dataFilePath(directory, path)));
+export function selectFiles(directory: string, definition: TableDefinition, paths: readonly string[]): string {
+  return selectPaths(definition, paths.map((path) => dataFilePath(directory, path)));
+}
+
+/** The same of files by their path on disk, wherever they are. */
+export function selectPaths({ columns }: TableDefinition, paths: readonly string[]): string {
   return `select ${columns.map(({ name, type }) => `null::${type} as ${name}`).join(", ")} where false
-    union all by name select * from read_parquet(${files}, hive_partitioning = false, union_by_name = true)`;
+    union all by name select * from read_parquet(${sqlList(paths)}, hive_partitioning = false, union_by_name = true)`;
 }
 
 /** @param path As an `add` action has it: relative and URL-encoded. */
@@ -171,18 +183,25 @@ export function dataFilePath(directory: string, path: string): string {
 }
 
 /** @throws {LakeError} If a file is missing, or has another size than when it was committed. */
-async function assertFiles(directory: string, { files }: Snapshot): Promise<void> {
-  for (const { path, size } of files.values()) {
-    const name = dataFilePath(directory, path);
-    const found = await sizeOf(name);
-    if (found === size) continue;
-    const what = found === null ? "is named by the log, but missing" : `has ${found} bytes, and ${size} when it was committed`;
-    throw new LakeError(
-      `Cannot read lake: data file "${name}" ${what}; restore it from a copy, or read its rows again with "jobs repair --lake ${
-        lakeOf(directory)
-      } --topic URL"`,
-    );
+export async function assertFiles(directory: string, files: Iterable<AddFile>): Promise<void> {
+  for (const { path, size } of files) {
+    const name = dataFilePath(directory, path), found = await sizeOf(name);
+    if (found !== size) throw damagedFileError("read", directory, name, found, size);
   }
+}
+
+/** @param found Bytes of the file, null where it is missing. */
+export function damagedFileError(action: string, directory: string, name: string, found: number | null, size: number): LakeError {
+  const what = found === null
+    ? "is named by the log, but missing"
+    : found === size
+    ? "has other bytes than when it was committed"
+    : `has ${found} bytes, and ${size} when it was committed`;
+  return new LakeError(
+    `Cannot ${action} lake: data file "${name}" ${what}; restore it from a copy, or make it again with "jobs repair --lake ${
+      lakeOf(directory)
+    } --topic URL"`,
+  );
 }
 
 export async function isDataFile(path: string): Promise<boolean> {

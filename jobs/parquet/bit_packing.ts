@@ -5,6 +5,8 @@ import { Bytes } from "./bytes.ts";
 const WORD = 2 ** 32;
 /** Numbers of a group in the hybrid encoding. */
 const GROUP = 8;
+/** Bytes that tell how long a run is, mostly. */
+const RUN_HEAD_BYTES = 1;
 /** Numbers of a block of differences, and of the parts of it that have a width each. */
 const BLOCK = 128, MINIBLOCK = 32, MINIBLOCKS = BLOCK / MINIBLOCK;
 
@@ -41,12 +43,31 @@ export function packBits(values: Int32Array | Uint8Array, n: number, width: numb
   return new Uint8Array(out.buffer, 0, byteLength);
 }
 
-/** Numbers of the hybrid encoding, without the length that precedes levels: as one run where they are one number, or packed. */
+/** Numbers of the hybrid encoding, without the length that precedes levels: as runs of one number where that is shorter, or packed. */
 export function hybrid(values: Int32Array | Uint8Array, n: number, width: number): Uint8Array<ArrayBuffer> {
   const out = new Bytes();
-  out.varint(Math.ceil(n / GROUP) * 2 + 1);
-  out.add(packBits(values, n, width));
+  if (hasLongRuns(values, n, n * width / 8 / (RUN_HEAD_BYTES + Math.ceil(width / 8)))) addRuns(out, values, n, width);
+  else {
+    out.varint(Math.ceil(n / GROUP) * 2 + 1);
+    out.add(packBits(values, n, width));
+  }
   return out.take();
+}
+
+/** Whether there are fewer runs than so many. */
+function hasLongRuns(values: Int32Array | Uint8Array, n: number, runsMax: number): boolean {
+  let runs = 1;
+  for (let i = 1; i < n && runs < runsMax; i++) if (values[i] !== values[i - 1]) runs++;
+  return runs < runsMax;
+}
+
+function addRuns(out: Bytes, values: Int32Array | Uint8Array, n: number, width: number): void {
+  for (let start = 0, end = 0; start < n; start = end) {
+    const value = values[start]!;
+    for (end = start + 1; end < n && values[end] === value;) end++;
+    out.varint(2 * (end - start));
+    for (let shift = 0; shift < width; shift += 8) out.byte(value >>> shift);
+  }
 }
 
 /** `n` times the same number, of at most 8 bits. */

@@ -22,12 +22,18 @@ export interface Levels {
   readonly bytes: Uint8Array;
 }
 
+/** Values that others refer to, as their page has them. */
+export interface Dictionary {
+  readonly count: number;
+  readonly bytes: Uint8Array;
+}
+
 /** Values without nulls, as a page has them. */
 export interface EncodedValues {
   readonly encoding: typeof ENCODING[keyof typeof ENCODING];
   readonly bytes: Uint8Array;
   /** Null where they are encoded without one. */
-  readonly dictionary: { readonly count: number; readonly bytes: Uint8Array } | null;
+  readonly dictionary: Dictionary | null;
 }
 
 /** Least and greatest as PLAIN has them; absent where nothing is known. */
@@ -36,13 +42,22 @@ export interface Bounds {
   readonly max: Uint8Array;
 }
 
+/** A page's header, and its bytes as the file has them. */
+export interface Page {
+  readonly header: Uint8Array;
+  readonly stored: Uint8Array;
+  /** With the header. */
+  readonly uncompressedByteLength: number;
+}
+
 export interface ColumnChunk {
-  readonly parts: readonly Uint8Array[];
+  /** First, where there is one. */
+  readonly dictionary: Page | null;
+  readonly data: Page;
   readonly byteLength: number;
   readonly uncompressedByteLength: number;
-  /** From the chunk's begin; the dictionary, where there is one, is at 0. */
+  /** From the chunk's begin. */
   readonly dataPageOffset: number;
-  readonly hasDictionary: boolean;
   readonly encoding: number;
   readonly codec: number;
   readonly valueCount: number;
@@ -69,12 +84,12 @@ export function withLength(levels: Uint8Array): Uint8Array<ArrayBuffer> {
   return out;
 }
 
-/** Values by reference to a dictionary, whose entries are `count`. */
-export function encodeCodes(codes: Int32Array, n: number, count: number, dictionary: Uint8Array): EncodedValues {
-  const out = new Bytes(), width = Math.max(1, bitWidth(count - 1));
+/** Values by reference to a dictionary. */
+export function encodeCodes(codes: Int32Array | Uint8Array, n: number, dictionary: Dictionary): EncodedValues {
+  const out = new Bytes(), width = Math.max(1, bitWidth(dictionary.count - 1));
   out.byte(width);
-  out.add(count <= 1 ? hybridRun(0, n) : hybrid(codes, n, width));
-  return { encoding: ENCODING.rleDictionary, bytes: out.take(), dictionary: { count, bytes: dictionary } };
+  out.add(dictionary.count <= 1 ? hybridRun(0, n) : hybrid(codes, n, width));
+  return { encoding: ENCODING.rleDictionary, bytes: out.take(), dictionary };
 }
 
 /** No values at all. */
@@ -84,29 +99,18 @@ export function makeChunk(levels: Levels, values: EncodedValues, bounds: Bounds 
   const page = new Uint8Array(levels.bytes.length + values.bytes.length);
   page.set(levels.bytes);
   page.set(values.bytes, levels.bytes.length);
-  const { dictionary } = values;
+  const { dictionary, encoding } = values;
   const codec = page.length + (dictionary?.bytes.length ?? 0) < COMPRESSED_BYTES_MIN ? CODEC.uncompressed : CODEC.zstd;
-  const before = dictionary === null ? [] : pageParts(DICTIONARY_PAGE, dictionary.bytes, codec, (header) =>
-    header.struct(7, (fields) => {
-      fields.i32(1, dictionary.count);
-      fields.i32(2, ENCODING.plain);
-    }));
-  const data = pageParts(DATA_PAGE, page, codec, (header) =>
+  const data = makePage(DATA_PAGE, page, codec, (header) =>
     header.struct(5, (fields) => {
       fields.i32(1, levels.count);
-      fields.i32(2, values.encoding);
+      fields.i32(2, encoding);
       fields.i32(3, ENCODING.rle);
       fields.i32(4, ENCODING.rle);
     }));
-  const parts = [...before, ...data], dataPageOffset = lengthOf(before), byteLength = lengthOf(parts);
-  const headers = byteLength - lengthOf(parts.filter((_, i) => i % 2 === 1));
   return {
-    parts,
-    byteLength,
-    uncompressedByteLength: headers + page.length + (dictionary?.bytes.length ?? 0),
-    dataPageOffset,
-    hasDictionary: dictionary !== null,
-    encoding: values.encoding,
+    ...ofPages(dictionary === null ? null : dictionaryPage(dictionary, codec), data),
+    encoding,
     codec,
     valueCount: levels.count,
     nullCount: levels.nulls,
@@ -114,18 +118,47 @@ export function makeChunk(levels: Levels, values: EncodedValues, bounds: Bounds 
   };
 }
 
-function lengthOf(parts: readonly Uint8Array[]): number {
-  return parts.reduce((sum, { length }) => sum + length, 0);
+/** The same page of references, to as many other values. */
+export function withDictionary(chunk: ColumnChunk, dictionary: Dictionary): ColumnChunk {
+  return { ...chunk, ...ofPages(dictionaryPage(dictionary, chunk.codec), chunk.data) };
 }
 
-/** A page's header and its bytes. */
-function pageParts(type: number, bytes: Uint8Array, codec: number, describe: (header: ThriftStruct) => void): [Uint8Array, Uint8Array] {
-  const stored = codec === CODEC.zstd ? zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } }) : bytes;
+function ofPages(dictionary: Page | null, data: Page) {
+  const dataPageOffset = dictionary === null ? 0 : lengthOf(dictionary);
+  return {
+    dictionary,
+    data,
+    byteLength: dataPageOffset + lengthOf(data),
+    uncompressedByteLength: (dictionary?.uncompressedByteLength ?? 0) + data.uncompressedByteLength,
+    dataPageOffset,
+  };
+}
+
+function lengthOf({ header, stored }: Page): number {
+  return header.length + stored.length;
+}
+
+function dictionaryPage({ count, bytes }: Dictionary, codec: number): Page {
+  return makePage(DICTIONARY_PAGE, bytes, codec, (header) =>
+    header.struct(7, (fields) => {
+      fields.i32(1, count);
+      fields.i32(2, ENCODING.plain);
+    }));
+}
+
+function makePage(type: number, bytes: Uint8Array, codec: number, describe: (header: ThriftStruct) => void): Page {
+  const stored = codec === CODEC.zstd ? compressed(bytes) : bytes;
   const header = ThriftStruct.encode((fields) => {
     fields.i32(1, type);
     fields.i32(2, bytes.length);
     fields.i32(3, stored.length);
     describe(fields);
   });
-  return [header, stored];
+  return { header, stored, uncompressedByteLength: header.length + bytes.length };
+}
+
+function compressed(bytes: Uint8Array): Uint8Array {
+  // As much as it can become, so that it is one piece.
+  const chunkSize = bytes.length + (bytes.length >> 8) + COMPRESSED_BYTES_MIN;
+  return zstdCompressSync(bytes, { chunkSize, params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } });
 }

@@ -57,8 +57,9 @@ export class ParquetFile {
   /** @param chunks One for each column, in their order. */
   addRowGroup(rows: number, chunks: readonly ColumnChunk[]): void {
     this.#rowGroups.push({ rows, offset: this.#length, chunks });
-    for (const { parts, byteLength } of chunks) {
-      this.#parts.push(...parts);
+    for (const { dictionary, data, byteLength } of chunks) {
+      if (dictionary !== null) this.#parts.push(dictionary.header, dictionary.stored);
+      this.#parts.push(data.header, data.stored);
       this.#length += byteLength;
     }
   }
@@ -90,7 +91,7 @@ export class ParquetFile {
       return place;
     });
     fields.structs(1, places, (fields, place) => {
-      fields.i64(2, place.offset + (place.chunk.hasDictionary ? 0 : place.chunk.dataPageOffset));
+      fields.i64(2, place.offset + (place.chunk.dictionary === null ? place.chunk.dataPageOffset : 0));
       fields.struct(3, (fields) => writeChunk(fields, place.column, place.chunk, place.offset));
     });
     fields.i64(2, chunks.reduce((sum, { uncompressedByteLength }) => sum + uncompressedByteLength, 0));
@@ -150,7 +151,7 @@ function writeChunk(fields: ThriftStruct, { name, type }: Column, chunk: ColumnC
   fields.i64(6, chunk.uncompressedByteLength);
   fields.i64(7, chunk.byteLength);
   fields.i64(9, offset + chunk.dataPageOffset);
-  if (chunk.hasDictionary) fields.i64(11, offset);
+  if (chunk.dictionary !== null) fields.i64(11, offset);
   fields.struct(12, (statistics) => {
     statistics.i64(3, chunk.nullCount);
     if (chunk.bounds === null) return;

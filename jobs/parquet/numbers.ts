@@ -37,7 +37,7 @@ export function encodeNumbers(values: Int32Array | Float64Array, n: number, widt
     : range.min >= 0 && range.max < DIRECT_MAX
     ? codesBelow(values, n, range.max)
     : codesByHash(values, n);
-  if (count > 0) return { values: encodeCodes(codes, n, count, plain(distinct, count, width)), bounds, range };
+  if (count > 0) return { values: encodeCodes(codes, n, { count, bytes: plain(distinct, count, width) }), bounds, range };
   const isWide = width === 4 && range.max - range.min >= 2 ** 31; // their differences take more than the column's own bits
   if (isWide) return { values: { encoding: ENCODING.plain, bytes: plain(values, n, width), dictionary: null }, bounds, range };
   return { values: { encoding: ENCODING.deltaBinaryPacked, bytes: packDifferences(values, n), dictionary: null }, bounds, range };
@@ -46,7 +46,7 @@ export function encodeNumbers(values: Int32Array | Float64Array, n: number, widt
 /** `n` times the same value. */
 export function encodeConstant(value: number, n: number, width: 4 | 8): NumbersEncoded {
   const bytes = plain([value], 1, width);
-  return { values: encodeCodes(codes, n, 1, bytes), bounds: { min: bytes, max: bytes }, range: { min: value, max: value } };
+  return { values: encodeCodes(codes, n, { count: 1, bytes }), bounds: { min: bytes, max: bytes }, range: { min: value, max: value } };
 }
 
 /** 64-bit values that a double does not hold exactly, as they are: a copy of their words. */

@@ -7,6 +7,7 @@ import { Database } from "../duckdb.ts";
 import { packDifferences } from "./bit_packing.ts";
 import { type ColumnChunk, makeChunk, noNulls, nullLevels } from "./column_chunk.ts";
 import { ParquetFile } from "./file.ts";
+import { footerRows } from "./footer.ts";
 import { encodeNumbers, encodePlain } from "./numbers.ts";
 
 function column(name: string, type: ColumnType): Column {
@@ -87,4 +88,22 @@ Deno.test("nullLevels() tells some, all and no nulls, in a row group of any leng
       assert.deepEqual(found, Array.from({ length: rows }, (_, i) => isNull(i) ? null : 3 * i));
     }
   }
+});
+
+Deno.test("footerRows() tells the rows of our files and of DuckDB's, and refuses what was not written to its end", async () => {
+  const folder = await Deno.makeTempDir(), own = `${folder}/own.parquet`, other = `${folder}/other.parquet`;
+  const file = new ParquetFile([column("c0", "INTEGER"), column("c1", "BIGINT[]")], "test"), values = Int32Array.of(1, 2, 3);
+  const chunk = makeChunk(noNulls(3), encodeNumbers(values, 3, 4).values, null);
+  for (let group = 0; group < 40; group++) file.addRowGroup(3, [chunk, chunk]);
+  await Deno.writeFile(own, new Blob(file.finish().map((part) => part.slice())).stream());
+  using database = await Database.open({ memoryLimit: "1GB", temporaryDirectory: folder });
+  await database.run(
+    `copy (select i, i % 2 = 0 as even, [i] as list, 'text' as text from range(300000) t(i)) to '${other}' (format parquet)`,
+  );
+  assert.deepEqual([await footerRows(own), await footerRows(other)], [120, 300_000]);
+  for (const length of [0, 7, 100, (await Deno.stat(other)).size - 1]) {
+    await Deno.truncate(other, length);
+    await assert.rejects(footerRows(other), SyntaxError, String(length));
+  }
+  await Deno.remove(folder, { recursive: true });
 });

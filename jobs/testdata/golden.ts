@@ -15,7 +15,7 @@ const QUESTIONS: Readonly<Record<string, Partial<Question>>> = {
   "unmanaged": { zones: `${TESTDATA}zones.yaml`, names: `${TESTDATA}owners.csv` },
   "capacity": { topology: `${TESTDATA}topology.yaml` },
   "link-failure": { topology: `${TESTDATA}topology.yaml` },
-  "bottlenecks": { fromMs: at(10) },
+  "bottlenecks": { fromMs: at(10), zones: `${TESTDATA}zones.yaml` },
   "graph-diff": { fromMs: at(3), toMs: at(4), spanMs: 3_600_000 },
 };
 

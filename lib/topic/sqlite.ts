@@ -14,7 +14,11 @@ import {
 
 /** "Sky1" in ASCII, in the file's header (sqlite.org/fileformat.html, application id). */
 const APPLICATION_ID = 0x536b7931;
-const FORMAT_VERSION = 1;
+/**
+ * Version 1 kept messages in the primary key's own tree, where a search reads each message that it passes, all of its bytes. Topics of
+ * both are read and written.
+ */
+const FORMAT_VERSION = 2;
 const BUSY_TIMEOUT_MS = 30_000;
 /** Of a new file: messages of hundreds of kilobytes are read in a quarter of the calls that SQLite's 4,096 take. */
 const PAGE_BYTES = 16_384;
@@ -26,7 +30,7 @@ const CREATE = `
     offset integer not null,
     value blob not null,
     primary key (partition, offset)
-  ) strict, without rowid;
+  ) strict;
   pragma application_id = ${APPLICATION_ID};
   pragma user_version = ${FORMAT_VERSION};
 `;
@@ -167,7 +171,9 @@ function readIdentity(database: DatabaseSync, path: string): { id: string; parti
   const applicationId = database.prepare("pragma application_id").get()!["application_id"];
   const version = database.prepare("pragma user_version").get()!["user_version"];
   if (applicationId !== APPLICATION_ID) throw new TopicError(`Cannot open topic "${path}": it is a SQLite file of another program`);
-  if (version !== FORMAT_VERSION) throw new TopicError(`Cannot open topic "${path}": it has format ${version}, needed ${FORMAT_VERSION}`);
+  if (typeof version !== "number" || version < 1 || version > FORMAT_VERSION) {
+    throw new TopicError(`Cannot open topic "${path}": it has format ${version}, needed 1 to ${FORMAT_VERSION}`);
+  }
   const row = database.prepare("select id, partition_count from topic").get() as { id: string; partition_count: number };
   return { id: row.id, partitionCount: row.partition_count };
 }

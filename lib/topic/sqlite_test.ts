@@ -74,6 +74,32 @@ Deno.test("a topic that is made anew under an old path has another name", async 
   assert.notEqual(await nameOf(), first);
 });
 
+Deno.test("a topic of format 1 is read and written on", async () => {
+  const path = await newPath(), database = new DatabaseSync(path);
+  database.exec(`pragma journal_mode = wal;
+    create table topic (id text not null, partition_count integer not null) strict;
+    create table message (partition integer not null, offset integer not null, value blob not null, primary key (partition, offset)) strict, without rowid;
+    pragma application_id = ${0x536b7931};
+    pragma user_version = 1;
+    insert into topic values ('0a', 1);
+    insert into message values (0, 0, x'61');`);
+  database.close();
+  await using producer = await openProducer(`sqlite:${path}`);
+  await producer.publish([{ partition: 0, value: new TextEncoder().encode("b") }]);
+  await using consumer = await openConsumer(`sqlite:${path}`);
+  const messages = await consumer.read(0, 0n, 1_000);
+  assert.deepEqual(messages.map(({ offset, value }) => [offset, new TextDecoder().decode(value)]), [[0n, "a"], [1n, "b"]]);
+});
+
+Deno.test("a topic of a newer format is refused", async () => {
+  const path = await newPath();
+  await (await openProducer(`sqlite:${path}`))[Symbol.asyncDispose]();
+  const database = new DatabaseSync(path);
+  database.exec("pragma user_version = 3");
+  database.close();
+  await assert.rejects(openConsumer(`sqlite:${path}`), { name: "TopicError", message: /it has format 3, needed 1 to 2/ });
+});
+
 Deno.test("a producer that is killed at any moment has stored all that it acknowledged, and leaves no gap", async () => {
   const path = await newPath();
   const url = `sqlite:${path}`;

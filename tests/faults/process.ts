@@ -51,10 +51,15 @@ export class JobProcess {
   /** Resolves when the fault has stopped the process, or it has ended. */
   async stopped(): Promise<"stopped" | "ended"> {
     while (!this.#hasEnded) {
-      if ((await readFaultLog(this.#logPath)).struck !== null && await isStopped(this.#child.pid)) return "stopped";
+      if (await this.struck() !== null && await isStopped(this.#child.pid)) return "stopped";
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
     return "ended";
+  }
+
+  /** The step before which the fault came; null where it has not come yet. */
+  async struck(): Promise<string | null> {
+    return (await readFaultLog(this.#logPath)).struck;
   }
 
   signal(signal: Deno.Signal): void {

@@ -2,19 +2,19 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { runCompact } from "./compact.ts";
-import { Database } from "./duckdb.ts";
-import { runEtl } from "./etl.ts";
-import { versionFile } from "./lake/delta_log.ts";
-import { dataFilePath, readTable } from "./lake/table.ts";
-import { FLOW } from "./lake/tables.ts";
+import { runCompact } from "../compact.ts";
+import { Database } from "../duckdb.ts";
+import { runEtl } from "../etl.ts";
+import { versionFile } from "../lake/delta_log.ts";
+import { dataFilePath, readTable } from "../lake/table.ts";
+import { FLOW } from "../lake/tables.ts";
 import { repairLake } from "./repair.ts";
-import { ask, MESSAGE_ROWS, newPlace, publishFlows, type TestPlace } from "./testdata/topic.ts";
+import { ask, MESSAGE_ROWS, newPlace, publishFlows, type TestPlace } from "../testdata/topic.ts";
 
 const SUMS = `select count(*)::integer as rows, count(distinct (src_partition, src_offset, src_index))::integer as places,
   sum(bytes_sent)::varchar as bytes, sum(len(client_ports))::varchar as ports from flow`;
 const url = ({ topic }: TestPlace) => topic.replace(/\?.*/, "");
-const fromTopic = (place: TestPlace) => ({ topicUrl: url(place), acceptsLoss: false });
+const fromTopic = (place: TestPlace) => ({ topicUrl: url(place), acceptedLosses: [] });
 
 /** A lake of three commits over two hours, and the paths of its files. */
 async function newLake(): Promise<TestPlace> {
@@ -64,17 +64,29 @@ Deno.test("repairLake() gives up what the topic no longer has only where that wa
   database.close();
   await assert.rejects(repairLake(place.lake, fromTopic(place)), {
     name: "LakeError",
-    message: /or give 50 rows up with "jobs repair --lake .* --accept-loss"/,
+    message:
+      /flow\/date=2026-01-02\/hour=3" lacks 1 file of 150 rows, 100 of which are left; .*or give it up with "jobs repair --lake .* --topic .* --accept-loss flow\/date=2026-01-02\/hour=3"/,
   });
-  const result = await repairLake(place.lake, { topicUrl: url(place), acceptsLoss: true });
+  const result = await repairLake(place.lake, { topicUrl: url(place), acceptedLosses: ["flow"] });
   assert.equal(result!.lostRows, MESSAGE_ROWS);
   assert.deepEqual(await ask(place.lake, "select count(*)::integer as rows from flow"), [{ rows: 17 * MESSAGE_ROWS }]);
 });
 
+Deno.test("repairLake() puts a version of the log back that we remember", async () => {
+  const place = await newLake(), before = await ask(place.lake, SUMS);
+  await Deno.remove(`${place.lake}/flow/_delta_log/${versionFile(1n)}`);
+  await assert.rejects(ask(place.lake, SUMS), { name: "LakeError", message: /put it back with "jobs repair --lake \S+"/ });
+  await repairLake(place.lake, { topicUrl: null, acceptedLosses: [] });
+  assert.deepEqual(await ask(place.lake, SUMS), before);
+});
+
 Deno.test("repairLake() fills a hole in the log where what it brought is given up", async () => {
   const place = await newLake();
-  await Deno.remove(`${place.lake}/flow/_delta_log/${versionFile(1n)}`);
-  await assert.rejects(repairLake(place.lake, fromTopic(place)), { name: "LakeError", message: /"jobs repair --accept-loss"/ });
-  await repairLake(place.lake, { topicUrl: null, acceptsLoss: true });
+  const file = `flow/_delta_log/${versionFile(1n)}`;
+  await Deno.remove(`${place.lake}/${file}`);
+  await Deno.remove(`${place.lake}/${file.replace("_delta_log", "_commits")}`);
+  const command = `jobs repair --lake ${place.lake} --accept-loss ${file}`;
+  await assert.rejects(repairLake(place.lake, fromTopic(place)), (error: Error) => error.message.includes(`"${command}"`));
+  await repairLake(place.lake, { topicUrl: null, acceptedLosses: [file] });
   assert.deepEqual(await ask(place.lake, "select count(*)::integer as rows from flow"), [{ rows: 12 * MESSAGE_ROWS }]);
 });
