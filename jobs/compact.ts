@@ -1,5 +1,6 @@
 /**
- * Keeps the lake in order: adds up minutes to hours and days, drops what is too old, and makes few sorted files of many small ones.
+ * Keeps the lake in order: adds up minutes to hours and days, drops what is too old, makes few sorted files of many small ones, and finds
+ * the conversations of whole hours.
  *
  * Each step is one commit of the table's log, so readers see the table as before or after, and a run that is stopped leaves only
  * files that nobody sees. Appends of others go on meanwhile.
@@ -7,6 +8,7 @@
 
 import { removeIfPresent } from "../lib/durable_file.ts";
 import { log } from "../lib/log.ts";
+import { keepConversations } from "./compact/conversations.ts";
 import { writeMerged } from "./compact/merge.ts";
 import { planMerges } from "./compact/plan.ts";
 import { dropExpired, type KeepDays } from "./compact/retention.ts";
@@ -15,6 +17,7 @@ import { Database } from "./duckdb.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
 import { Lease } from "./lake/lease.ts";
 import { assertTables, prepareLake } from "./lake/prepare.ts";
+import { putBackOverwritten } from "./lake/put_back.ts";
 import { replace } from "./lake/replace.ts";
 import { dataFilePath, readTable, refreshTable, tableDirectory } from "./lake/table.ts";
 import { AGENT_LOSS, EDGE_1M, FLOW, TABLES } from "./lake/tables.ts";
@@ -36,6 +39,8 @@ export interface CompactResult {
   readonly dropped: number;
   /** Days of edges that were added up anew. */
   readonly rolledDays: number;
+  /** Hours whose conversations were found. */
+  readonly conversationHours: number;
 }
 
 /**
@@ -49,10 +54,15 @@ export async function runCompact(lake: string, keepDays: KeepDays): Promise<Comp
   return await withLock(compactLock(lake), async () => {
     using _lease = await Lease.forWriting(lake);
     using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging`, threads: THREADS });
+    for (const table of TABLES) await putBackOverwritten(tableDirectory(lake, table), table, database);
+    // What cannot be read is told before anything is changed.
+    for (const table of TABLES) await readTable(tableDirectory(lake, table), table, database);
     const minutes = await readTable(tableDirectory(lake, EDGE_1M), EDGE_1M, database);
     const rolledDays = await rollUpAll(database, lake, minutes);
     const dropped = await dropAll(database, lake, keepDays, minutes);
-    return { rolledDays, dropped, ...await mergeAll(database, lake) };
+    const merged = await mergeAll(database, lake), conversations = await keepConversations(database, lake);
+    if (conversations.hours > 0) log("info", "jobs", "found conversations", { hours: conversations.hours });
+    return { rolledDays, dropped, ...merged, conversationHours: conversations.hours };
   });
 }
 

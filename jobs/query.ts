@@ -2,10 +2,11 @@
 
 import { Database } from "./duckdb.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
+import { type Hour, keptHours } from "./lake/kept_hours.ts";
 import { awaitVacuum, Lease } from "./lake/lease.ts";
 import { assertTables } from "./lake/prepare.ts";
 import { createTableView } from "./lake/table.ts";
-import { FLOW, TABLES } from "./lake/tables.ts";
+import { CONVERSATION_1M, FLOW, TABLES } from "./lake/tables.ts";
 import { type AsOf, assertWhole, versionsAsOf } from "./lake/time_travel.ts";
 import { sqlText } from "./sql_text.ts";
 
@@ -55,6 +56,11 @@ export async function holdEarlier(database: Database, lake: string, asOf: AsOf, 
   await awaitVacuum(lake);
   for (const definition of TABLES) await assertWhole(database, lake, definition, versions.get(definition.name)!);
   return versions;
+}
+
+/** Hours of `flow` whose conversations `conversation_1m` has. */
+export function keptIn(snapshots: LakeSnapshots): Hour[] {
+  return keptHours(snapshots.get(FLOW.name)!, snapshots.get(CONVERSATION_1M.name)!);
 }
 
 /** Takes from queries whatever could write, or read files outside the lake. Call it when the views are made. */

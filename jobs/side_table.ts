@@ -15,9 +15,6 @@ import { sqlText } from "./sql_text.ts";
 /** Text of values in one insert statement. */
 const INSERT_LENGTH_MAX = 1 << 20;
 
-/** Rows that are about to be written. */
-export const STAGED_SIDE = "staged_side";
-
 /** Where a message stands. */
 export interface Place {
   readonly partition: number;
@@ -67,9 +64,8 @@ export class SideTable {
    */
   async begin(landed: (partition: number) => bigint | undefined): Promise<void> {
     this.#snapshot = await refreshTable(this.#directory, this.#definition, this.#snapshot);
-    const prefix = `skyfall-etl:${this.#topicName}:`;
-    const ahead = [...this.#snapshot.transactions].filter(([id]) => id.startsWith(prefix)).map(([id, to]) => {
-      const partition = Number(id.slice(prefix.length));
+    const ahead = [...this.#snapshot.transactions].filter(([id]) => id.startsWith(this.#prefix)).map(([id, to]) => {
+      const partition = Number(id.slice(this.#prefix.length));
       return { partition, from: landed(partition) ?? 0n, to };
     }).filter(({ from, to }) => to > from);
     if (ahead.length === 0) {
@@ -100,16 +96,16 @@ export class SideTable {
    */
   async keep(rows: readonly SideRow[], cut: Cut, transactions: ReadonlyMap<string, bigint>): Promise<boolean> {
     if (rows.length === 0) return true;
-    const adds: AddFile[] = [], topicName = this.#topicName;
-    const offsets = formatOffsets([...cut.ranges].map(([partition, [from, to]]) => ({ topicName, partition, from, to })));
+    const spans = [...cut.ranges].map(([partition, [from, to]]) => ({ topicName: this.#topicName, partition, from, to }));
+    const adds: AddFile[] = [];
     for (const [date, some] of Map.groupBy(rows, (row) => row.date)) {
       await stageSideRows(this.#database, this.#definition, some);
       adds.push(
         await writeDataFile(this.#database, this.#directory, this.#definition, {
-          select: `from ${STAGED_SIDE} order by ${this.#definition.sortColumns.join(", ")}`,
+          select: selectStagedRows(this.#definition),
           name: cut.file,
           partition: { date },
-          tags: { [OFFSETS_TAG]: offsets },
+          tags: { [OFFSETS_TAG]: formatOffsets(spans) },
         }),
       );
     }
@@ -118,20 +114,40 @@ export class SideTable {
       this.#directory,
       this.#definition,
       this.#snapshot,
-      { operation: "STREAMING UPDATE", parameters, adds, transactions },
+      { operation: "STREAMING UPDATE", parameters, adds, transactions: this.#notBack(transactions) },
       this.#database,
     );
     if (committed !== null) this.#snapshot = committed;
     return committed !== null;
   }
+
+  /** The offsets of partitions: where a writer that crashed came further, what it kept is to be found as before. */
+  #notBack(transactions: ReadonlyMap<string, bigint>): Map<string, bigint> {
+    const offsets = [...transactions].filter(([id]) => id.startsWith(this.#prefix));
+    return new Map(offsets.map(([id, to]) => [id, greater(to, this.#snapshot.transactions.get(id) ?? to)]));
+  }
+
+  get #prefix(): string {
+    return `skyfall-etl:${this.#topicName}:`;
+  }
 }
 
-/** Makes the table `STAGED_SIDE` of these rows. */
-export async function stageSideRows(database: Database, { columns }: TableDefinition, rows: readonly SideRow[]): Promise<void> {
-  await database.run(`create or replace temp table ${STAGED_SIDE} (${columns.map(({ name, type }) => `${name} ${type}`).join(", ")})`);
+function greater(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
+
+/** SQL that gives what was staged, in the table's order. */
+export function selectStagedRows({ sortColumns }: TableDefinition): string {
+  return `from staged_side order by ${sortColumns.join(", ")}`;
+}
+
+/** Puts rows in a table of the database, in the place of those before. */
+export async function stageSideRows(database: Database, definition: TableDefinition, rows: readonly SideRow[]): Promise<void> {
+  const columns = definition.columns.map(({ name, type }) => `${name} ${type}`).join(", ");
+  await database.run(`create or replace temp table staged_side (${columns})`);
   let values: string[] = [], length = 0;
   const insert = async () => {
-    if (values.length > 0) await database.run(`insert into ${STAGED_SIDE} values ${values.join(", ")}`);
+    if (values.length > 0) await database.run(`insert into staged_side values ${values.join(", ")}`);
     values = [];
     length = 0;
   };

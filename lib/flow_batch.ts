@@ -23,6 +23,7 @@ import {
 import { type AgentLoss, lossMetadata, readLosses } from "./agent_loss.ts";
 import { fromArrow } from "./arrow_columns.ts";
 import { type ColumnPieces, type FieldShape, readPieces, schemaBytes } from "./arrow_layout.ts";
+import { packValidity } from "./arrow_validity.ts";
 import { verifyArrowStream } from "./arrow_verify.ts";
 import type { ColumnData, ColumnDataByType, TextColumn } from "./column_data.ts";
 import { encodeTexts } from "./encoded_texts.ts";
@@ -273,16 +274,6 @@ function toArrow(type: DataType, column: ColumnData, rowCount: number): Data {
 function utf8Data(texts: readonly string[]): Data<Utf8> {
   const { offsets, bytes } = encodeTexts(texts);
   return makeData({ type: new Utf8(), length: texts.length, nullCount: 0, valueOffsets: offsets, data: bytes });
-}
-
-function packValidity(rowCount: number, isValid: (row: number) => boolean): { nullCount: number; nullBitmap?: Uint8Array } {
-  const nullBitmap = new Uint8Array(Math.ceil(rowCount / 64) * 8);
-  let nullCount = 0;
-  for (let i = 0; i < rowCount; i++) {
-    if (isValid(i)) nullBitmap[i >> 3]! |= 1 << (i & 7);
-    else nullCount++;
-  }
-  return nullCount === 0 ? { nullCount } : { nullCount, nullBitmap };
 }
 
 function assertType(column: MessageColumn, type: DataType): void {

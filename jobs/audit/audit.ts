@@ -17,12 +17,13 @@ import { checkEdges } from "./edges.ts";
 import type { Check } from "./finding.ts";
 import { checkLosses, droppedDays } from "./losses.ts";
 import { checkOwnCommits } from "./own_commits.ts";
-import { checkTiling, readHistory } from "./history.ts";
-import { checkTopic } from "./topic.ts";
+import { checkTiling, type History, readHistory } from "./history.ts";
+import { checkTopic, type KnownTopic } from "./topic.ts";
 
 /** What is more goes to the disk: 100 M rows leave a few hundred thousand messages to compare. */
 const MEMORY_LIMIT = "2GB";
 const APPLICATION = /^skyfall-etl:(.*):(\d+)$/;
+const LAST_MESSAGE = /^skyfall-etl-last:(.*):(\d+)$/;
 
 /**
  * Audits a lake, beside writers that are at work: of each table the version is looked at that is newest when the audit begins, or was
@@ -111,7 +112,9 @@ async function auditTables(
       hours: history.droppedHours,
       days: await droppedDays(tableDirectory(lake, AGENT_LOSS), versions?.get(AGENT_LOSS.name)),
     };
-    checks.push(await checkTopic(database, consumer, next, dropped, again, progressOf("messages")));
+    checks.push(
+      await checkTopic(database, consumer, next, dropped, again, progressOf("messages"), knownTopic(flow, history, consumer.topicName)),
+    );
   }
   checks.push(await checkLosses(database));
   if (files.has(EDGE_1M.name)) {
@@ -141,4 +144,14 @@ function nextOffsets({ transactions }: Snapshot, topicName: string): Map<number,
     if (match?.[1] === topicName) next.set(Number(match[2]), offset);
   }
   return next;
+}
+
+function knownTopic({ transactions }: Snapshot, { otherMessages }: History, topicName: string): KnownTopic {
+  const numbers = new Map<number, bigint>();
+  for (const [id, number] of transactions) {
+    const match = LAST_MESSAGE.exec(id);
+    if (match?.[1] === topicName) numbers.set(Number(match[2]), number);
+  }
+  const ofTopic = otherMessages.filter((other) => other.topic === topicName);
+  return { numbers, othersBefore: new Map(ofTopic.map(({ partition, before }) => [partition, before])) };
 }

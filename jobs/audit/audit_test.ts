@@ -115,6 +115,16 @@ Deno.test("a lake passes while its topic keeps a part of it", async () => {
   assert.deepEqual(await wrong(place), []);
 });
 
+Deno.test("messages that the topic deleted before they were read are found", async () => {
+  const place = await landed();
+  await publishFlows(place.topic, 8, 200);
+  await changeTopic(place, "delete from message where partition = 0 and offset < 9");
+  assert.match(
+    (await wrong(place)).join("\n"),
+    /^the topic read again: "topic.db-.*" partition 0 offsets 7 to 8: the topic has deleted them before/,
+  );
+});
+
 Deno.test("a missing file is found, and the messages whose rows it had", async () => {
   const place = await landed(), file = await dataFile(place);
   await Deno.remove(file);

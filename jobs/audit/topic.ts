@@ -2,7 +2,9 @@
 
 import type { Database } from "../duckdb.ts";
 import { MissingMessagesError, type TopicConsumer } from "../../lib/topic/topic.ts";
+import { acceptOtherCommand, isOtherTopic } from "../last_message.ts";
 import { sqlText } from "../sql_text.ts";
+import { acceptGapCommand } from "../topic_reader.ts";
 import { messagePlace, named, type Progress } from "./content.ts";
 import { type Check, placeOf, type Problem } from "./finding.ts";
 import { lossDifferences } from "./topic_losses.ts";
@@ -10,6 +12,14 @@ import { type Dropped, messageContent } from "./message_checksum.ts";
 
 const READ_BYTES_MAX = 16 * 1024 * 1024;
 const NAMED_MAX = 20;
+
+/** What the lake knows of the topic itself, by partition. */
+export interface KnownTopic {
+  /** What was noted of the last message taken in. */
+  readonly numbers: ReadonlyMap<number, bigint>;
+  /** Offsets before which the topic has other messages, as somebody has accepted. */
+  readonly othersBefore: ReadonlyMap<number, bigint>;
+}
 
 /**
  * Compares each message that the topic still has, up to where the lake has it, with its rows in the table `message` and its row
@@ -24,6 +34,7 @@ export async function checkTopic(
   dropped: Dropped,
   repair: string,
   progress: Progress,
+  known: KnownTopic,
 ): Promise<Check> {
   await database.run(`create or replace table reread (src_partition integer, src_offset bigint, rows integer, checksum bigint,
     told integer, datagrams bigint, records bigint, events bigint)`);
@@ -40,10 +51,25 @@ export async function checkTopic(
         repair: "restore the topic from a copy, or begin a new one",
       });
     }
-    const to = after < end ? after : end;
-    if (begin >= to) continue;
-    messages += await reread(database, consumer, { partition, begin, to, dropped }, progress);
-    await database.run(`insert into kept values (${partition}, ${begin}, ${to})`);
+    if (begin > after) {
+      problems.push({
+        where: placeOf(consumer.topicName, partition, after, begin),
+        what: "the topic has deleted them before they were read",
+        repair: `restore them from a copy, or give them up: ${acceptGapCommand("etl", partition, after, begin)}`,
+      });
+    }
+    const noted = known.numbers.get(partition);
+    if (noted !== undefined && await isOtherTopic(consumer, partition, after, noted)) {
+      problems.push({
+        where: placeOf(consumer.topicName, partition, after - 1n, after),
+        what: "is another message than the lake took in: the topic was cut or restored from an older copy, and has grown again",
+        repair: `restore it whole, or ${acceptOtherCommand("etl", partition, after)}`,
+      });
+    }
+    const others = known.othersBefore.get(partition) ?? begin, from = others > begin ? others : begin, to = after < end ? after : end;
+    if (from >= to) continue;
+    messages += await reread(database, consumer, { partition, begin: from, to, dropped }, progress);
+    await database.run(`insert into kept values (${partition}, ${from}, ${to})`);
   }
   problems.push(...await differences(database, consumer.topicName, repair));
   problems.push(...await lossDifferences(database, consumer.topicName, dropped.days, repair));

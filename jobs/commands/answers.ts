@@ -10,7 +10,7 @@ import { formatGraph, GRAPH_FORMATS, type GraphFormat } from "../graph_formats.t
 import { type Format, formatAnswer, FORMATS } from "../print.ts";
 import { withProgress } from "../asking.ts";
 import type { AsOf } from "../lake/time_travel.ts";
-import { confine, withLake } from "../query.ts";
+import { confine, keptIn, withLake } from "../query.ts";
 import { EVERYTHING, type Question } from "../question.ts";
 import { TABLES } from "../lake/tables.ts";
 import { isColoured, limitOption, time, wholeNumber } from "./options.ts";
@@ -97,7 +97,7 @@ async function answer(analysis: Analysis, given: z.output<typeof Given>, service
     if (where !== null) await confine(database, given.lake);
     const found = await withProgress(
       database,
-      () => onEngine(given.engine, database, given.lake, snapshots, (engine) => analyse(engine, analysis, question)),
+      () => onEngine(given.engine, database, given.lake, snapshots, (engine) => analyse(engine, analysis, question, keptIn(snapshots))),
     );
     console.log(isGraphFormat(format) ? formatGraph(found, format) : formatAnswer(found, format, given.limit, isColoured()));
     console.error(await coverage(database, snapshot));

@@ -27,7 +27,7 @@ export function addReportCommand(program: Command): void {
         const question = { ...EVERYTHING, fromMs: from, toMs: to, names, zones, policy, topology, rollup };
         const text = await withLake(
           lake,
-          (database, snapshot) => withProgress(database, () => makeReport(database, snapshot, question)),
+          (database, _snapshot, snapshots) => withProgress(database, () => makeReport(database, snapshots, question)),
           asOf,
         );
         await Deno.writeTextFile(output, text);

@@ -1,9 +1,8 @@
 /** Every table's damaged files are made again with the same rows, value for value, from what they came from. */
 
 import assert from "node:assert/strict";
-import type { AgentLoss } from "../../lib/agent_loss.ts";
-import { decodeFlowBatch, encodeFlowBatch } from "../../lib/flow_batch.ts";
-import { agentLoss } from "../../lib/testdata/agent_loss.ts";
+import { encodeFlowBatch } from "../../lib/flow_batch.ts";
+import { flowBatch, START_US } from "../../lib/testdata/flow_batch.ts";
 import { openProducer } from "../../lib/topic/open.ts";
 import { auditLake } from "../audit/audit.ts";
 import { runCompact } from "../compact.ts";
@@ -19,23 +18,29 @@ import { repairLake, type RepairResult } from "./repair.ts";
 const MESSAGE_ROWS = 40;
 const url = ({ topic }: TestPlace) => topic.replace(/\?.*/, "");
 
-/** Publishes a message a third of a minute to either partition, the last of which tells of losses, and one that gives no rows. */
+/** Publishes a message a third of a minute to either partition, one that gives no rows, and one that tells of losses on two days. */
 async function publish(place: TestPlace, from: number, to: number): Promise<void> {
   await using producer = await openProducer(place.topic);
   for (let i = from; i < to; i++) {
     await producer.publish([0, 1].map((partition) => ({
       partition,
-      value: withLosses(
-        conversationMessage(MESSAGE_ROWS, 2 * i + partition, Math.floor(i / 3)),
-        i === to - 1 ? [agentLoss(`10.0.0.${i}`)] : [],
-      ),
+      value: conversationMessage(MESSAGE_ROWS, 2 * i + partition, Math.floor(i / 3)),
     })));
   }
-  await producer.publish([{ partition: 1, value: new TextEncoder().encode(`garbage ${from}`) }]);
-}
-
-function withLosses(message: Uint8Array, agentLosses: readonly AgentLoss[]): Uint8Array {
-  return encodeFlowBatch({ ...decodeFlowBatch(message), agentLosses });
+  const agentLosses = [0, 86_400_000_000].map((later) => ({
+    loss_start: START_US + later,
+    loss_end: START_US + later,
+    agent_address: `10.0.0.${from}`,
+    sub_agent_id: null,
+    agent_count: 1,
+    datagrams_lost: from,
+    flow_records_missing: 0,
+    agent_dropped_events: 0,
+  }));
+  await producer.publish([
+    { partition: 1, value: new TextEncoder().encode(`garbage ${from}`) },
+    { partition: 0, value: encodeFlowBatch({ ...flowBatch(1, from), agentLosses }) },
+  ]);
 }
 
 async function runJobs(place: TestPlace): Promise<void> {

@@ -1,6 +1,7 @@
-/** What the topic still has of what the lake took in: rows of one hour as files of their own, and messages that gave none. */
+/** What the topic still has of what the lake took in: rows of one hour as files of their own, and what is beside them. */
 
 import { MissingMessagesError, type TopicConsumer, type TopicMessage } from "../../lib/topic/topic.ts";
+import type { DeadLetter, ToldLosses } from "../side_rows.ts";
 import { Stage, StageTables } from "../stage.ts";
 import type { OffsetSpan } from "../lake/offsets.ts";
 
@@ -45,6 +46,23 @@ export async function writeTopicRows(consumer: TopicConsumer, folder: string, { 
   return paths;
 }
 
+/** What the messages of these offsets hold besides rows of `flow`. */
+export async function readBesides(
+  consumer: TopicConsumer,
+  spans: readonly OffsetSpan[],
+): Promise<Pick<Stage, "deadLetters" | "losses">> {
+  const besides = { deadLetters: new Array<DeadLetter>(), losses: new Array<ToldLosses>() };
+  for (const span of spans) {
+    for await (const messages of messagesOf(consumer, span)) {
+      const stage = new Stage(new StageTables());
+      for (const message of messages) stage.add(message);
+      besides.deadLetters.push(...stage.deadLetters);
+      besides.losses.push(...stage.losses);
+    }
+  }
+  return besides;
+}
+
 /** Whether the topic still has every message of these offsets. */
 export async function hasAll(consumer: TopicConsumer, spans: readonly OffsetSpan[]): Promise<boolean> {
   for (const { topicName, partition, from, to } of spans) {
@@ -56,7 +74,7 @@ export async function hasAll(consumer: TopicConsumer, spans: readonly OffsetSpan
 }
 
 /** What the topic still has of a span; nothing of one of another topic. */
-export async function* messagesOf(consumer: TopicConsumer, { topicName, partition, from, to }: OffsetSpan): AsyncGenerator<TopicMessage[]> {
+async function* messagesOf(consumer: TopicConsumer, { topicName, partition, from, to }: OffsetSpan): AsyncGenerator<TopicMessage[]> {
   if (topicName !== consumer.topicName || partition >= consumer.partitionCount) return;
   const { begin, end } = await consumer.offsets(partition);
   const last = to < end ? to : end;
