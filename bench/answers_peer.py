@@ -1,13 +1,15 @@
-"""Runs queries over the Parquet files of a table: arguments are "spark" or "chdb" and the table's folder; takes a JSON text, the SQL, a line."""
+"""Runs queries over the Parquet files of a lake's tables: arguments are "spark" or "chdb" and the lake; takes a JSON text, the SQL, a line."""
 
 import json
 import os
+import re
 import sys
 import time
 
+TABLES = ["flow", "conversation_1m"]
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
-engine, table, threads = sys.argv[1], sys.argv[2], os.cpu_count()
+engine, lake, threads = sys.argv[1], sys.argv[2], os.cpu_count()
 
 
 def cpu_seconds(pid):
@@ -32,7 +34,8 @@ if engine == "spark":
     for name, value in settings.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
-    spark.read.parquet(table).createOrReplaceTempView("flow")
+    for table in TABLES:
+        spark.read.parquet(f"{lake}/{table}").createOrReplaceTempView(table)
     pid = spark._jvm.java.lang.ProcessHandle.current().pid()
 
     def rows(sql):
@@ -41,11 +44,15 @@ else:
     from chdb import session
 
     clickhouse, pid = session.Session(), os.getpid()
-    clickhouse.query(f"create database bench; create view bench.flow as select * from file('{table}/*/*/*.parquet', Parquet)")
+    clickhouse.query("create database bench")
+    for table in TABLES:
+        clickhouse.query(f"create view bench.{table} as select * from file('{lake}/{table}/date=*/hour=*/*.parquet', Parquet)")
 
     def rows(sql):
         settings = f"settings max_threads = {threads}, use_hive_partitioning = 1, join_use_nulls = 1"
-        text = clickhouse.query(f"{sql.replace(' from flow', ' from bench.flow')} {settings}", "JSONCompactEachRow").bytes().decode()
+        for table in TABLES:
+            sql = re.sub(rf"\bfrom {table}\b", f"from bench.{table}", sql)
+        text = clickhouse.query(f"{sql} {settings}", "JSONCompactEachRow").bytes().decode()
         return [json.loads(line) for line in text.splitlines()]
 
 

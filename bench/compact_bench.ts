@@ -58,7 +58,9 @@ async function land(lake: string): Promise<void> {
     for (let part = 0; part < FILES_AN_HOUR; part++) {
       adds.push(
         await writeDataFile(database, table, FLOW, {
-          select: `from (${rows}) where extract(minute from window_start) // ${60 / FILES_AN_HOUR} = ${part}`,
+          select: `from (${rows}) where extract(minute from window_start) // ${
+            60 / FILES_AN_HOUR
+          } = ${part} order by src_offset, src_index`,
           name: `part-${part}`,
           partition: { date: date!, hour: hour! },
           tags: {},
@@ -122,7 +124,6 @@ async function writeEdges(lake: string, areSame: boolean): Promise<void> {
 
 const directory = await Deno.makeTempDir(), lake = `${directory}/lake`, shape = { rows: ROWS, minutes: MINUTES, seed: 1 };
 await writeFlowLake(shape, lake);
-await prepareLake(lake);
 await land(lake);
 const before = await files(lake), beforeMs = await questionMs(lake);
 const cost = await jobCost("run", "compact", "--lake", lake);

@@ -1,11 +1,18 @@
-/** The rows of bench/flow_generator.ts written straight into a lake's table `flow`: 100 M rows in minutes, without a topic. */
+/**
+ * The rows of bench/flow_generator.ts written straight into a lake's table `flow`: 100 M rows in minutes, without a topic.
+ *
+ *     deno run -A bench/flow_lake.ts FOLDER [ROWS [MINUTES [SEED]]]      # stopped, it goes on at the hour that it was at
+ */
 
 import { Database } from "../jobs/duckdb.ts";
-import { commitVersion, logDirectory, READER_VERSION, WRITER_VERSION } from "../jobs/lake/delta_log.ts";
-import { statsOf } from "../jobs/lake/stats.ts";
-import { neededMetaData, tableDirectory } from "../jobs/lake/table.ts";
+import { SORTED_TAG, sortedTag } from "../jobs/compact/plan.ts";
+import { append } from "../jobs/lake/append.ts";
+import { writeDataFile } from "../jobs/lake/data_file.ts";
+import { prepareLake } from "../jobs/lake/prepare.ts";
+import { readTable, tableDirectory } from "../jobs/lake/table.ts";
 import { FLOW } from "../jobs/lake/tables.ts";
 import { sqlText } from "../jobs/sql_text.ts";
+import { Progress } from "../jobs/progress.ts";
 import { FLOW_COLUMNS, FLOW_SCHEMA_VERSION } from "../lib/records.ts";
 import {
   conversationsAMinute,
@@ -18,6 +25,7 @@ import {
   MINUTE_US,
   rowsOf,
   SEED_STEP,
+  serviceName,
   SERVICES,
   SLOTS,
   START_US,
@@ -96,35 +104,34 @@ const VALUES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Makes `lake/flow` of a file an hour and one commit, with the rows that `flowMessages(shape)` has, and their offsets and
- * indexes there; topic and time of ingestion are made up.
+ * Makes `lake/flow` of a file and a commit an hour, as compaction leaves them, with the rows that `flowMessages(shape)` has, and their
+ * offsets and indexes there; topic and time of ingestion are made up. Hours that the lake has stay.
  */
 export async function writeFlowLake(shape: FlowShape, lake: string): Promise<void> {
+  await prepareLake(lake);
   const directory = tableDirectory(lake, FLOW);
-  await Deno.mkdir(logDirectory(directory), { recursive: true });
-  using database = await Database.open({ memoryLimit: "4GB", temporaryDirectory: directory });
+  using database = await Database.open({ memoryLimit: "4GB", temporaryDirectory: `${lake}/_staging` });
   await makeFleet(database, shape.seed, directory);
-  const actions: object[] = [
-    { commitInfo: { timestamp: Date.now(), operation: "STREAMING UPDATE", engineInfo: "Skyfall" } },
-    { protocol: { minReaderVersion: READER_VERSION, minWriterVersion: WRITER_VERSION } },
-    { metaData: neededMetaData(FLOW, { metaData: null }) },
-  ];
-  for (let first = 0; first < shape.minutes; first += HOUR_MINUTES) {
-    const start = new Date((START_US + first * MINUTE_US) / 1_000).toISOString();
-    const partitionValues = { date: start.slice(0, 10), hour: String(Number(start.slice(11, 13))) };
-    const folder = `date=${partitionValues.date}/hour=${partitionValues.hour}`, path = `${folder}/part-generated.zstd.parquet`;
-    await Deno.mkdir(`${directory}/${folder}`, { recursive: true });
-    const [written] = await database.rows(
-      `copy (${selectMinutes(shape, first, Math.min(first + HOUR_MINUTES, shape.minutes))}) to ${sqlText(`${directory}/${path}`)}
-        (format parquet, parquet_version v2, compression zstd, return_stats)`,
-    );
-    const size = Number(written!["file_size_bytes"]), stats = JSON.stringify(statsOf(FLOW.columns, written!));
-    actions.push({ add: { path, partitionValues, size, modificationTime: Date.now(), dataChange: true, stats } });
+  let snapshot = await readTable(directory, FLOW, database);
+  const hours = Math.ceil(shape.minutes / HOUR_MINUTES), progress = new Progress("generate", hours, "hours");
+  for (let hour = Number(snapshot.version) + 1; hour < hours; hour++) {
+    const first = hour * HOUR_MINUTES, start = new Date((START_US + first * MINUTE_US) / 1_000).toISOString();
+    const add = await writeDataFile(database, directory, FLOW, {
+      select: selectMinutes(shape, first, Math.min(first + HOUR_MINUTES, shape.minutes)),
+      name: "part-generated",
+      partition: { date: start.slice(0, 10), hour: String(Number(start.slice(11, 13))) },
+      tags: { [SORTED_TAG]: sortedTag(FLOW) },
+    });
+    const commit = { operation: "STREAMING UPDATE", parameters: {}, adds: [add], transactions: new Map() };
+    const committed = await append(directory, FLOW, snapshot, commit, database);
+    if (committed === null) throw new Error(`Cannot make lake "${lake}": somebody else is at it`);
+    snapshot = committed;
+    progress.advance(1);
   }
-  if (!await commitVersion(directory, 0n, actions)) throw new Error(`Cannot make lake "${lake}": there is one already`);
+  progress.end();
 }
 
-/** Rows of minutes `first` to before `end`, as a select. */
+/** Rows of minutes `first` to before `end`, as a select in the order of `FLOW.sortColumns`. */
 function selectMinutes(shape: FlowShape, first: number, end: number): string {
   const perMinute = conversationsAMinute(shape), rowsAMinute = 2 * perMinute, messageRows = 2 * MESSAGE_CONVERSATIONS;
   const messages = Math.ceil(rowsAMinute / messageRows);
@@ -143,12 +150,13 @@ function selectMinutes(shape: FlowShape, first: number, end: number): string {
       select *, place >= n as is_server, if(is_server, 7, 0) as later, minute * ${messages} + part as message
       from numbers
     ), conversations as (
-      select ends.*, slot.port, slot.is_pooled, if(slot.is_pooled = 1, 0, 1 + c % 4) as opened, if(slot.is_pooled = 1, 6, opened) as events,
+      select ends.*, if(is_server, slot.server_rank, slot.client_rank) as rank, slot.port, slot.is_pooled, if(slot.is_pooled = 1, 0, 1 + c % 4) as opened, if(slot.is_pooled = 1, 6, opened) as events,
         events * (500 + c % 20000) as bytes_received, slot.rtt_us + c % 200 as srtt_us,
         ${START_US} + minute * ${MINUTE_US} + b % 50000000 as start_us,
         if(is_server, if(b % 101 < 2, 1, 0), if(c % 101 < 3, 1 + c % 3, 0)) as retransmits,
         slot.client * ${INSTANCES} + a // ${SLOTS} % ${INSTANCES} as client_host, slot.server * ${INSTANCES} + b % ${INSTANCES} as server_host
       from ends join slot on slot.number = ends.a % ${SLOTS}
+      order by is_server desc, rank, slot.port, start_us + later
     )
     select ${values.join(", ")} from conversations c
     join host client on client.host = c.client_host
@@ -159,13 +167,19 @@ function selectMinutes(shape: FlowShape, first: number, end: number): string {
 /** Tables `slot` and `host`. */
 async function makeFleet(database: Database, seed: number, directory: string): Promise<void> {
   const fleet = new Fleet(seed), edges = Array.from({ length: SLOTS }, (_, slot) => fleet.edgeOfSlot(slot));
-  await database.run("create table slot (number integer, client integer, server integer, port integer, is_pooled integer, rtt_us integer)");
-  const appender = await database.appender("slot", Array(6).fill("INTEGER"));
+  await database.run(`create or replace table slot (number integer, client integer, server integer, client_rank integer,
+    server_rank integer, port integer, is_pooled integer, rtt_us integer)`);
+  const appender = await database.appender("slot", Array(8).fill("INTEGER"));
+  const ranks = new Int32Array(SERVICES),
+    byName = Array.from({ length: SERVICES }, (_, service) => ({ service, name: serviceName(service) }));
+  byName.sort((a, b) => (a.name < b.name ? -1 : 1)).forEach(({ service }, rank) => ranks[service] = rank);
   const integers = (of: (edge: FlowEdge, slot: number) => number) => ({ values: Int32Array.from(edges, of) });
   appender.append(SLOTS, [
     integers((_, slot) => slot),
     integers(({ client }) => client),
     integers(({ server }) => server),
+    integers(({ client }) => ranks[client]!),
+    integers(({ server }) => ranks[server]!),
     integers(({ port }) => port),
     integers(({ isPooled }) => Number(isPooled)),
     integers(({ rttUs }) => rttUs),
@@ -174,7 +188,7 @@ async function makeFleet(database: Database, seed: number, directory: string): P
   const file = `${directory}/hosts.ndjson`;
   const hosts = Array.from({ length: SERVICES * INSTANCES }, (_, host) => JSON.stringify(hostOf(host)) + "\n");
   await Deno.writeTextFile(file, hosts.join(""));
-  await database.run(`create table host as select *, unhex(format('00000000000000000000ffff{:08x}', address)) as ip
+  await database.run(`create or replace table host as select *, unhex(format('00000000000000000000ffff{:08x}', address)) as ip
     from read_json(${
     sqlText(file)
   }, format = 'newline_delimited', columns = {host: 'INTEGER', id: 'VARCHAR', name: 'VARCHAR', bootId: 'VARCHAR',

@@ -64,7 +64,11 @@ function printComparison(counted: readonly CountedEdge[], edges: readonly Edge[]
     const text = figures.map(({ figure, expected, actual }) => `${figure} ${expected} = ${actual ?? "none"}`).join(", ");
     console.log(`  ${agree ? "ok   " : "WRONG"} ${edge.client} -> ${edge.server}: ${text}`);
   }
-  return allAgree;
+  const services = new Set<string>(counted.flatMap(({ client, server }) => [client, server]));
+  const between = edges.filter((edge) => services.has(edge.client_service) && services.has(edge.server_service));
+  const isExact = between.length === counted.length;
+  console.log(`  ${isExact ? "ok   " : "WRONG"} edges between these services: ${counted.length} there are, ${between.length} in the graph`);
+  return allAgree && isExact;
 }
 
 /** Prints what became of every event; true if none is missing. */

@@ -1,6 +1,7 @@
 /** Asks the lake: one `.sql` file under `analytics/` an answer. */
 
 import { dependencyGraph } from "./analytics/dependency_graph.ts";
+import { createConversations, hasRows, type Period, periodView } from "./conversations.ts";
 import { type Analysis, createView } from "./analytics/analysis.ts";
 import { graphDiff } from "./analytics/graph_diff.ts";
 import { bottlenecks } from "./analytics/bottlenecks.ts";
@@ -12,7 +13,8 @@ import { unmanaged } from "./analytics/unmanaged.ts";
 import { zoneCrossings } from "./analytics/zone_crossings.ts";
 import { downstream, upstream } from "./analytics/neighbours.ts";
 import { nameRangesView, reverseNamesView } from "./names.ts";
-import { type Answer, type Engine, timeLiteral, valuesView } from "./portable_sql.ts";
+import type { Hour } from "./lake/kept_hours.ts";
+import { type Answer, type Engine, valuesView } from "./portable_sql.ts";
 import { assertPeriod, EVERYTHING, type Question } from "./question.ts";
 import { reverseNames } from "./reverse_dns.ts";
 
@@ -30,9 +32,6 @@ export const ANALYSES: readonly Analysis[] = [
   bottlenecks,
 ];
 
-/** Views that name the conversations, each made of those before it. */
-const NAME_VIEWS = ["listener", "address_name", "named_conversation"] as const;
-
 /** How long before the time that is asked about listeners are looked for; as long as `listener.sql` takes them to be there. */
 const LISTENER_MS = 3_600_000;
 
@@ -48,24 +47,41 @@ const ROWS = "\nselect * from final\n";
 /**
  * Runs an analysis on the view `flow`.
  *
+ * @param kept Hours of `flow` whose conversations the view `conversation_1m` has.
  * @throws {QuestionError} If it cannot be answered as it is asked.
  * @throws {SyntaxError} If a file that it needs is wrong.
  */
-export async function analyse(engine: Engine, analysis: Analysis, question: Question = EVERYTHING): Promise<Answer> {
-  await prepareViews(engine, question, analysis.baselineMs ?? 0);
-  if (!analysis.readsOnce) await engine.keep("named_conversation");
-  await createHistory(engine, question, analysis.needsHistory ?? false);
+export async function analyse(
+  engine: Engine,
+  analysis: Analysis,
+  question: Question = EVERYTHING,
+  kept: readonly Hour[] = [],
+): Promise<Answer> {
+  await prepareViews(engine, question, kept, analysis);
+  await createEdges(engine, [analysis]);
+  await createHistory(engine, question, [analysis]);
   return await answerOf(engine, analysis, question);
 }
 
-/** Several analyses without a baseline, of the same conversations, which are found once. Throws as `analyse()` does. */
-export async function analyseEach(engine: Engine, analyses: readonly Analysis[], question: Question): Promise<Answer[]> {
-  await prepareViews(engine, question);
-  await engine.keep("named_conversation");
-  await createHistory(engine, question, analyses.some(({ needsHistory }) => needsHistory));
+/** Several analyses without a baseline, of the same conversations. Throws as `analyse()` does. */
+export async function analyseEach(
+  engine: Engine,
+  analyses: readonly Analysis[],
+  question: Question,
+  kept: readonly Hour[],
+): Promise<Answer[]> {
+  await prepareViews(engine, question, kept);
+  await createEdges(engine, analyses);
+  await createHistory(engine, question, analyses);
   const answers: Answer[] = [];
   for (const analysis of analyses) answers.push(await answerOf(engine, analysis, question));
   return answers;
+}
+
+async function createEdges(engine: Engine, analyses: readonly Analysis[]): Promise<void> {
+  if (!analyses.some(({ reads }) => reads === "edges")) return;
+  await createView(engine, "named_edge");
+  await engine.keep("named_edge");
 }
 
 async function answerOf(engine: Engine, analysis: Analysis, question: Question): Promise<Answer> {
@@ -78,54 +94,56 @@ async function answerOf(engine: Engine, analysis: Analysis, question: Question):
 }
 
 /** Makes the views of the conversations that a question is about, with the names that it gives. */
-export async function prepareViews(engine: Engine, question: Question, baselineMs = 0): Promise<void> {
+export async function prepareViews(
+  engine: Engine,
+  question: Question,
+  kept: readonly Hour[] = [],
+  { baselineMs = 0, reads }: Pick<Analysis, "baselineMs" | "reads"> = {},
+): Promise<void> {
   const { fromMs, toMs, names, reverseDns, rollup } = question;
   const periods = askedPeriods(question);
   for (const macro of engine.macros) await engine.run(macro);
   const earlier = (ms: number): Period[] => periods.map(([from, to]) => [from === null ? null : from - ms, to]);
+  await engine.run(rollup === null ? periodView("asked_flow", "flow", periods) : periodView("asked_edge", rollup, periods));
+  if (fromMs !== null || toMs !== null) await assertPeriod(engine, question);
   if (rollup === null) {
-    await engine.run(periodView("asked_flow", "flow", periods));
-    if (fromMs !== null || toMs !== null) await assertPeriod(engine, question);
-    await engine.run(periodView("asked_flow", "flow", earlier(baselineMs)));
-    await engine.run(periodView("inventory_flow", "flow", earlier(baselineMs + LISTENER_MS)));
-    await createView(engine, "conversation");
+    await createConversations(engine, earlier(baselineMs), kept, reads === undefined || names !== null);
   } else {
-    await engine.run(periodView("asked_edge", rollup, periods));
-    if (fromMs !== null || toMs !== null) await assertPeriod(engine, question);
-    await createUnnamedViews(engine, periods, earlier(LISTENER_MS), names !== null);
     await createView(engine, "edge_conversation", "conversation");
+    if (names !== null) await engine.run(periodView("addressed", "flow", periods));
   }
   await engine.run(valuesView("asked_time", [["asked_from", "time"]], [[fromMs]]));
-  await engine.run(await nameRangesView(names));
+  await createListeners(engine, earlier(baselineMs + LISTENER_MS), rollup !== null);
+  await createAddressNames(engine, names);
   await engine.run(reverseNamesView([]));
-  for (const view of NAME_VIEWS) await createView(engine, view);
+  await createView(engine, "named_conversation");
   if (reverseDns !== null) await engine.run(reverseNamesView(await reverseNames(engine, reverseDns)));
 }
 
-/** Of edges only an end without a name is looked for in the flows: they are not read where there is none. */
-async function createUnnamedViews(
-  engine: Engine,
-  asked: readonly Period[],
-  inventory: readonly Period[],
-  hasNames: boolean,
-): Promise<void> {
-  const [row] = (await engine.table(`
-    select count(case when server_service_name = '' then 1 end) as servers,
-      count(case when client_service_name = '' or server_service_name = '' then 1 end) as ends
-    from asked_edge`)).rows;
-  const never = (view: string) => `create or replace temporary view ${view} as select * from flow where false`;
-  const isListenerAsked = Number(row?.["servers"]) > 0, isNameAsked = hasNames && Number(row?.["ends"]) > 0;
+/** Makes inventory_flow, and the view listener: empty, so that flows are not read, where a report named every server. */
+async function createListeners(engine: Engine, periods: readonly Period[], isOfEdges: boolean): Promise<void> {
+  await createView(engine, "unnamed_server");
+  await engine.keep("unnamed_server");
+  const isAsked = await hasRows(engine, "unnamed_server");
+  if (isAsked || !isOfEdges) await engine.run(periodView("inventory_flow", "flow", periods));
+  if (isAsked) return await createView(engine, "listener");
+  const key = [["network_transport", "text"], ["server_address", "text"], ["server_port", "whole"]] as const;
+  await engine.run(valuesView("listener", [...key, ["service", "text"], ["valid_from", "time"], ["valid_to", "time"]], []));
+}
+
+/** Makes the view address_name: empty, so that conversations are not read, where no names are given. */
+async function createAddressNames(engine: Engine, names: string | null): Promise<void> {
+  await engine.run(await nameRangesView(names));
+  if (names !== null) return await createView(engine, "address_name");
   await engine.run(
-    isListenerAsked
-      ? `${periodView("inventory_flow", "flow", inventory)} and server_address in (
-        select server_address from asked_edge where server_service_name = '')`
-      : never("inventory_flow"),
+    valuesView("address_name", [["address", "text"], ["service", "text"], ["valid_from", "time"], ["valid_to", "time"]], []),
   );
-  await engine.run(isNameAsked ? periodView("asked_flow", "flow", asked) : never("asked_flow"));
 }
 
 /** Makes history_flow, and asked_history, which says whether there is a time before the one that is asked about. */
-async function createHistory(engine: Engine, { fromMs }: Question, isNeeded: boolean): Promise<void> {
+async function createHistory(engine: Engine, { fromMs }: Question, analyses: readonly Analysis[]): Promise<void> {
+  if (!analyses.some(({ views }) => views?.includes("address_zone"))) return;
+  const isNeeded = analyses.some(({ needsHistory }) => needsHistory);
   const hasHistory = isNeeded && fromMs !== null;
   await engine.run(
     hasHistory
@@ -135,21 +153,7 @@ async function createHistory(engine: Engine, { fromMs }: Question, isNeeded: boo
   await engine.run(valuesView("asked_history", [["has_history", "whole"]], [[hasHistory ? 1 : 0]]));
 }
 
-type Period = readonly [fromMs: number | null, toMs: number | null];
-
 function askedPeriods({ fromMs, toMs, spanMs }: Question): Period[] {
   if (spanMs === null || fromMs === null || toMs === null) return [[fromMs, toMs]];
   return [[fromMs, fromMs + spanMs], [toMs, toMs + spanMs]];
-}
-
-/** Rows of a table that begin in one of the periods. */
-function periodView(view: string, table: string, periods: readonly Period[]): string {
-  const within = periods.map(([fromMs, toMs]) =>
-    [
-      ...fromMs === null ? [] : [`window_start >= ${timeLiteral(fromMs)}`],
-      ...toMs === null ? [] : [`window_start < ${timeLiteral(toMs)}`],
-    ].join(" and ") || "true"
-  );
-  const bounds = within.map((each) => `(${each})`).join(" or ");
-  return `create or replace temporary view ${view} as select * from ${table} where (${bounds})`;
 }

@@ -1,5 +1,6 @@
 /**
- * Keeps the lake in order: adds up minutes to hours and days, drops what is too old, and makes few sorted files of many small ones.
+ * Keeps the lake in order: adds up minutes to hours and days, drops what is too old, makes few sorted files of many small ones, and finds
+ * the conversations of whole hours.
  *
  * Each step is one commit of the table's log, so readers see the table as before or after, and a run that is stopped leaves only
  * files that nobody sees. Appends of others go on meanwhile.
@@ -7,6 +8,7 @@
 
 import { removeIfPresent } from "../lib/durable_file.ts";
 import { log } from "../lib/log.ts";
+import { keepConversations } from "./compact/conversations.ts";
 import { writeMerged } from "./compact/merge.ts";
 import { planMerges } from "./compact/plan.ts";
 import { dropExpired, type KeepDays } from "./compact/retention.ts";
@@ -37,6 +39,8 @@ export interface CompactResult {
   readonly dropped: number;
   /** Days of edges that were added up anew. */
   readonly rolledDays: number;
+  /** Hours whose conversations were found. */
+  readonly conversationHours: number;
 }
 
 /**
@@ -56,7 +60,9 @@ export async function runCompact(lake: string, keepDays: KeepDays): Promise<Comp
     const minutes = await readTable(tableDirectory(lake, EDGE_1M), EDGE_1M, database);
     const rolledDays = await rollUpAll(database, lake, minutes);
     const dropped = await dropAll(database, lake, keepDays, minutes);
-    return { rolledDays, dropped, ...await mergeAll(database, lake) };
+    const merged = await mergeAll(database, lake), conversations = await keepConversations(database, lake);
+    if (conversations.hours > 0) log("info", "jobs", "found conversations", { hours: conversations.hours });
+    return { rolledDays, dropped, ...merged, conversationHours: conversations.hours };
   });
 }
 

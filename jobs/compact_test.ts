@@ -49,6 +49,7 @@ Deno.test("runCompact() leaves a file an hour with the same rows, in the order o
     filesBefore,
     filesAfter: hours,
     rows: rows.length,
+    conversationHours: 2,
     dropped: 0,
     rolledDays: 0,
   });

@@ -55,7 +55,7 @@ export async function runDependencies(
 ): Promise<DependenciesResult> {
   await prepareLake(lake);
   using _lease = await Lease.forWriting(lake);
-  using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging` });
+  using database = Database.unopened({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging` });
   const { acceptedGaps, acceptedOthers = [], latenessMinutes, outputTopic, follow } = options;
   await using output = outputTopic === null ? null : await EdgeOutput.open(outputTopic, database);
   let rows = 0, edges = 0, setAside = 0, version: bigint | null = null;

@@ -106,7 +106,7 @@ Deno.test("the audit finds losses that the lake has twice, or otherwise than the
     ]] as const
   ) {
     change.run(encodeFlowBatch({ ...flowBatch(2, 1, START_US + 60_000_000), agentLosses }));
-    const { wrong } = await audited(lake);
+    const wrong = (await audited(lake)).wrong.filter((problem) => !problem.includes("is another message"));
     assert.deepEqual(
       [wrong.length, wrong[0]!.includes("partition 1 offset 0"), wrong[0]!.includes(found)],
       [1, true, true],

@@ -2,10 +2,11 @@
 
 import { Database } from "./duckdb.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
+import { type Hour, keptHours } from "./lake/kept_hours.ts";
 import { awaitVacuum, Lease } from "./lake/lease.ts";
 import { assertTables } from "./lake/prepare.ts";
 import { createTableView } from "./lake/table.ts";
-import { FLOW, TABLES } from "./lake/tables.ts";
+import { CONVERSATION_1M, FLOW, TABLES } from "./lake/tables.ts";
 import { type AsOf, assertWhole, versionsAsOf } from "./lake/time_travel.ts";
 import { sqlText } from "./sql_text.ts";
 
@@ -44,13 +45,22 @@ export async function withLake<T>(
   }
 }
 
-/** The versions as of then, once it is sure that all their files are there and stay. */
-async function holdEarlier(database: Database, lake: string, asOf: AsOf, lease: Lease): Promise<Map<string, bigint>> {
+/**
+ * The version of each table as of then, once it is sure that all their files are there and stay.
+ *
+ * @throws {LakeError} If that is not known any more, or files were vacuumed.
+ */
+export async function holdEarlier(database: Database, lake: string, asOf: AsOf, lease: Lease): Promise<Map<string, bigint>> {
   const versions = await versionsAsOf(lake, asOf);
   lease.hold(versions);
   await awaitVacuum(lake);
   for (const definition of TABLES) await assertWhole(database, lake, definition, versions.get(definition.name)!);
   return versions;
+}
+
+/** Hours of `flow` whose conversations `conversation_1m` has. */
+export function keptIn(snapshots: LakeSnapshots): Hour[] {
+  return keptHours(snapshots.get(FLOW.name)!, snapshots.get(CONVERSATION_1M.name)!);
 }
 
 /** Takes from queries whatever could write, or read files outside the lake. Call it when the views are made. */

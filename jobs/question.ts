@@ -54,7 +54,7 @@ export async function assertService(engine: Engine, service: string): Promise<vo
   const name = textLiteral(service);
   const { rows } = await engine.table(`
     with services as (
-      select client_service as service from named_conversation union select server_service as service from named_conversation
+      select client_service as service from named_edge union select server_service as service from named_edge
     )
     select service from services
     order by case when service = ${name} then 0 else 1 end, levenshtein(lower(service), lower(${name})), service

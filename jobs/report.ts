@@ -5,8 +5,10 @@ import type { Analysis } from "./analytics/analysis.ts";
 import { createView } from "./analytics/analysis.ts";
 import { coverage } from "./coverage.ts";
 import type { Database } from "./duckdb.ts";
-import type { Snapshot } from "./lake/delta_log.ts";
+import type { Hour } from "./lake/kept_hours.ts";
+import { FLOW } from "./lake/tables.ts";
 import type { Answer } from "./portable_sql.ts";
+import { keptIn, type LakeSnapshots } from "./query.ts";
 import type { Question } from "./question.ts";
 import { groupings, zonesOf } from "./report/groupings.ts";
 import { reportHtml } from "./report/html.ts";
@@ -25,20 +27,21 @@ const TABLES = ["talkers", "hubs", "capacity", "unmanaged", "zone-crossings", "l
 const ROLLUP_TABLES = ["talkers", "hubs", "capacity"];
 
 /** Text of the report on what the question is about; zones and a topology, where they are given, add what is asked of them. */
-export async function makeReport(database: Database, snapshot: Snapshot, question: Question): Promise<string> {
+export async function makeReport(database: Database, snapshots: LakeSnapshots, question: Question): Promise<string> {
+  const kept = keptIn(snapshots);
   const [graph, ...others] = tablesOf(question).map((name) => ANALYSES.find((analysis) => analysis.name === name)!);
-  const [edgeAnswer, ...answers] = await analyseEach(database, [graph!, ...others], question);
+  const [edgeAnswer, ...answers] = await analyseEach(database, [graph!, ...others], question, kept);
   const edges = edgeAnswer!, services = servicesOf(edges), reportEdges = edgesOf(edges, services);
   const time = await coveredTime(database);
   const data: ReportData = {
     ...time,
-    coverage: await coverage(database, snapshot),
+    coverage: await coverage(database, snapshots.get(FLOW.name)!),
     services,
     groupings: groupings(services, reportEdges, question.zones === null ? null : await readZones(database, question)),
     edges: reportEdges,
     edgesLeftOut: Math.max(0, edges.rows.length - EDGES_MAX),
     traffic: await traffic(database, time.fromMs, time.toMs),
-    tables: [...others.map((analysis, i) => tableOf(analysis, answers[i]!)), ...await verdicts(database, question)],
+    tables: [...others.map((analysis, i) => tableOf(analysis, answers[i]!)), ...await verdicts(database, question, kept)],
   };
   const [body, style, script] = await Promise.all(
     ["page.html", "page.css", "page.gen.js"].map((name) => Deno.readTextFile(new URL(name, PAGE))),
@@ -56,10 +59,10 @@ function tablesOf({ zones, topology, rollup }: Question): string[] {
 }
 
 /** Bottlenecks are found beside a past, which is no part of the other answers; the roll-up does not tell enough of them. */
-async function verdicts(database: Database, question: Question): Promise<ReportTable[]> {
+async function verdicts(database: Database, question: Question, kept: readonly Hour[]): Promise<ReportTable[]> {
   if (question.rollup !== null) return [];
   const bottlenecks = ANALYSES.find(({ name }) => name === "bottlenecks")!;
-  return [tableOf(bottlenecks, await analyse(database, bottlenecks, question))];
+  return [tableOf(bottlenecks, await analyse(database, bottlenecks, question, kept))];
 }
 
 async function readZones(database: Database, { zones, policy }: Question): Promise<ReadonlyMap<string, string>> {

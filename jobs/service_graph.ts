@@ -8,11 +8,11 @@ export type ServiceGraph = DirectedGraph<Record<string, never>, { readonly bytes
 
 const EDGES_SQL = `
 select client_service, server_service, cast(sum(tx_bytes + rx_bytes) as bigint) as bytes
-from named_conversation
+from named_edge
 group by client_service, server_service
 order by client_service, server_service`;
 
-/** The graph of named_conversation. */
+/** The graph of named_edge. */
 export async function readServiceGraph(engine: Engine): Promise<ServiceGraph> {
   const { rows } = await engine.table(EDGES_SQL);
   return serviceGraph(rows.map((row) => [String(row["client_service"]), String(row["server_service"]), Number(row["bytes"])]));

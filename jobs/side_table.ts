@@ -64,9 +64,8 @@ export class SideTable {
    */
   async begin(landed: (partition: number) => bigint | undefined): Promise<void> {
     this.#snapshot = await refreshTable(this.#directory, this.#definition, this.#snapshot);
-    const prefix = `skyfall-etl:${this.#topicName}:`;
-    const ahead = [...this.#snapshot.transactions].filter(([id]) => id.startsWith(prefix)).map(([id, to]) => {
-      const partition = Number(id.slice(prefix.length));
+    const ahead = [...this.#snapshot.transactions].filter(([id]) => id.startsWith(this.#prefix)).map(([id, to]) => {
+      const partition = Number(id.slice(this.#prefix.length));
       return { partition, from: landed(partition) ?? 0n, to };
     }).filter(({ from, to }) => to > from);
     if (ahead.length === 0) {
@@ -115,12 +114,26 @@ export class SideTable {
       this.#directory,
       this.#definition,
       this.#snapshot,
-      { operation: "STREAMING UPDATE", parameters, adds, transactions },
+      { operation: "STREAMING UPDATE", parameters, adds, transactions: this.#notBack(transactions) },
       this.#database,
     );
     if (committed !== null) this.#snapshot = committed;
     return committed !== null;
   }
+
+  /** The offsets of partitions: where a writer that crashed came further, what it kept is to be found as before. */
+  #notBack(transactions: ReadonlyMap<string, bigint>): Map<string, bigint> {
+    const offsets = [...transactions].filter(([id]) => id.startsWith(this.#prefix));
+    return new Map(offsets.map(([id, to]) => [id, greater(to, this.#snapshot.transactions.get(id) ?? to)]));
+  }
+
+  get #prefix(): string {
+    return `skyfall-etl:${this.#topicName}:`;
+  }
+}
+
+function greater(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }
 
 /** SQL that gives what was staged, in the table's order. */

@@ -1,5 +1,6 @@
-/** The reference of the tables' columns, made of lib/records.ts and lib/edge_columns.ts; written by `deno task gen`. */
+/** The reference of the tables' columns, made of lib/records.ts, lib/conversation_columns.ts and lib/edge_columns.ts; written by `deno task gen`. */
 
+import { CONVERSATION_COLUMNS, CONVERSATION_SCHEMA_VERSION } from "./conversation_columns.ts";
 import { EDGE_COLUMNS, EDGE_SCHEMA_VERSION } from "./edge_columns.ts";
 import { AGENT_LOSS_COLUMNS, DEAD_LETTER_COLUMNS, FLOW_COLUMNS, FLOW_SCHEMA_VERSION } from "./records.ts";
 
@@ -15,7 +16,7 @@ export function columnsDocument(): string {
       (origin === "message" ? "collector" : "ETL job") + (since > 1 ? `, since version ${since}` : ""),
     ].map(cell).join(" | ")
   );
-  return `<!-- Do not edit; made by \`deno task gen\` from lib/records.ts and lib/edge_columns.ts. -->
+  return `<!-- Do not edit; made by \`deno task gen\` from lib/records.ts, lib/conversation_columns.ts and lib/edge_columns.ts. -->
 
 # Columns of \`flow\`
 
@@ -35,7 +36,24 @@ commit: in its older files they are null. Null in \`flow_source\` is \`skyfall\`
 | Column | Type | Unit or values | Meaning | Source | Filled by |
 | --- | --- | --- | --- | --- | --- |
 ${rows.map((row) => `| ${row} |`).join("\n")}
-${edgeSection()}${agentLossSection()}${deadLetterSection()}`;
+${conversationSection()}${edgeSection()}${agentLossSection()}${deadLetterSection()}`;
+}
+
+function conversationSection(): string {
+  const rows = CONVERSATION_COLUMNS.map(({ name, type, nullable, unit, meaning, source }) =>
+    [`\`${name}\``, type + (nullable ? ", null" : ""), unit, meaning, source].map(cell).join(" | ")
+  );
+  return `
+# Columns of \`conversation_1m\`
+
+Conversations by minute, which \`jobs run compact\` finds in whole hours of \`flow\` ([keeping a lake](keep.md)): one row per minute, transport,
+client address, server address, server port and client service; of conversations that no client's host reports, per server service. Of both ends
+the greater view of each amount counts: rows may always be added up. The table is partitioned by \`date\` and \`hour\` of \`window_start\` (UTC). Its schema is of version ${CONVERSATION_SCHEMA_VERSION}.
+
+| Column | Type | Unit or values | Meaning | Source |
+| --- | --- | --- | --- | --- |
+${rows.map((row) => `| ${row} |`).join("\n")}
+`;
 }
 
 function edgeSection(): string {

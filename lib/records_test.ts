@@ -1,10 +1,11 @@
 /** The columns of flow rows and edges. */
 
 import assert from "node:assert/strict";
+import { CONVERSATION_COLUMNS } from "./conversation_columns.ts";
 import { EDGE_COLUMNS } from "./edge_columns.ts";
 import { FLOW_COLUMNS, MESSAGE_COLUMNS } from "./records.ts";
 
-for (const [table, columns] of Object.entries({ FLOW_COLUMNS, EDGE_COLUMNS })) {
+for (const [table, columns] of Object.entries({ FLOW_COLUMNS, CONVERSATION_COLUMNS, EDGE_COLUMNS })) {
   Deno.test(`${table} has each name once, in snake_case, with unit, meaning and source`, () => {
     const names = columns.map(({ name }) => name);
     assert.equal(new Set<string>(names).size, names.length);

@@ -2,18 +2,16 @@
 
 import assert from "node:assert/strict";
 import { analyse, ANALYSES } from "../jobs/analytics.ts";
+import { runCompact } from "../jobs/compact.ts";
 import { Spark } from "../jobs/engines/spark.ts";
 import { runEtl } from "../jobs/etl.ts";
-import { append } from "../jobs/lake/append.ts";
-import { writeDataFile } from "../jobs/lake/data_file.ts";
-import { prepareLake } from "../jobs/lake/prepare.ts";
-import { readTable, tableDirectory } from "../jobs/lake/table.ts";
 import { FLOW, TABLES } from "../jobs/lake/tables.ts";
+import type { Hour } from "../jobs/lake/kept_hours.ts";
 import type { Answer, Engine } from "../jobs/portable_sql.ts";
 import { formatAnswer } from "../jobs/print.ts";
-import { withLake } from "../jobs/query.ts";
+import { keptIn, withLake } from "../jobs/query.ts";
 import type { Question } from "../jobs/question.ts";
-import { goldenBase, goldenDatabase, goldenQuestion } from "../jobs/testdata/golden.ts";
+import { goldenBase, goldenLake, goldenQuestion } from "../jobs/testdata/golden.ts";
 import { publishFlows, version1Place } from "../jobs/testdata/topic.ts";
 import { runTask } from "./command.ts";
 import { testWith } from "./require.ts";
@@ -21,32 +19,15 @@ import { configureSpark, missingSpark } from "./spark/session.ts";
 
 const missing = await missingSpark();
 
-/** A lake whose table `flow` holds the rows of a golden case. */
-async function goldenLake(csv: string): Promise<string> {
-  using database = await goldenDatabase(csv);
-  const lake = await Deno.makeTempDir(), directory = tableDirectory(lake, FLOW);
-  await prepareLake(lake);
-  const hours = await database.rows(
-    "select distinct strftime(window_start, '%Y-%m-%d') as date, extract(hour from window_start)::integer as hour from flow",
-  );
-  const adds = await Promise.all(hours.map(({ date, hour }) =>
-    writeDataFile(database, directory, FLOW, {
-      select: `select * from flow where strftime(window_start, '%Y-%m-%d') = '${date}' and extract(hour from window_start) = ${hour}`,
-      name: "golden",
-      partition: { date: String(date), hour: String(hour) },
-      tags: {},
-    })
-  ));
-  const snapshot = await readTable(directory, FLOW, database);
-  await append(directory, FLOW, snapshot, { operation: "WRITE", parameters: {}, adds, transactions: new Map() }, database);
-  return lake;
-}
-
 /** What both engines answer about a lake, as JSON. */
-async function bothAnswers(spark: Spark, lake: string, ask: (engine: Engine) => Promise<Answer>): Promise<[duckdb: string, spark: string]> {
-  const json = async (engine: Engine) => formatAnswer(await ask(engine), "json", 0);
+async function bothAnswers(
+  spark: Spark,
+  lake: string,
+  ask: (engine: Engine, kept: readonly Hour[]) => Promise<Answer>,
+): Promise<[duckdb: string, spark: string]> {
   return await withLake(lake, async (database, _snapshot, snapshots) => {
     await spark.openLake(lake, TABLES.map((definition) => ({ definition, snapshot: snapshots.get(definition.name)! })));
+    const json = async (engine: Engine) => formatAnswer(await ask(engine, keptIn(snapshots)), "json", 0);
     return [await json(database), await json(spark)];
   });
 }
@@ -60,6 +41,17 @@ testWith(missing, "every analysis gives the same answer on Spark as on DuckDB", 
       const [duckdb, answer] = await bothAnswers(spark, lake, (engine) => analyse(engine, analysis, goldenQuestion(analysis.name)));
       assert.equal(answer, duckdb);
       assert.notEqual(answer, "[]");
+    });
+  }
+  for (const analysis of ANALYSES.filter(({ name }) => name === "dependency-graph" || name === "bottlenecks")) {
+    await t.step(`${analysis.name}, golden case, of conversations that are kept`, async () => {
+      const lake = await goldenLake(`${goldenBase(analysis.name)}_input.csv`);
+      await runCompact(lake, new Map());
+      const [duckdb, answer] = await bothAnswers(spark, lake, (engine, kept) => {
+        assert.ok(kept.length > 0);
+        return analyse(engine, analysis, goldenQuestion(analysis.name), kept);
+      });
+      assert.equal(answer, duckdb);
     });
   }
   const place = await version1Place();

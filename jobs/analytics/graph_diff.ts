@@ -10,7 +10,7 @@ export const graphDiff: Analysis = {
   file: sqlFile("graph_diff"),
   parameters: ["span", "rollup"],
   isGraph: true,
-  readsOnce: true,
+  reads: "conversations once",
   prepare: async (engine: Engine, { fromMs, toMs, spanMs }: Question) => {
     if (fromMs === null || toMs === null || spanMs === null) {
       throw new QuestionError("Cannot compare: two times are needed, --from and --to");

@@ -4,10 +4,10 @@ with
 
 ends as (
   select client_service as service, server_service as asks, cast(null as string) as asked_by, tx_bytes + rx_bytes as bytes, connections
-  from named_conversation
+  from named_edge
   union all
   select server_service as service, null as asks, client_service as asked_by, tx_bytes + rx_bytes as bytes, connections
-  from named_conversation
+  from named_edge
 ),
 
 -- A service that asks itself is no neighbour of its own.

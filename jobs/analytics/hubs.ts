@@ -12,6 +12,7 @@ export const hubs: Analysis = {
   file: sqlFile("hubs"),
   parameters: ["rollup"],
   isGraph: false,
+  reads: "edges",
   prepare: async (engine: Engine) => {
     const columns = [
       ["service", "text"],

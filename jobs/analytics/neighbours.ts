@@ -18,6 +18,7 @@ function neighbours(name: Direction, description: string): Analysis {
     file: sqlFile("neighbours"),
     parameters: ["service", "rollup"],
     isGraph: true,
+    reads: "edges",
     prepare: async (engine: Engine, { service, depth }: Question) => {
       if (service === null) throw new QuestionError(`Cannot look ${name}: no service is given, needed one`);
       await assertService(engine, service);

@@ -6,6 +6,8 @@ import { Database } from "../duckdb.ts";
 import { LakeError, listLog, type Snapshot } from "../lake/delta_log.ts";
 import { Lease } from "../lake/lease.ts";
 import { assertTables } from "../lake/prepare.ts";
+import type { AsOf } from "../lake/time_travel.ts";
+import { holdEarlier } from "../query.ts";
 import { createFilesView, readTable, tableDirectory } from "../lake/table.ts";
 import { AGENT_LOSS, EDGE_1M, FLOW, TABLES } from "../lake/tables.ts";
 import { sqlText } from "../sql_text.ts";
@@ -24,32 +26,43 @@ const APPLICATION = /^skyfall-etl:(.*):(\d+)$/;
 const LAST_MESSAGE = /^skyfall-etl-last:(.*):(\d+)$/;
 
 /**
- * Audits a lake, beside writers that are at work: of each table the version is looked at that is newest when the audit begins.
+ * Audits a lake, beside writers that are at work: of each table the version is looked at that is newest when the audit begins, or was
+ * newest then.
  *
  * @param topicUrl The topic that it is read from; without it only what the lake says of itself is compared.
- * @throws {LakeError} If there is no lake, or its log cannot be read.
+ * @param asOf Which earlier state of the lake is audited; null for the newest.
+ * @throws {LakeError} If there is no lake, its log cannot be read, or its earlier state is not there any more.
  * @throws {TopicError} If the topic cannot be read.
  */
 export async function auditLake(
   lake: string,
   topicUrl: string | null,
   progress: (what: string, done: number, all: number) => void,
+  asOf: AsOf | null = null,
 ): Promise<Check[]> {
   assertTables(lake);
   const temporaryDirectory = await Deno.makeTempDir({ prefix: "skyfall-" });
   try {
-    using _lease = await Lease.forReading(lake);
+    using lease = await Lease.forReading(lake);
     using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory });
-    return await auditTables(database, lake, topicUrl, (what) => (done, all) => progress(what, done, all));
+    await database.run("set enable_external_file_cache = false"); // each byte is read once: kept, a large lake would fill the memory
+    const versions = asOf === null ? null : await holdEarlier(database, lake, asOf, lease);
+    return await auditTables(database, { lake, topicUrl, versions }, (what) => (done, all) => progress(what, done, all));
   } finally {
     await Deno.remove(temporaryDirectory, { recursive: true });
   }
 }
 
+interface Audited {
+  readonly lake: string;
+  readonly topicUrl: string | null;
+  /** By table; null for the newest. */
+  readonly versions: ReadonlyMap<string, bigint> | null;
+}
+
 async function auditTables(
   database: Database,
-  lake: string,
-  topicUrl: string | null,
+  { lake, topicUrl, versions }: Audited,
   progressOf: (what: string) => Progress,
 ): Promise<Check[]> {
   const topic = topicUrl ?? "URL";
@@ -61,7 +74,7 @@ async function auditTables(
   // Dead letters of a commit may be written before it: so they are read after the rows.
   for (const definition of TABLES) {
     const directory = tableDirectory(lake, definition);
-    const snapshot = await readTable(directory, definition, database);
+    const snapshot = await readTable(directory, definition, database, versions?.get(definition.name));
     if (snapshot.version < 0n) {
       await createFilesView(database, definition, []);
       continue;
@@ -95,8 +108,10 @@ async function auditTables(
     await using consumer = await openConsumer(topicUrl);
     const next = nextOffsets(flow, consumer.topicName);
     if (next.size === 0) log("warn", "jobs", "the lake has nothing of this topic", { topic: consumer.topicName });
-    const lossDirectory = tableDirectory(lake, AGENT_LOSS), days = await droppedDays(lossDirectory, listLog(lossDirectory).versions);
-    const dropped = { hours: history.droppedHours, days };
+    const dropped = {
+      hours: history.droppedHours,
+      days: await droppedDays(tableDirectory(lake, AGENT_LOSS), versions?.get(AGENT_LOSS.name)),
+    };
     checks.push(
       await checkTopic(database, consumer, next, dropped, again, progressOf("messages"), knownTopic(flow, history, consumer.topicName)),
     );

@@ -1,6 +1,7 @@
 /** The tables of a lake. */
 
 import { EDGE_COLUMNS, EDGE_SCHEMA_VERSION, ROLLED_EDGE_COLUMNS } from "../../lib/edge_columns.ts";
+import { CONVERSATION_COLUMNS, CONVERSATION_SCHEMA_VERSION } from "../../lib/conversation_columns.ts";
 import {
   AGENT_LOSS_COLUMNS,
   AGENT_LOSS_SCHEMA_VERSION,
@@ -41,6 +42,15 @@ export const AGENT_LOSS: TableDefinition = {
   schemaVersion: AGENT_LOSS_SCHEMA_VERSION,
 };
 
+/** Conversations by minute, both ends of each in one row, found from whole hours of `flow`. */
+export const CONVERSATION_1M: TableDefinition = {
+  name: "conversation_1m",
+  columns: CONVERSATION_COLUMNS,
+  partitionColumns: ["date", "hour"],
+  sortColumns: BY_SERVICE,
+  schemaVersion: CONVERSATION_SCHEMA_VERSION,
+};
+
 /** Service edges by minute, partitioned by the hour of their `window_start`. */
 export const EDGE_1M: TableDefinition = {
   name: "edge_1m",
@@ -62,4 +72,4 @@ export const EDGE_1H: TableDefinition = {
 /** Service edges by day, added up from `edge_1m`. */
 export const EDGE_1D: TableDefinition = { ...EDGE_1H, name: "edge_1d" };
 
-export const TABLES: readonly TableDefinition[] = [FLOW, EDGE_1M, EDGE_1H, EDGE_1D, DEAD_LETTER, AGENT_LOSS];
+export const TABLES: readonly TableDefinition[] = [FLOW, CONVERSATION_1M, EDGE_1M, EDGE_1H, EDGE_1D, DEAD_LETTER, AGENT_LOSS];

@@ -15,7 +15,7 @@ import { Lease } from "../lake/lease.ts";
 import { assertTables } from "../lake/prepare.ts";
 import { replace } from "../lake/replace.ts";
 import { dataFilePath, readTable, type TableDefinition, tableDirectory } from "../lake/table.ts";
-import { AGENT_LOSS, DEAD_LETTER, EDGE_1D, EDGE_1H, EDGE_1M, FLOW } from "../lake/tables.ts";
+import { AGENT_LOSS, CONVERSATION_1M, DEAD_LETTER, EDGE_1D, EDGE_1H, EDGE_1M, FLOW } from "../lake/tables.ts";
 import { withLock } from "../lock.ts";
 import { restoreEdges } from "./edge_1m.ts";
 import { restoreFlow } from "./flow.ts";
@@ -48,6 +48,7 @@ const RESTORERS: readonly (readonly [TableDefinition, Restorer])[] = [
   [DEAD_LETTER, restoreSide],
   [AGENT_LOSS, restoreSide],
   [EDGE_1M, restoreEdges],
+  [CONVERSATION_1M, () => Promise.resolve({ add: null, why: null })], // compaction finds them again in flows
 ];
 
 /**
@@ -121,7 +122,7 @@ class Repair {
   async #commit(definition: TableDefinition, snapshot: Snapshot, file: AddFile, { add, why }: Restored): Promise<Snapshot | null> {
     const { lake, database, options } = this.#config, directory = tableDirectory(lake, definition);
     const place = `${definition.name}/${folderOf(definition, file)}`;
-    const restored = add === null ? 0 : rowsOf(add), lost = Math.max(0, rowsOf(file) - restored);
+    const restored = add === null ? 0 : rowsOf(add), lost = why === null ? 0 : Math.max(0, rowsOf(file) - restored);
     if (why !== null && !isAccepted(options.acceptedLosses, place)) {
       this.#losses.push({ place, rows: rowsOf(file), why });
       if (add !== null) await Deno.remove(dataFilePath(directory, add.path));

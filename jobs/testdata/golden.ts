@@ -2,6 +2,11 @@
 
 import { FLOW_COLUMNS } from "../../lib/records.ts";
 import { Database } from "../duckdb.ts";
+import { append } from "../lake/append.ts";
+import { writeDataFile } from "../lake/data_file.ts";
+import { prepareLake } from "../lake/prepare.ts";
+import { readTable, tableDirectory } from "../lake/table.ts";
+import { FLOW } from "../lake/tables.ts";
 import { EVERYTHING, type Question } from "../question.ts";
 import { sqlText } from "../sql_text.ts";
 
@@ -14,7 +19,7 @@ const QUESTIONS: Readonly<Record<string, Partial<Question>>> = {
   "zone-crossings": { fromMs: at(3), zones: `${TESTDATA}zones.yaml`, policy: `${TESTDATA}policy.csv` },
   "unmanaged": { zones: `${TESTDATA}zones.yaml`, names: `${TESTDATA}owners.csv` },
   "capacity": { topology: `${TESTDATA}topology.yaml` },
-  "link-failure": { topology: `${TESTDATA}topology.yaml` },
+  "link-failure": { topology: `${TESTDATA}topology.yaml`, names: `${TESTDATA}tiers.yaml` },
   "bottlenecks": { fromMs: at(10), zones: `${TESTDATA}zones.yaml` },
   "graph-diff": { fromMs: at(3), toMs: at(4), spanMs: 3_600_000 },
 };
@@ -53,4 +58,25 @@ export async function goldenDatabase(csv: string): Promise<Database> {
   });
   await database.run(`create view flow as select ${columns.join(", ")} from given`);
   return database;
+}
+
+/** A lake whose table `flow` holds the rows of a CSV file, as `goldenDatabase()` reads it. */
+export async function goldenLake(csv: string): Promise<string> {
+  using database = await goldenDatabase(csv);
+  const lake = await Deno.makeTempDir(), directory = tableDirectory(lake, FLOW);
+  await prepareLake(lake);
+  const hours = await database.rows(
+    "select distinct strftime(window_start, '%Y-%m-%d') as date, extract(hour from window_start)::integer as hour from flow",
+  );
+  const adds = await Promise.all(hours.map(({ date, hour }) =>
+    writeDataFile(database, directory, FLOW, {
+      select: `select * from flow where strftime(window_start, '%Y-%m-%d') = '${date}' and extract(hour from window_start) = ${hour}`,
+      name: "golden",
+      partition: { date: String(date), hour: String(hour) },
+      tags: {},
+    })
+  ));
+  const snapshot = await readTable(directory, FLOW, database);
+  await append(directory, FLOW, snapshot, { operation: "WRITE", parameters: {}, adds, transactions: new Map() }, database);
+  return lake;
 }

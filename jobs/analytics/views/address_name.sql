@@ -3,9 +3,9 @@
 with
 
 addresses as (
-  select client_address as address, client_ip as ip from asked_flow
+  select client_address as address, client_ip as ip from addressed
   union
-  select server_address as address, server_ip as ip from asked_flow
+  select server_address as address, server_ip as ip from addressed
 ),
 
 -- Ranges that hold one another are cut apart before they come here: no two rows of name_range have an address and time in common.

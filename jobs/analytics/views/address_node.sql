@@ -3,9 +3,9 @@
 with
 
 addresses as (
-  select client_ip as ip from asked_flow
+  select client_ip as ip from addressed
   union
-  select server_ip as ip from asked_flow
+  select server_ip as ip from addressed
 ),
 
 -- No two rows of node_range have an address and time in common.

@@ -122,7 +122,7 @@ ranked as (
 found as (
   select
     r.*,
-    max(case when loss_chance <= ln(0.001 * loss_rank / tested) then loss_rank else 0 end) over () as found_ranks
+    max(case when loss_chance <= ln(1e-3 * loss_rank / tested) then loss_rank else 0 end) over () as found_ranks
   from ranked r
 ),
 

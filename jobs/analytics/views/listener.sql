@@ -1,20 +1,22 @@
 -- One row per transport, server address, server port and stretch of time in which one service answered there, as the agent of
--- its host reported it.
+-- its host reported it: of those in unnamed_server alone, as any other is named by the conversation itself.
 
 with
 
 -- Of several services in a minute the one with the most connections.
 sightings as (
   select
-    date_trunc('minute', window_start) as minute,
-    network_transport, server_address, server_port, server_service_name,
+    date_trunc('minute', f.window_start) as minute,
+    f.network_transport, f.server_address, f.server_port, f.server_service_name,
     row_number() over (
-      partition by date_trunc('minute', window_start), network_transport, server_address, server_port
-      order by sum(connections_opened) desc, server_service_name
+      partition by date_trunc('minute', f.window_start), f.network_transport, f.server_address, f.server_port
+      order by sum(f.connections_opened) desc, f.server_service_name
     ) as rank
-  from inventory_flow
-  where observer_role = 'server' and coalesce(flow_source, 'skyfall') <> 'sflow' and coalesce(server_service_name, '') <> ''
-  group by date_trunc('minute', window_start), network_transport, server_address, server_port, server_service_name
+  from inventory_flow f
+  join unnamed_server u
+    on u.network_transport = f.network_transport and u.server_address = f.server_address and u.server_port = f.server_port
+  where f.observer_role = 'server' and coalesce(f.flow_source, 'skyfall') <> 'sflow' and coalesce(f.server_service_name, '') <> ''
+  group by date_trunc('minute', f.window_start), f.network_transport, f.server_address, f.server_port, f.server_service_name
 ),
 
 changes as (
