@@ -26,7 +26,7 @@ const MINUTES = 1_440;
 /** Parts of the largest lake that are audited, in its files. */
 const PARTS = [1 / 24, 5 / 24, 1];
 /** Rows of the topics that are read again. */
-const TOPIC_ROWS = [250_000, 1_000_000, 4_000_000];
+const TOPIC_ROWS = [500_000, 2_000_000];
 const HEAD = ["rows", "CPU s", "s", "us of CPU a row", "peak MB"];
 
 const directory = await Deno.makeTempDir();
