@@ -4,7 +4,6 @@
  */
 
 import { runTask } from "../tests/command.ts";
-import { taskArguments } from "../chain/program.ts";
 import { Database } from "../jobs/duckdb.ts";
 import { writeDataFile } from "../jobs/lake/data_file.ts";
 import { append } from "../jobs/lake/append.ts";
@@ -17,7 +16,7 @@ import { withLake } from "../jobs/query.ts";
 import { EDGE_COLUMNS, HISTOGRAM_BUCKETS } from "../lib/edge_columns.ts";
 import { rowsOf, serviceName, START_US } from "./flow_generator.ts";
 import { writeFlowLake } from "./flow_lake.ts";
-import { cpuSeconds, pause } from "./processes.ts";
+import { type JobCost, jobCost } from "./job_cost.ts";
 import { formatTable } from "./table.ts";
 
 const rowsOption = Deno.args.indexOf("--rows");
@@ -26,7 +25,7 @@ const HOURS = 24, MINUTES = 60 * HOURS;
 /** Files that an hour's rows come in, as the ETL job lands them. */
 const FILES_AN_HOUR = 12;
 const EDGES = 1_000;
-const ROUNDS = 7, SAMPLE_MS = 50;
+const ROUNDS = 7;
 
 const SERVICE = serviceName(7);
 
@@ -43,47 +42,6 @@ const QUESTIONS: readonly (readonly [name: string, sql: string])[] = [
   ],
   ["all services, 24 h", "select server_service_name, sum(bytes_sent), sum(bytes_received) from flow group by all"],
 ];
-
-interface Cost {
-  readonly cpu: number;
-  readonly seconds: number;
-  readonly peakMb: number;
-}
-
-/** Runs a job in a process of its own. */
-async function costOf(...args: string[]): Promise<Cost> {
-  const startMs = performance.now();
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [...await taskArguments("jobs"), ...args],
-    cwd: new URL("..", import.meta.url),
-    stdin: "null",
-    stdout: "null",
-    stderr: "inherit",
-  }).spawn();
-  let isRunning = true, cpu = 0, peakMb = 0;
-  const ended = child.status.then(({ success }) => {
-    isRunning = false;
-    if (!success) throw new Error(`Cannot run jobs ${args.join(" ")}`);
-  });
-  while (isRunning) {
-    const sample = await sampled(child.pid);
-    if (sample !== null) ({ cpu, peakMb } = sample);
-    await pause(SAMPLE_MS);
-  }
-  await ended;
-  return { cpu, peakMb, seconds: (performance.now() - startMs) / 1_000 };
-}
-
-/** Null where the process has just ended. */
-async function sampled(pid: number): Promise<{ readonly cpu: number; readonly peakMb: number } | null> {
-  try {
-    const kib = /^VmHWM:\s*(\d+) kB$/m.exec(await Deno.readTextFile(`/proc/${pid}/status`))?.[1];
-    return kib === undefined ? null : { cpu: await cpuSeconds(pid), peakMb: Number(kib) / 1_024 };
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Error && /os error 3\b/.test(error.message)) return null;
-    throw error;
-  }
-}
 
 async function openDatabase(): Promise<Database> {
   return await Database.open({ memoryLimit: "4GB", temporaryDirectory: directory });
@@ -168,7 +126,7 @@ const directory = await Deno.makeTempDir(), lake = `${directory}/lake`, shape = 
 await writeFlowLake(shape, lake);
 await land(lake);
 const before = await files(lake), beforeMs = await questionMs(lake);
-const cost = await costOf("run", "compact", "--lake", lake);
+const cost = await jobCost("run", "compact", "--lake", lake);
 const after = await files(lake), afterMs = await questionMs(lake);
 const { stderr } = await runTask("jobs", ["vacuum", "--lake", lake, "--retain-hours", "0"]);
 const vacuumed = /"files":(\d+)/.exec(stderr)?.[1];
@@ -183,7 +141,7 @@ const JOB_HEAD = ["job, whole process", "CPU s", "s", "k rows/CPU s", "peak MB"]
 const jobRow = (
   name: string,
   jobRows: number,
-  { cpu, seconds, peakMb }: Cost,
+  { cpu, seconds, peakMb }: JobCost,
 ) => [name, cpu.toFixed(1), seconds.toFixed(1), (jobRows / cpu / 1e3).toFixed(0), peakMb.toFixed(0)];
 console.log(formatTable(JOB_HEAD, [jobRow("compact", rows, cost)]));
 console.log(`vacuum then deletes ${vacuumed} files\n`);
@@ -191,7 +149,7 @@ console.log(`vacuum then deletes ${vacuumed} files\n`);
 for (const areSame of [true, false]) {
   const edgeLake = `${directory}/edges_${areSame}`;
   await writeEdges(edgeLake, areSame);
-  const rolled = await costOf("run", "compact", "--lake", edgeLake);
+  const rolled = await jobCost("run", "compact", "--lake", edgeLake);
   const [counts] = await withLake(
     edgeLake,
     (database) =>

@@ -17,6 +17,7 @@ const table = new FlowTable(1 << 20, 60, PARTITIONS), identities = new IdentityT
 let rows = 0, bytes = 0;
 const flusher = new FlowFlusher(table, identities, 60, PARTITIONS, {
   format: "arrow",
+  takeLosses: () => [],
   isBlocked: () => false,
   onMessages: (messages) => {
     for (const message of messages) {

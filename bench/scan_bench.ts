@@ -21,6 +21,7 @@ const table = new FlowTable(ROWS, 60, PARTITIONS), identities = new IdentityTabl
 const published = { rows: 0, events: 0, bytes: 0n, encodedBytes: 0 };
 const flusher = new FlowFlusher(table, identities, 60, PARTITIONS, {
   format: "arrow",
+  takeLosses: () => [],
   isBlocked: () => false,
   onMessages: (messages) => {
     for (const { rows, events, value } of messages) {

@@ -3,6 +3,7 @@
  * minute where windows are that long. Both ends of a conversation leave together.
  */
 
+import type { AgentLoss } from "../lib/agent_loss.ts";
 import { type FlowTable, SLOTS_A_SECOND, VALUE } from "./aggregate.ts";
 import type { MessageFormat } from "./config.ts";
 import type { IdentityTable } from "./identities.ts";
@@ -19,6 +20,8 @@ export interface FlushTarget {
   /** Whether the topic is behind by more than may wait. */
   readonly isBlocked: () => boolean;
   readonly format: MessageFormat;
+  /** What was lost and is not told yet; of the last messages everything. */
+  readonly takeLosses: (nowMs: number, isLast: boolean) => readonly AgentLoss[];
   readonly onMessages: (messages: readonly RowMessage[]) => void;
 }
 
@@ -80,9 +83,13 @@ export class FlowFlusher {
     return slot * 1_000 / SLOTS_A_SECOND;
   }
 
-  /** Flushes every row, whether due or not. */
-  flushAll(): void {
-    this.#flush([...this.#table.rows()]);
+  /**
+   * Flushes every row, whether due or not.
+   *
+   * @param isLast Whether no others will follow.
+   */
+  flushAll(isLast = false): void {
+    this.#flush([...this.#table.rows()], null, isLast);
   }
 
   /** The minute that goes on at a slot, where rows wait for its end; else none. */
@@ -111,11 +118,12 @@ export class FlowFlusher {
     this.#flush(rows);
   }
 
-  #flush(rows: readonly number[], dueMs: number | null = null): void {
+  #flush(rows: readonly number[], dueMs: number | null = null, isLast = false): void {
     if (rows.length === 0) return;
     const paired = pairEnds(this.#table, this.#identities, rows, this.pairs), nowMs = Date.now();
     for (const hash of paired.hashes) this.lastFlushes.note(hash, nowMs);
-    const messages = this.#rowMessages.take(paired);
+    const losses = this.#target.format === "arrow" ? this.#target.takeLosses(nowMs, isLast) : [];
+    const messages = this.#rowMessages.take(paired, losses);
     this.#target.onMessages(dueMs === null ? messages : messages.map((message) => ({ ...message, dueMs })));
   }
 }

@@ -18,6 +18,7 @@ function testFlusher(rowsMax = 1_024, windowS = 60) {
   const flusher = new FlowFlusher(test.table, test.identities, windowS, 1, {
     isBlocked: () => false,
     format: "arrow",
+    takeLosses: () => [],
     onMessages: (some) => messages.push(...some),
   });
   return { ...test, flusher, messages };

@@ -11,7 +11,7 @@ const HALF_RANGE = 0x8000_0000;
 
 /** Places of its numbers; what every datagram needs comes first. */
 const HIGHEST = 0, RECEIVED = 1, UPTIME_MS = 2, SEEN_MS = 3, POOL_BASE = 4, POOL_HIGHEST = 5, RECORDS = 6, DROPS = 7;
-const HAS_DROPS = 8, FIRST = 9, DUPLICATED = 10, REORDERED = 11, SEND_LOST_BEFORE = 12, UPTIME_AT_END_MS = 13;
+const HAS_DROPS = 8, FIRST = 9, DUPLICATED = 10, REORDERED = 11, SEND_LOST_BEFORE = 12, UPTIME_AT_END_MS = 13, DROPS_BEFORE = 14;
 
 export class Incarnation {
   readonly #numbers: Float64Array;
@@ -95,7 +95,7 @@ export class Incarnation {
 
   clear(): void {
     const numbers = this.#numbers, at = this.#at;
-    numbers.fill(0, at, at + UPTIME_AT_END_MS + 1);
+    numbers.fill(0, at, at + DROPS_BEFORE + 1);
     numbers[at + HIGHEST] = -Infinity;
     numbers[at + POOL_BASE] = numbers[at + SEND_LOST_BEFORE] = -1;
     this.#words.fill(0, this.#bits, this.#bits + WINDOW_WORDS);
@@ -145,6 +145,8 @@ export class Incarnation {
 
   takeSample(samplePool: number, records: number, drops: number): void {
     const numbers = this.#numbers, at = this.#at;
+    // Of what an agent dropped before this collector heard of it the one before has told, if there was one.
+    if (numbers[at + POOL_BASE]! < 0 && numbers[at + FIRST]! > 1) numbers[at + DROPS_BEFORE] = drops;
     if (numbers[at + POOL_BASE]! < 0) numbers[at + POOL_BASE] = numbers[at + POOL_HIGHEST] = samplePool - records;
     const ahead = (samplePool - numbers[at + POOL_HIGHEST]!) | 0;
     numbers[at + POOL_HIGHEST]! += Math.max(0, ahead);
@@ -170,6 +172,7 @@ export class Incarnation {
     total.reordered += this.#numbers[this.#at + REORDERED]!;
     total.missingRecords += this.#missingRecords();
     total.agentDrops += this.#numbers[this.#at + DROPS]!;
+    total.agentDropsBefore += this.#numbers[this.#at + DROPS_BEFORE]!;
     if (this.#losses !== NO_LOSSES) total.agentLosses = combine(total.agentLosses, this.#losses, add);
     total.agentUnreconciled += this.unreconciled;
   }

@@ -1,5 +1,6 @@
 /** Makes topic messages of table rows. */
 
+import type { AgentLoss } from "../lib/agent_loss.ts";
 import { encodeFlowBatch, type FlowBatch } from "../lib/flow_batch.ts";
 import { encodeFlowMessages } from "../lib/flowmessage.ts";
 import { FLOW_SCHEMA_VERSION } from "../lib/records.ts";
@@ -86,8 +87,12 @@ export class RowMessages {
     this.#format = format;
   }
 
-  /** Encodes the rows by partition and takes them out of the table. Both ends of a conversation get the same partition. */
-  take(paired: PairedRows): RowMessage[] {
+  /**
+   * Encodes the rows by partition and takes them out of the table. Both ends of a conversation get the same partition.
+   *
+   * @param losses What the first message tells beside its rows.
+   */
+  take(paired: PairedRows, losses: readonly AgentLoss[] = []): RowMessage[] {
     const byPartition: number[][] = Array.from({ length: this.#partitionCount }, () => []);
     for (let i = 0; i < paired.rows.length; i++) byPartition[paired.hashes[i]! % this.#partitionCount]!.push(i);
     const messages: RowMessage[] = [];
@@ -96,7 +101,7 @@ export class RowMessages {
       for (let start = 0; start < all.length;) {
         const left = all.length - start, count = Math.ceil(left * this.#rowBytes / (FILLED * MESSAGE_BYTES_MAX));
         const end = start + Math.min(MESSAGE_ROWS_MAX, Math.ceil(left / count));
-        messages.push(...this.#encode(paired, all.slice(start, end), partition));
+        messages.push(...this.#encode(paired, all.slice(start, end), partition, messages.length === 0 ? losses : []));
         start = end;
       }
     }
@@ -105,16 +110,18 @@ export class RowMessages {
   }
 
   /** One message, or more where long lists of ports make it too large. */
-  #encode(paired: PairedRows, indexes: readonly number[], partition: number): RowMessage[] {
+  #encode(paired: PairedRows, indexes: readonly number[], partition: number, losses: readonly AgentLoss[]): RowMessage[] {
     this.#scratch.reset();
     const rows = new RowColumns(this.#table, Int32Array.from(indexes, (i) => paired.rows[i]!), this.#scratch);
     const batch = batchOf(rows, this.#identities.columns, paired, indexes, this.#scratch);
     if (this.#format === "flowmessage") return encodeFlowMessages(batch, Date.now()).map((message) => ({ partition, ...message }));
-    const value = encodeFlowBatch(batch) as Uint8Array<ArrayBuffer>;
+    const value = encodeFlowBatch(losses.length === 0 ? batch : { ...batch, agentLosses: losses }) as Uint8Array<ArrayBuffer>;
     if (indexes.length >= TELLING_ROWS) this.#rowBytes += NEWEST_WEIGHT * (value.length / indexes.length - this.#rowBytes);
     if (value.length > MESSAGE_BYTES_MAX && indexes.length > 1) {
       const half = indexes.length >> 1;
-      return [indexes.slice(0, half), indexes.slice(half)].flatMap((some) => this.#encode(paired, some, partition));
+      return [indexes.slice(0, half), indexes.slice(half)].flatMap((some, i) =>
+        this.#encode(paired, some, partition, i === 0 ? losses : [])
+      );
     }
     return [{ partition, value, rows: rows.rowCount, events: rows.numbers(VALUE.event_count).reduce((sum, events) => sum + events, 0) }];
   }

@@ -94,6 +94,7 @@ function measureTable(datagrams: readonly Uint8Array<ArrayBuffer>[]): StageFigur
   const flusher = new FlowFlusher(table, identities, DEFAULT_CONFIG.windowS, PARTITIONS, {
     isBlocked: () => false,
     format: DEFAULT_CONFIG.format,
+    takeLosses: () => [],
     onMessages: (messages) => bytes += messages.reduce((sum, { value }) => sum + value.length, 0),
   });
   while (addMs < STAGE_MS || encodeMs < STAGE_MS / 2) {

@@ -20,6 +20,8 @@ export interface StreamCounts {
   missingRecords: number;
   /** Events that the agents say they lost themselves. */
   agentDrops: number;
+  /** Of them, those before the collector first heard of the agent. */
+  agentDropsBefore: number;
   /** The same by place, as last told; all 0 where an agent does not tell. */
   agentLosses: AgentLosses;
   /** Connections that the kernels counted otherwise than the agents, persistently, as last told. */
@@ -36,6 +38,7 @@ export function emptyCounts(): StreamCounts {
     stale: 0,
     missingRecords: 0,
     agentDrops: 0,
+    agentDropsBefore: 0,
     agentLosses: NO_LOSSES,
     agentUnreconciled: 0,
   };
@@ -51,6 +54,7 @@ export function addCounts(total: StreamCounts, counts: StreamCounts): void {
   total.stale += counts.stale;
   total.missingRecords += counts.missingRecords;
   total.agentDrops += counts.agentDrops;
+  total.agentDropsBefore += counts.agentDropsBefore;
   if (counts.agentLosses !== NO_LOSSES) total.agentLosses = combine(total.agentLosses, counts.agentLosses, add);
   total.agentUnreconciled += counts.agentUnreconciled;
 }

@@ -53,6 +53,7 @@ export class StreamTable {
   readonly #key = new Uint32Array(KEY_WORDS);
   readonly #seed = crypto.getRandomValues(new Int32Array(1))[0]!;
   readonly #evictedCounts = emptyCounts();
+  readonly #evictions: Uint32Array;
   #newest = NONE;
   #oldest = NONE;
   readonly #expectedHashes = new Uint32Array(EXPECTED_DATAGRAMS_MAX);
@@ -75,6 +76,7 @@ export class StreamTable {
     this.#seenMs = new Float64Array(streamsMax);
     this.#newer = new Int32Array(streamsMax);
     this.#older = new Int32Array(streamsMax);
+    this.#evictions = new Uint32Array(streamsMax);
   }
 
   /** Memory that is read at random, and large. */
@@ -84,6 +86,41 @@ export class StreamTable {
 
   get streamCount(): number {
     return this.#streams.length;
+  }
+
+  /** How many there may be. */
+  get streamsMax(): number {
+    return this.#streamsMax;
+  }
+
+  /** Of the streams that another took the place of. */
+  get evictedCounts(): StreamCounts {
+    return this.#evictedCounts;
+  }
+
+  /** How often another agent has taken the place of a stream, by its number, 0 to before `streamCount`. */
+  evictions(index: number): number {
+    return this.#evictions[index]!;
+  }
+
+  countsOf(index: number): StreamCounts {
+    const counts = emptyCounts();
+    this.#streams[index]!.addTo(counts);
+    return counts;
+  }
+
+  subAgentOf(index: number): number {
+    return this.#keys[index * KEY_WORDS + KEY_SUB_AGENT]!;
+  }
+
+  /** Canonical text (RFC 5952). */
+  addressOf(index: number): string {
+    const at = index * KEY_WORDS;
+    const isIpv4 = this.#keys[at + KEY_LENGTH] === IPV4_BYTES;
+    const view = new DataView(new ArrayBuffer(16));
+    if (isIpv4) view.setUint32(8, 0xffff);
+    for (let i = 0; i < (isIpv4 ? 1 : 4); i++) view.setUint32((isIpv4 ? 12 : 0) + 4 * i, this.#keys[at + i]!);
+    return formatAddress(new Uint8Array(view.buffer));
   }
 
   /** The stream of an agent, whose address of 4 or 16 bytes is at `addressAt`, as it sends a datagram. */
@@ -136,7 +173,7 @@ export class StreamTable {
       const counts = emptyCounts();
       stream.addTo(counts);
       yield {
-        agentAddress: this.#address(index),
+        agentAddress: this.addressOf(index),
         subAgentId: this.#keys[index * KEY_WORDS + KEY_SUB_AGENT]!,
         counts,
         lastSeenMs: this.#seenMs[index]!,
@@ -187,6 +224,7 @@ export class StreamTable {
     stream.addTo(this.#evictedCounts);
     stream.clear();
     this.evictedStreams++;
+    this.#evictions[index]!++;
     this.#takeFromOrder(index);
     this.#unlink(index);
     return index;
@@ -225,14 +263,5 @@ export class StreamTable {
     else this.#older[newer] = older;
     if (older === NONE) this.#oldest = newer;
     else this.#newer[older] = newer;
-  }
-
-  #address(index: number): string {
-    const at = index * KEY_WORDS;
-    const isIpv4 = this.#keys[at + KEY_LENGTH] === IPV4_BYTES;
-    const view = new DataView(new ArrayBuffer(16));
-    if (isIpv4) view.setUint32(8, 0xffff);
-    for (let i = 0; i < (isIpv4 ? 1 : 4); i++) view.setUint32((isIpv4 ? 12 : 0) + 4 * i, this.#keys[at + i]!);
-    return formatAddress(new Uint8Array(view.buffer));
   }
 }

@@ -14,6 +14,7 @@ import { FlowTable } from "./aggregate.ts";
 import { answer } from "./answers.ts";
 import { FlowFlusher } from "./flush.ts";
 import { IdentityTable } from "./identities.ts";
+import { LossTeller } from "./loss_teller.ts";
 import type { Question } from "./question.ts";
 import { QuestionReader } from "./question_board.ts";
 import { FlowReceiver } from "./receive.ts";
@@ -62,9 +63,11 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
   const flusher = new FlowFlusher(table, identities, config.windowS, partitionCount, {
     isBlocked: () => Atomics.load(flags, SHARED.blocked) === 1,
     format: config.format,
+    takeLosses: (nowMs, isLast) => losses.take(nowMs, isLast),
     onMessages: (messages) => post({ kind: "messages", messages }, [...new Set(messages.map(({ value }) => value.buffer))]),
   });
   const receiver = new FlowReceiver(table, identities, config.enterprise, () => flusher.forgetIdentities());
+  const losses = new LossTeller(receiver.streams, Date.now());
   [...table.buffers, ...identities.buffers, ...receiver.streams.buffers].forEach(adviseHugePages);
   const questions = new QuestionReader(shared), starts = new Int32Array(EXPECTED_DATAGRAMS_MAX);
   const state = { table, identities, streams: receiver.streams, flusher };
@@ -105,7 +108,7 @@ function run({ config, fd, partitionCount, shared }: ToWorker): void {
     }
     quiet = stop !== STOP.no && count === 0 ? quiet + 1 : 0;
   }
-  flusher.flushAll();
+  flusher.flushAll(true);
   post({ kind: "stopped", report: reportOf(receiver, admission, table, flusher, socket, agents) });
 }
 

@@ -16,6 +16,8 @@ export class AddressTable {
   #slots = new Int32Array(2 * FIRST_SLOTS);
   readonly #texts: Uint8Array[] = [];
   readonly #isIpv4: boolean[] = [];
+  /** Of no use but that what it was made of had to be looked at. */
+  #touched = 0;
 
   get count(): number {
     return this.#count;
@@ -25,10 +27,32 @@ export class AddressTable {
   numbersOf(bytes: Uint8Array, count: number): Int32Array {
     const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
     const words = new Int32Array(aligned.buffer, aligned.byteOffset, WORDS * count), numbers = new Int32Array(count);
+    this.#touched = this.#guess(words, numbers);
     for (let i = 0; i < count; i++) {
-      numbers[i] = this.#numberOf(words[WORDS * i]!, words[WORDS * i + 1]!, words[WORDS * i + 2]!, words[WORDS * i + 3]!);
+      const a = words[WORDS * i]!, b = words[WORDS * i + 1]!, c = words[WORDS * i + 2]!, d = words[WORDS * i + 3]!;
+      if (numbers[i]! < 0 || !this.#isAt(numbers[i]!, a, b, c, d)) numbers[i] = this.#numberOf(a, b, c, d);
     }
     return numbers;
+  }
+
+  /**
+   * Sets the numbers to what is in the address's first place, -1 for nothing, and looks at it: those places are all over the memory,
+   * which is waited for once here instead of once for each.
+   */
+  #guess(addresses: Int32Array, numbers: Int32Array): number {
+    const slots = this.#slots, words = this.#words, mask = slots.length - 1;
+    let touched = 0;
+    for (let i = 0; i < numbers.length; i++) {
+      const at = WORDS * i, hash = hashOf(addresses[at]!, addresses[at + 1]!, addresses[at + 2]!, addresses[at + 3]!);
+      const number = numbers[i] = slots[hash & mask]! - 1;
+      if (number >= 0) touched ^= words[WORDS * number]!;
+    }
+    return touched;
+  }
+
+  #isAt(number: number, a: number, b: number, c: number, d: number): boolean {
+    const words = this.#words, at = WORDS * number;
+    return words[at + 3] === d && words[at + 2] === c && words[at + 1] === b && words[at] === a;
   }
 
   /** A dictionary page of the addresses, each preceded by its length. */
@@ -52,12 +76,11 @@ export class AddressTable {
   }
 
   #numberOf(a: number, b: number, c: number, d: number): number {
-    const slots = this.#slots, words = this.#words, mask = slots.length - 1;
+    const slots = this.#slots, mask = slots.length - 1;
     for (let slot = hashOf(a, b, c, d) & mask;; slot = (slot + 1) & mask) {
       const number = slots[slot]! - 1;
       if (number < 0) return this.#add(a, b, c, d, slot);
-      const at = WORDS * number;
-      if (words[at + 3] === d && words[at + 2] === c && words[at + 1] === b && words[at] === a) return number;
+      if (this.#isAt(number, a, b, c, d)) return number;
     }
   }
 

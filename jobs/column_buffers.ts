@@ -1,11 +1,13 @@
 /** Columns of the rows of a row group, which grow message by message and are then read without their nulls. */
 
-import type { BigintColumn, IntegerColumn, ListColumn } from "../lib/flow_batch.ts";
+import type { BigintColumn, IntegerColumn } from "../lib/column_data.ts";
 
 const WORD = 2 ** 32;
 /** Upper halves of numbers below 2^52, of which the differences are exact as doubles too. */
 const EXACT_HIGH_WORD = 1 << 20;
-const FIRST_ROWS = 16, GROWTH = 4;
+/** Rows that a column has room for at first. */
+export const FIRST_ROWS = 16;
+const GROWTH = 4;
 
 /** Rows of a message: how many, and which; null for all. */
 export interface SomeRows {
@@ -20,14 +22,24 @@ export interface Nullable {
   readonly valid: Uint8Array | null;
 }
 
+/** Least and greatest number. */
+export interface NumberRange {
+  readonly min: number;
+  readonly max: number;
+}
+
 export interface Integers extends Nullable {
   readonly values: Int32Array;
+  /** Null where it is not known. */
+  readonly range: NumberRange | null;
 }
 
 export interface Bigints extends Nullable {
   /** Null where some are negative or too great for a double: then they are in `words`, of 32 bits each. */
   readonly values: Int32Array | Float64Array | null;
   readonly words: Int32Array;
+  /** Null where it is not known. */
+  readonly range: NumberRange | null;
 }
 
 let integers = new Int32Array(1 << 17), words = new Int32Array(1 << 18), numbers = new Float64Array(1 << 17);
@@ -49,7 +61,8 @@ export function withRoom(values: Int32Array<ArrayBuffer>, needed: number): Int32
   return more;
 }
 
-function bytesWithRoom(values: Uint8Array<ArrayBuffer>, needed: number): Uint8Array<ArrayBuffer> {
+/** The same of bytes. */
+export function bytesWithRoom(values: Uint8Array<ArrayBuffer>, needed: number): Uint8Array<ArrayBuffer> {
   if (needed <= values.length) return values;
   const more = new Uint8Array(Math.max(GROWTH * values.length, needed));
   more.set(values);
@@ -81,20 +94,43 @@ class Validity {
   }
 }
 
+/** Of the values as they come, when they are at hand. */
+class RunningRange implements NumberRange {
+  min = Infinity;
+  max = -Infinity;
+
+  clear(): void {
+    this.min = Infinity;
+    this.max = -Infinity;
+  }
+
+  append(values: Int32Array, from: number, to: number): void {
+    let min = this.min, max = this.max;
+    for (let i = from; i < to; i++) {
+      const value = values[i]!;
+      if (value < min) min = value;
+      if (value > max) max = value;
+    }
+    this.min = min;
+    this.max = max;
+  }
+}
+
 /** The values that are not null. */
-function withoutNulls(values: Int32Array, rows: number, valid: Uint8Array | null): Integers {
-  if (valid === null) return { values, valueCount: rows, valid };
+function withoutNulls(values: Int32Array, rows: number, valid: Uint8Array | null, range: NumberRange): Integers {
+  if (valid === null) return { values, valueCount: rows, valid, range };
   reserve(rows);
   let n = 0;
   for (let i = 0; i < rows; i++) {
     integers[n] = values[i]!;
     n += valid[i]!;
   }
-  return { values: integers, valueCount: n, valid };
+  return { values: integers, valueCount: n, valid, range: null };
 }
 
 export class IntegerBuffer {
   #values = new Int32Array(FIRST_ROWS);
+  readonly #range = new RunningRange();
   readonly #validity = new Validity();
 
   /** @param at Rows that there are. */
@@ -104,12 +140,14 @@ export class IntegerBuffer {
     this.#validity.append(valid, some, at);
     if (indexes === null) this.#values.set(values.length === count ? values : values.subarray(0, count), at);
     else for (let i = 0; i < count; i++) this.#values[at + i] = values[indexes[i]!]!;
+    this.#range.append(this.#values, at, at + count);
   }
 
   /** The same value in every row. */
   fill(value: number, count: number, at: number): void {
     this.#values = withRoom(this.#values, at + count);
     this.#values.fill(value, at, at + count);
+    this.#range.append(this.#values, at, at + 1);
   }
 
   /** Where in their message the rows stand. */
@@ -117,15 +155,17 @@ export class IntegerBuffer {
     this.#values = withRoom(this.#values, at + count);
     if (indexes !== null) this.#values.set(indexes, at);
     else for (let i = 0; i < count; i++) this.#values[at + i] = i;
+    this.#range.append(this.#values, at, at + count);
   }
 
   /** The first so many rows. */
   take(rows: number): Integers {
-    return withoutNulls(this.#values, rows, this.#validity.rows);
+    return withoutNulls(this.#values, rows, this.#validity.rows, this.#range);
   }
 
   clear(): void {
     this.#validity.clear();
+    this.#range.clear();
   }
 }
 
@@ -134,6 +174,7 @@ export class BigintBuffer {
   #lows = new Int32Array(FIRST_ROWS);
   #highs = new Int32Array(0);
   #isWide = false;
+  readonly #lowRange = new RunningRange();
   readonly #validity = new Validity();
 
   /** @param at Rows that there are. */
@@ -143,27 +184,30 @@ export class BigintBuffer {
     this.#validity.append(valid, some, at);
     const isWide = indexes === null ? lowWords(from, count, this.#lows, at) : someLowWords(from, indexes, this.#lows, at);
     if (isWide || this.#isWide) this.#appendHighs(from, some, at);
+    else this.#lowRange.append(this.#lows, at, at + count);
   }
 
   /** The same value in every row, of 0 to before 2^53. */
   fill(value: number, count: number, at: number): void {
     this.#lows = withRoom(this.#lows, at + count);
     this.#lows.fill(value, at, at + count); // modulo 2^32
+    this.#lowRange.append(this.#lows, at, at + 1);
     if (value >= WORD / 2 || this.#isWide) this.#widen(at, count).fill(Math.floor(value / WORD), at, at + count);
   }
 
   /** The first so many rows. */
   take(rows: number): Bigints {
     const valid = this.#validity.rows;
-    if (!this.#isWide) return { ...withoutNulls(this.#lows, rows, valid), words };
+    if (!this.#isWide) return { ...withoutNulls(this.#lows, rows, valid, this.#lowRange), words };
     reserve(rows);
     const n = takeDoubles(this.#lows, this.#highs, rows, valid);
-    if (n !== null) return { values: numbers, words, valueCount: n, valid };
-    return { values: null, words, valueCount: takeWords(this.#lows, this.#highs, rows, valid), valid };
+    if (n !== null) return { values: numbers, words, valueCount: n, valid, range: null };
+    return { values: null, words, valueCount: takeWords(this.#lows, this.#highs, rows, valid), valid, range: null };
   }
 
   clear(): void {
     this.#isWide = false;
+    this.#lowRange.clear();
     this.#validity.clear();
   }
 
@@ -226,54 +270,6 @@ function takeWords(lows: Int32Array, highs: Int32Array, rows: number, valid: Uin
     n++;
   }
   return n;
-}
-
-export interface Lists {
-  readonly values: Int32Array;
-  readonly valueCount: number;
-  /** Of each value, and of each empty list: 0 where a list begins, and 3 where there is a value, else 1. */
-  readonly repetition: Uint8Array;
-  readonly definition: Uint8Array;
-  readonly levelCount: number;
-}
-
-/** Lists that are never null, of numbers that never are. */
-export class ListBuffer {
-  #values = new Int32Array(FIRST_ROWS);
-  #valueCount = 0;
-  #repetition = new Uint8Array(FIRST_ROWS);
-  #definition = new Uint8Array(FIRST_ROWS);
-  #levelCount = 0;
-
-  append({ offsets, values }: ListColumn, { count, indexes }: SomeRows): void {
-    for (let i = 0; i < count; i++) {
-      const row = indexes === null ? i : indexes[i]!, start = offsets[row]!, end = offsets[row + 1]!;
-      this.#reserve(end - start + 1);
-      if (start === end) this.#definition[this.#levelCount++] = 1;
-      for (let place = start; place < end; place++) {
-        this.#repetition[this.#levelCount] = place === start ? 0 : 1;
-        this.#definition[this.#levelCount++] = 3;
-        this.#values[this.#valueCount++] = values[place]!;
-      }
-    }
-  }
-
-  take(): Lists {
-    const { values, repetition, definition } = { values: this.#values, repetition: this.#repetition, definition: this.#definition };
-    return { values, valueCount: this.#valueCount, repetition, definition, levelCount: this.#levelCount };
-  }
-
-  clear(): void {
-    this.#repetition.fill(0, 0, this.#levelCount);
-    this.#valueCount = this.#levelCount = 0;
-  }
-
-  #reserve(more: number): void {
-    const needed = this.#levelCount + more;
-    if (needed <= this.#repetition.length) return;
-    this.#values = withRoom(this.#values, needed);
-    [this.#repetition, this.#definition] = [bytesWithRoom(this.#repetition, needed), bytesWithRoom(this.#definition, needed)];
-  }
 }
 
 /** By number of a table's entry, its code and 1; zeros but while codes are made. */

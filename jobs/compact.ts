@@ -17,9 +17,10 @@ import { Database } from "./duckdb.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
 import { Lease } from "./lake/lease.ts";
 import { assertTables, prepareLake } from "./lake/prepare.ts";
+import { putBackOverwritten } from "./lake/put_back.ts";
 import { replace } from "./lake/replace.ts";
 import { dataFilePath, readTable, refreshTable, tableDirectory } from "./lake/table.ts";
-import { EDGE_1M, TABLES } from "./lake/tables.ts";
+import { AGENT_LOSS, EDGE_1M, FLOW, TABLES } from "./lake/tables.ts";
 import { withLock } from "./lock.ts";
 import { Progress } from "./progress.ts";
 
@@ -53,6 +54,9 @@ export async function runCompact(lake: string, keepDays: KeepDays): Promise<Comp
   return await withLock(compactLock(lake), async () => {
     using _lease = await Lease.forWriting(lake);
     using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging`, threads: THREADS });
+    for (const table of TABLES) await putBackOverwritten(tableDirectory(lake, table), table, database);
+    // What cannot be read is told before anything is changed.
+    for (const table of TABLES) await readTable(tableDirectory(lake, table), table, database);
     const minutes = await readTable(tableDirectory(lake, EDGE_1M), EDGE_1M, database);
     const rolledDays = await rollUpAll(database, lake, minutes);
     const dropped = await dropAll(database, lake, keepDays, minutes);
@@ -82,10 +86,12 @@ async function rollUpAll(database: Database, lake: string, minutes: Snapshot): P
 async function dropAll(database: Database, lake: string, keepDays: KeepDays, minutes: Snapshot): Promise<number> {
   let all = 0;
   for (const definition of TABLES) {
-    const days = keepDays.get(definition.name);
+    // What was lost is of use as long as what was not.
+    const days = keepDays.get(definition.name) ?? (definition === AGENT_LOSS ? keepDays.get(FLOW.name) : undefined);
     if (days === undefined) continue;
     const snapshot = definition === EDGE_1M ? minutes : await readTable(tableDirectory(lake, definition), definition, database);
-    const dropped = await dropExpired(database, lake, definition, snapshot, days);
+    const newest = definition === AGENT_LOSS ? await readTable(tableDirectory(lake, FLOW), FLOW, database) : snapshot;
+    const dropped = await dropExpired(database, lake, definition, snapshot, days, newest);
     if (dropped > 0) log("info", "jobs", "dropped what is too old", { table: definition.name, keep_days: days, files: dropped });
     all += dropped;
   }

@@ -1,6 +1,6 @@
 /**
- * What an answer rests on, in one line: the table's version, its rows and time, through when it is complete, who is silent, and what
- * was given up.
+ * What an answer rests on, in one line: the table's version, its rows and time, through when it is complete, who is silent, what was
+ * given up, and what was lost before it came here.
  *
  * Rows and times come from the log's statistics. Observers are looked for in three hours of the table alone, so that a line costs
  * the same on a year as on a day: the newest two, and the one a day before the newest.
@@ -8,6 +8,7 @@
 
 import type { Database } from "./duckdb.ts";
 import type { AddFile, Snapshot } from "./lake/delta_log.ts";
+import { allLosses, lossText } from "./losses.ts";
 
 /** An observer that reported nothing for so long before the newest report is silent; one without a conversation reports nothing either. */
 const SILENT_AFTER_MS = 600_000;
@@ -35,7 +36,7 @@ export async function coverage(database: Database, snapshot: Snapshot): Promise<
     (sum, [, messages]) => sum + messages,
     0n,
   );
-  const gaps = givenUp === 0n ? "no gaps" : `${givenUp} messages given up, as was accepted`;
+  const gaps = `${givenUp === 0n ? "no gaps" : `${givenUp} messages given up, as was accepted`}, ${lossText(await allLosses(database))}`;
   if (rows === 0) return `coverage: version ${snapshot.version}, no rows, ${gaps}`;
   const firstMs = Math.min(...files.map((file) => file.firstMs));
   const observers = await findObservers(database, snapshot);

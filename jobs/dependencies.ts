@@ -12,6 +12,7 @@ import { Database } from "./duckdb.ts";
 import { Lease } from "./lake/lease.ts";
 import { prepareLake } from "./lake/prepare.ts";
 import { type PartitionOptions, type PartitionTask, runOnPartitions } from "./partition_runner.ts";
+import type { OtherMessages } from "./last_message.ts";
 import type { Gap } from "./topic_reader.ts";
 
 const MEMORY_LIMIT = "1GB";
@@ -19,6 +20,8 @@ const MEMORY_LIMIT = "1GB";
 export interface DependenciesOptions extends PartitionOptions {
   /** Offsets that may be missing. */
   readonly acceptedGaps: readonly Gap[];
+  /** Where a topic of other messages than the lake took in may be gone on with. */
+  readonly acceptedOthers?: readonly OtherMessages[];
   /** Minutes that a minute waits for rows after the next has begun. */
   readonly latenessMinutes: number;
   /** URL of the topic of edges; null for none. */
@@ -52,12 +55,21 @@ export async function runDependencies(
 ): Promise<DependenciesResult> {
   await prepareLake(lake);
   using _lease = await Lease.forWriting(lake);
-  using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging` });
-  const { acceptedGaps, latenessMinutes, outputTopic, follow } = options;
+  using database = Database.unopened({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging` });
+  const { acceptedGaps, acceptedOthers = [], latenessMinutes, outputTopic, follow } = options;
   await using output = outputTopic === null ? null : await EdgeOutput.open(outputTopic, database);
   let rows = 0, edges = 0, setAside = 0, version: bigint | null = null;
   async function work({ consumer, partitions, signal }: PartitionTask): Promise<void> {
-    const writer = await DependenciesWriter.open({ consumer, lake, database, partitions, acceptedGaps, latenessMinutes, output });
+    const writer = await DependenciesWriter.open({
+      consumer,
+      lake,
+      database,
+      partitions,
+      acceptedGaps,
+      acceptedOthers,
+      latenessMinutes,
+      output,
+    });
     for (;;) {
       const stepped = await writer.step(follow, signal);
       version = writer.version;

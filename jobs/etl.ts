@@ -12,6 +12,7 @@ import { EtlWriter } from "./etl_writer.ts";
 import { Lease } from "./lake/lease.ts";
 import { prepareLake } from "./lake/prepare.ts";
 import { type PartitionOptions, type PartitionTask, runOnPartitions } from "./partition_runner.ts";
+import type { OtherMessages } from "./last_message.ts";
 import type { Gap } from "./topic_reader.ts";
 
 const MEMORY_LIMIT = "2GB";
@@ -19,6 +20,8 @@ const MEMORY_LIMIT = "2GB";
 export interface EtlOptions extends PartitionOptions {
   /** Offsets that may be missing. */
   readonly acceptedGaps: readonly Gap[];
+  /** Where a topic of other messages than the lake took in may be gone on with. */
+  readonly acceptedOthers?: readonly OtherMessages[];
 }
 
 export const ALL_ONCE: EtlOptions = { partitions: null, group: null, acceptedGaps: [], follow: false };
@@ -51,7 +54,8 @@ export async function runEtl(
   using database = Database.unopened({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: `${lake}/_staging` });
   let rows = 0, commits = 0, deadLetters = 0, version: bigint | null = null;
   async function work({ consumer, partitions, signal }: PartitionTask): Promise<void> {
-    using writer = await EtlWriter.open({ consumer, lake, database, partitions, acceptedGaps: options.acceptedGaps });
+    const { acceptedGaps, acceptedOthers = [] } = options;
+    using writer = await EtlWriter.open({ consumer, lake, database, partitions, acceptedGaps, acceptedOthers });
     for (;;) {
       const moved = await writer.moveOnce(options.follow, signal);
       version = writer.version;

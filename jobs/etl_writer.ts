@@ -3,7 +3,6 @@
 import { log } from "../lib/log.ts";
 import type { TopicConsumer, TopicMessage } from "../lib/topic/topic.ts";
 import { gapApplicationId } from "./coverage.ts";
-import { DeadLetters } from "./dead_letters.ts";
 import type { Database } from "./duckdb.ts";
 import { append } from "./lake/append.ts";
 import { type Cut, CutJournal, newCut } from "./lake/cut_journal.ts";
@@ -11,10 +10,13 @@ import { writeDataFile } from "./lake/data_file.ts";
 import { type AddFile, LakeError, type Snapshot } from "./lake/delta_log.ts";
 import { putBackOverwritten } from "./lake/put_back.ts";
 import { readTableHead, tableDirectory } from "./lake/table.ts";
-import { DEAD_LETTER, FLOW } from "./lake/tables.ts";
+import { AGENT_LOSS, DEAD_LETTER, FLOW } from "./lake/tables.ts";
+import { lastMessageId, messageNumber, OTHER_MESSAGES_PARAMETER, type OtherMessages } from "./last_message.ts";
 import { formatPartitionSet } from "./partition_set.ts";
+import { letterRow, lossRows } from "./side_rows.ts";
+import { SideTable } from "./side_table.ts";
 import { Stage, StageTables } from "./stage.ts";
-import { type Gap, type Reading, TopicReader } from "./topic_reader.ts";
+import { type Gap, type Landed, type Reading, TopicReader } from "./topic_reader.ts";
 
 /** Longer names of partitions are given as their hash. */
 const WRITER_NAME_LENGTH_MAX = 100;
@@ -25,6 +27,7 @@ export interface EtlWriterConfig {
   readonly database: Database;
   readonly partitions: readonly number[];
   readonly acceptedGaps: readonly Gap[];
+  readonly acceptedOthers?: readonly OtherMessages[];
 }
 
 /** What one commit took in. */
@@ -43,7 +46,8 @@ export class EtlWriter implements Disposable {
   readonly #directory: string;
   readonly #reader: TopicReader;
   readonly #journal: CutJournal;
-  readonly #deadLetters: DeadLetters;
+  readonly #deadLetters: SideTable;
+  readonly #losses: SideTable;
   #snapshot: Snapshot;
   /** Of a run before this one, and maybe not committed. */
   #pending: Cut | null;
@@ -52,24 +56,26 @@ export class EtlWriter implements Disposable {
   /** What is there when it starts is not made to wait for more. */
   #isAtEnd = false;
 
-  private constructor(config: EtlWriterConfig, snapshot: Snapshot, journal: CutJournal, deadLetters: DeadLetters) {
+  private constructor(config: EtlWriterConfig, snapshot: Snapshot, journal: CutJournal, deadLetters: SideTable, losses: SideTable) {
     this.#config = config;
     this.#directory = tableDirectory(config.lake, FLOW);
-    this.#reader = new TopicReader("etl", config.consumer, config.partitions, config.acceptedGaps);
+    this.#reader = new TopicReader("etl", config.consumer, config.partitions, config.acceptedGaps, config.acceptedOthers);
     this.#snapshot = snapshot;
     this.#journal = journal;
     this.#pending = journal.last;
     this.#deadLetters = deadLetters;
+    this.#losses = losses;
   }
 
   /** @throws {LakeError} If the lake cannot be read. */
   static async open(config: EtlWriterConfig): Promise<EtlWriter> {
     const { lake, database, consumer: { topicName } } = config;
-    for (const table of [FLOW, DEAD_LETTER]) await putBackOverwritten(tableDirectory(lake, table), table, database);
+    for (const table of [FLOW, DEAD_LETTER, AGENT_LOSS]) await putBackOverwritten(tableDirectory(lake, table), table, database);
     const snapshot = await readTableHead(tableDirectory(lake, FLOW), FLOW, database);
-    const deadLetters = await DeadLetters.open(lake, database, topicName);
+    const deadLetters = await SideTable.open(lake, DEAD_LETTER, database, topicName);
+    const losses = await SideTable.open(lake, AGENT_LOSS, database, topicName);
     const journal = await CutJournal.open(lake, await writerName(topicName, config.partitions));
-    return new EtlWriter(config, snapshot, journal, deadLetters);
+    return new EtlWriter(config, snapshot, journal, deadLetters, losses);
   }
 
   /** Version of the table as this writer knows it. */
@@ -88,23 +94,41 @@ export class EtlWriter implements Disposable {
     const stage = new Stage(this.#tables);
     // A topic without a message still makes the table, so that questions have an empty answer instead of none.
     const hasTable = this.#snapshot.metaData !== null;
-    await this.#deadLetters.begin((partition) => this.#landed(partition));
+    for (const table of [this.#deadLetters, this.#losses]) await table.begin((partition) => this.#landed(partition));
+    const last = new Map<number, TopicMessage>();
     const sink = (message: TopicMessage) => {
+      last.set(message.partition, message);
       if (!this.#deadLetters.has(message)) stage.add(message);
       return stage.rowCount;
     };
     const again = await this.#readPending(sink);
-    const reading = again ?? await this.#reader.read((partition) => this.#landed(partition), sink, follows && this.#isAtEnd, signal);
+    const reading = again ?? await this.#reader.read((partition) => this.#place(partition), sink, follows && this.#isAtEnd, signal);
     this.#isAtEnd ||= reading.reason === "end";
     if (reading.ranges.size === 0 && reading.gaps.length === 0 && hasTable) return null;
     const cut = again === null ? await newCut(this.#config.consumer.topicName, reading.ranges, reading.reason) : this.#pending!;
     if (again === null) await this.#journal.write(cut);
     this.#pending = null;
-    return await this.#commit(stage, cut, reading.gaps);
+    return await this.#commit(stage, cut, reading.gaps, await this.#numbersOf(last));
   }
 
   [Symbol.dispose](): void {
     this.#journal[Symbol.dispose]();
+  }
+
+  #place(partition: number): Landed | undefined {
+    const offset = this.#landed(partition), id = lastMessageId("etl", this.#config.consumer.topicName, partition);
+    return offset === undefined ? undefined : { offset, last: this.#snapshot.transactions.get(id) };
+  }
+
+  /** What is noted of the last messages of partitions, by application id. */
+  async #numbersOf(messages: ReadonlyMap<number, TopicMessage>): Promise<[string, bigint][]> {
+    const { topicName } = this.#config.consumer;
+    return await Promise.all(
+      [...messages].map(async ([partition, { value }]): Promise<[string, bigint]> => [
+        lastMessageId("etl", topicName, partition),
+        await messageNumber(value),
+      ]),
+    );
   }
 
   #landed(partition: number): bigint | undefined {
@@ -129,22 +153,23 @@ export class EtlWriter implements Disposable {
     return { ranges: new Map([...cut.ranges].map(([partition, [from, to]]) => [partition, [from, to]])), gaps: [], reason: cut.reason };
   }
 
-  async #commit(stage: Stage, cut: Cut, gaps: readonly Gap[]): Promise<Moved | "overtaken"> {
+  async #commit(stage: Stage, cut: Cut, gaps: readonly Gap[], last: readonly [string, bigint][]): Promise<Moved | "overtaken"> {
     const { database, consumer: { topicName } } = this.#config;
     const offsets = offsetsJson(topicName, [...cut.ranges].map(([partition, [from, to]]) => ({ partition, from, to })));
     const transactions = new Map([
       ...gaps.map(({ partition, to }) => [applicationId(topicName, partition), to] as const),
       ...gaps.map(({ partition, from, to }) => this.#givenUp(partition, to - from)),
       ...[...cut.ranges].map(([partition, [, to]]) => [applicationId(topicName, partition), to] as const),
+      ...last,
     ]);
-    // Before the rows: what a crash between leaves is found there, and is not set aside again.
-    if (!await this.#deadLetters.keep(stage.deadLetters, cut, transactions)) return await this.#giveWay(cut);
+    if (!await this.#keepAside(stage, cut, transactions)) return await this.#giveWay(cut);
     const adds = stage.rowCount === 0 ? [] : await this.#writeFiles(stage, cut, offsets);
     const parameters = {
       offsets,
       rows: String(stage.rowCount),
       reason: cut.reason,
       ...(gaps.length === 0 ? {} : { gaps: offsetsJson(topicName, gaps) }),
+      ...this.#othersTaken(cut),
     };
     const committed = await append(
       this.#directory,
@@ -167,6 +192,27 @@ export class EtlWriter implements Disposable {
       log("warn", "jobs", "gap accepted", { topic: topicName, partition, from: String(from), to: String(to) });
     }
     return moved;
+  }
+
+  /** What is not rows of `flow`, before the rows; false where another writer has taken it in. */
+  async #keepAside(stage: Stage, cut: Cut, transactions: ReadonlyMap<string, bigint>): Promise<boolean> {
+    const source = { topicName: this.#config.consumer.topicName, ingestTime: cut.ingestTime };
+    const losses = stage.losses.filter((told) => !this.#losses.has(told));
+    if (!await this.#losses.keep(losses.flatMap((told) => lossRows(told, source)), cut, transactions)) return false;
+    if (!await this.#deadLetters.keep(stage.deadLetters.map((letter) => letterRow(letter, source)), cut, transactions)) return false;
+    for (const { message: { partition, offset }, reason } of stage.deadLetters) {
+      log("warn", "jobs", "message set aside", { topic: source.topicName, partition, offset: String(offset), reason });
+    }
+    return true;
+  }
+
+  /** What the history tells where the commit goes on with a topic of other messages. */
+  #othersTaken({ ranges }: Cut): Record<string, string> {
+    const { acceptedOthers = [], consumer: { topicName } } = this.#config;
+    const taken = acceptedOthers.filter(({ partition, offset }) => ranges.get(partition)?.[0] === offset);
+    if (taken.length === 0) return {};
+    const offsets = taken.map(({ partition, offset }) => [`${topicName}:${partition}`, String(offset)]);
+    return { [OTHER_MESSAGES_PARAMETER]: JSON.stringify(Object.fromEntries(offsets)) };
   }
 
   /** The count of messages given up, as it is after so many more. */

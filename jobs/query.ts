@@ -45,8 +45,12 @@ export async function withLake<T>(
   }
 }
 
-/** The versions as of then, once it is sure that all their files are there and stay. */
-async function holdEarlier(database: Database, lake: string, asOf: AsOf, lease: Lease): Promise<Map<string, bigint>> {
+/**
+ * The version of each table as of then, once it is sure that all their files are there and stay.
+ *
+ * @throws {LakeError} If that is not known any more, or files were vacuumed.
+ */
+export async function holdEarlier(database: Database, lake: string, asOf: AsOf, lease: Lease): Promise<Map<string, bigint>> {
   const versions = await versionsAsOf(lake, asOf);
   lease.hold(versions);
   await awaitVacuum(lake);

@@ -12,6 +12,7 @@ import type { AddFile } from "./lake/delta_log.ts";
 import { prepareLake } from "./lake/prepare.ts";
 import { readTable, type TableDefinition, tableDirectory } from "./lake/table.ts";
 import { EDGE_1D, EDGE_1H, EDGE_1M } from "./lake/tables.ts";
+import { repairLake } from "./repair/repair.ts";
 import { ask } from "./testdata/topic.ts";
 
 const NOTHING = new Map<string, number>();
@@ -159,6 +160,25 @@ Deno.test("minutes that come after their hour was dropped are added to its sums,
   const both = [{ bytes: String(BigInt(String(bytes!["bytes"])) + BigInt(String(late!["bytes"]))) }];
   assert.deepEqual([await ask(lake, `${total} edge_1h`), await ask(lake, `${total} edge_1d`)], [both, both]);
   assert.deepEqual(await ask(lake, "select count(distinct window_start)::integer as minutes from edge_1m"), [{ minutes: 1 }]);
+});
+
+Deno.test("sums of which a file is missing are not added to: the error names the file and what makes it again", async () => {
+  const lake = await newLake();
+  await appendMinutes(lake, [0, 1]);
+  await runCompact(lake, NOTHING);
+  await appendMinutes(lake, [2]);
+  using database = await openDatabase();
+  const hours = async () => await readTable(tableDirectory(lake, EDGE_1H), EDGE_1H, database);
+  const { version, files } = await hours();
+  await Deno.remove(`${tableDirectory(lake, EDGE_1H)}/${[...files.keys()][0]}`);
+  await assert.rejects(runCompact(lake, NOTHING), {
+    name: "LakeError",
+    message: /edge_1h.* is named by the log, but missing; .*"jobs repair --lake /,
+  });
+  assert.equal((await hours()).version, version);
+  await repairLake(lake, { topicUrl: null, acceptedLosses: [] });
+  await runCompact(lake, NOTHING);
+  await assertRolledUp(lake);
 });
 
 Deno.test("more edges than memory takes at once are added up in parts", async () => {

@@ -2,7 +2,8 @@
 
 import type { FlowBatch } from "../lib/flow_batch.ts";
 import { MESSAGE_COLUMNS, type MessageColumn } from "../lib/records.ts";
-import { BigintBuffer, CodeBuffer, IntegerBuffer, ListBuffer, type SomeRows } from "./column_buffers.ts";
+import { BigintBuffer, CodeBuffer, IntegerBuffer, type SomeRows } from "./column_buffers.ts";
+import { ListBuffer } from "./list_buffer.ts";
 
 /** A message whose texts and addresses have numbers. */
 export interface NumberedMessage {

@@ -2,7 +2,8 @@
 
 import { type Column, FLOW_COLUMNS, type FlowColumn } from "../lib/records.ts";
 import type { AddressTable } from "./address_table.ts";
-import type { BigintBuffer, CodeBuffer, IntegerBuffer, ListBuffer } from "./column_buffers.ts";
+import type { BigintBuffer, CodeBuffer, IntegerBuffer } from "./column_buffers.ts";
+import type { ListBuffer } from "./list_buffer.ts";
 import { hybrid } from "./parquet/bit_packing.ts";
 import {
   type ColumnChunk,
@@ -110,16 +111,16 @@ class RowGroupEncoder {
   }
 
   #integers(column: FlowColumn, buffer: IntegerBuffer): EncodedColumn {
-    const { values, valueCount, valid } = buffer.take(this.#rows.rowCount);
-    return numberColumn(column, this.#levels(valid, valueCount), encodeNumbers(values, valueCount, 4));
+    const { values, valueCount, valid, range } = buffer.take(this.#rows.rowCount);
+    return numberColumn(column, this.#levels(valid, valueCount), encodeNumbers(values, valueCount, 4, range));
   }
 
   #bigints(column: FlowColumn, buffer: BigintBuffer): EncodedColumn {
-    const { values, valueCount, valid, words } = buffer.take(this.#rows.rowCount), levels = this.#levels(valid, valueCount);
+    const { values, valueCount, valid, words, range } = buffer.take(this.#rows.rowCount), levels = this.#levels(valid, valueCount);
     return numberColumn(
       column,
       levels,
-      values === null ? encodePlain(words.slice(0, 2 * valueCount)) : encodeNumbers(values, valueCount, 8),
+      values === null ? encodePlain(words.slice(0, 2 * valueCount)) : encodeNumbers(values, valueCount, 8, range),
     );
   }
 

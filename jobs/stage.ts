@@ -11,14 +11,9 @@ import type { SomeRows } from "./column_buffers.ts";
 import { type NumberedMessage, RowBuffer, TEXT_COLUMNS, type TextColumnName } from "./row_buffer.ts";
 import { type EncodedColumn, encodeRowGroup, type Provenance, withProvenance } from "./row_group.ts";
 import { RowGroupStats } from "./row_group_stats.ts";
-import { TextTable } from "./text_table.ts";
+import type { DeadLetter, ToldLosses } from "./side_rows.ts";
+import { TextTable, TextWords } from "./text_table.ts";
 import { FLOW } from "./lake/tables.ts";
-
-/** What a message did not hold; it is set aside. */
-export interface DeadLetter {
-  readonly message: TopicMessage;
-  readonly reason: string;
-}
 
 /** Hour of the lake's layout, as the texts of its folder. */
 export interface StagedPartition {
@@ -78,7 +73,8 @@ export class StageTables {
 }
 
 function newTextTables(): Map<TextColumnName, TextTable> {
-  return new Map(TEXT_COLUMNS.map((name) => [name, new TextTable()]));
+  const memory = new TextWords();
+  return new Map(TEXT_COLUMNS.map((name) => [name, new TextTable(memory)]));
 }
 
 /** Rows of one hour: those of full row groups encoded, the last ones as they came. */
@@ -98,6 +94,7 @@ export class Stage {
   /** By hour since 1970. */
   readonly #hours = new Map<number, Hour>();
   readonly deadLetters: DeadLetter[] = [];
+  readonly losses: ToldLosses[] = [];
   #rows = 0;
 
   /** @param tables Kept from stage to stage, as most of what one brings is known from the one before. */
@@ -117,6 +114,8 @@ export class Stage {
       this.deadLetters.push({ message, reason: batch });
       return;
     }
+    const { partition, offset } = message, losses = batch.agentLosses;
+    if (losses !== undefined) this.losses.push({ partition, offset, losses });
     const numbered = this.#number(message, batch);
     for (const [hour, rows] of rowsByHour(batch)) this.#append(hour, numbered, rows);
     this.#rows += batch.rowCount;

@@ -65,7 +65,7 @@ Deno.test("Stage: a message's rows go to the files of their hours, each with all
 });
 
 Deno.test("Stage: statistics of a file are those of its rows, over several row groups", async () => {
-  const batches = Array.from({ length: 20 }, (_, i) => flowBatch(8_192, i)), [file] = [...stageOf(...batches).files(PROVENANCE)];
+  const batches = Array.from({ length: 32 }, (_, i) => flowBatch(8_192, i)), [file] = [...stageOf(...batches).files(PROVENANCE)];
   const names = Object.keys(file!.stats.nullCount);
   const [found] = await readBack(
     file!,
@@ -103,6 +103,29 @@ Deno.test("Stage: lists that are all empty, and a column that is null in every r
   const rows = await readBack(file!, "select distinct client_ports, client_service_name, srtt_us_min from file");
   assert.deepEqual(rows, [{ client_ports: [], client_service_name: null, srtt_us_min: null }]);
   assert.equal(file!.stats.minValues["srtt_us_min"], undefined);
+});
+
+Deno.test("Stage: numbers of 64 bits that are small, wide, negative or null, in messages of one row group", async () => {
+  const kinds = [[1n, 2n], [2n ** 40n, 3n], [-5n, 2n ** 62n + 1n], [7n, 8n]].map((pair) => BigInt64Array.from(pair));
+  for (const chosen of [kinds.slice(0, 1), kinds.slice(0, 2), kinds]) {
+    const batches = chosen.map((values, i) => {
+      const batch = flowBatch(2, i), valid = i === 0 ? {} : { valid: Uint8Array.of(1, 0) };
+      return { ...batch, columns: { ...batch.columns, process_network_namespace: { values, ...valid } } };
+    });
+    const [file] = [...stageOf(...batches).files(PROVENANCE)];
+    const rows = await readBack(file!, "select process_network_namespace as n from file order by src_offset, src_index");
+    assert.deepEqual(rows.map(({ n }) => n), chosen.flatMap((values, i) => [String(values[0]), i === 0 ? String(values[1]) : null]));
+  }
+});
+
+Deno.test("Stage: what one stage leaves behind is not in the next one's rows", async () => {
+  const tables = new StageTables(), sql = "select * exclude (src_offset) from file order by src_index";
+  const fileOf = (stage: Stage, seed: number, rows: number) => {
+    stage.add({ partition: 1, offset: BigInt(seed), value: encodeFlowBatch(flowBatch(rows, seed)) });
+    return [...stage.files(PROVENANCE)][0]!;
+  };
+  for (const seed of [1, 2]) fileOf(new Stage(tables), seed, 500);
+  assert.deepEqual(await readBack(fileOf(new Stage(tables), 3, 40), sql), await readBack(fileOf(new Stage(new StageTables()), 3, 40), sql));
 });
 
 Deno.test("Stage: a message whose texts end beyond its bytes is set aside", () => {

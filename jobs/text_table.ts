@@ -1,19 +1,43 @@
 /** Gives equal texts equal numbers without making strings of them: a hash table over bytes. */
 
+import { adviseHugePages } from "../ffi/libc_huge_pages.ts";
 import type { EncodedTexts } from "../lib/encoded_texts.ts";
 
 const FIRST_SLOTS = 1 << 12, FIRST_WORDS = 1 << 14;
 /** Words of a slot: hash, first word and bytes of the text, and its number and 1, or 0 where the slot is free. Together: one cache line. */
 const SLOT_WORDS = 4, FIRST_WORD = 1, BYTE_LENGTH = 2, NUMBER = 3;
+const HEAD_WORDS = 2;
+/** Some large pages. */
+const LARGE_BYTES = 4 * 1024 * 1024;
 const PRIME = 0x0100_0193, SEED = 0x811c_9dc5 | 0;
 const NUL = "\0", REPLACEMENT = "\ufffd";
 
 const decoder = new TextDecoder(), encoder = new TextEncoder();
 
-export class TextTable {
-  /** Texts one after the other, each from a whole word on, with zeros up to the next. */
+/** Texts of some tables one after the other, each from a whole word on, with zeros up to the next; before each its number and its bytes. */
+export class TextWords {
   #words = new Int32Array(FIRST_WORDS);
-  #wordCount = 0;
+  #count = 0;
+
+  get words(): Int32Array {
+    return this.#words;
+  }
+
+  /** Room for a text of so many bytes; the place of its first word. */
+  take(bytes: number): number {
+    const first = this.#count + HEAD_WORDS;
+    this.#count = first + Math.ceil(bytes / 4);
+    if (this.#count < this.#words.length) return first;
+    const more = new Int32Array(Math.max(2 * this.#words.length, this.#count + 1));
+    if (more.byteLength >= LARGE_BYTES) adviseHugePages(more.buffer);
+    more.set(this.#words);
+    this.#words = more;
+    return first;
+  }
+}
+
+export class TextTable {
+  readonly #memory: TextWords;
   /** Twice as many as texts at least. */
   #slots = new Int32Array(SLOT_WORDS * FIRST_SLOTS);
   /** First word and bytes of each text. */
@@ -21,10 +45,15 @@ export class TextTable {
   #count = 0;
   /** What is written for a text that is no UTF-8, or has a NUL, where SQL ends. */
   readonly #replaced = new Map<number, Uint8Array>();
-  /** By number of a leader's text, the number and 1 of the text that came with it last. */
+  /** By number of a leader, the first word of the text that came with it last, 0 for none. */
   #followers = new Int32Array(FIRST_SLOTS);
   /** Of no use but that what it was made of had to be looked at. */
   #touched = 0;
+
+  /** @param memory For texts; tables that are asked one after the other about the same rows are quicker where they share it. */
+  constructor(memory: TextWords = new TextWords()) {
+    this.#memory = memory;
+  }
 
   /** Texts that there are; their numbers are smaller. */
   get count(): number {
@@ -42,8 +71,11 @@ export class TextTable {
     const numbers = new Int32Array(offsets.length - 1);
     this.#touched = this.#guess(numbers, leaders);
     for (let i = 0; i < numbers.length; i++) {
-      const guess = numbers[i]!, start = offsets[i]!, end = offsets[i + 1]!;
-      if (guess >= 0 && this.#isAt(guess, bytes, view, start, end)) continue;
+      const guess = numbers[i]!, start = offsets[i]!, end = offsets[i + 1]!, { words } = this.#memory;
+      if (guess > 0 && words[guess - 1] === end - start && isText(words, guess, bytes, view, start, end)) {
+        numbers[i] = words[guess - 2]!;
+        continue;
+      }
       const number = numbers[i] = this.#numberOf(bytes, view, start, end);
       if (leaders !== null && leaders[i]! >= 0) this.#follow(leaders[i]!, number);
     }
@@ -52,7 +84,7 @@ export class TextTable {
 
   /** A dictionary page of texts, each preceded by its length. */
   dictionary(numbers: readonly number[]): Uint8Array {
-    const places = this.#places;
+    const places = this.#places, { words } = this.#memory;
     let length = 0;
     for (const number of numbers) length += 4 + (this.#replaced.get(number)?.length ?? places[2 * number + 1]!);
     const out = new Uint8Array(length + 3), view = new DataView(out.buffer);
@@ -62,61 +94,65 @@ export class TextTable {
       view.setInt32(at, bytes, true);
       at += 4;
       if (text !== undefined) out.set(text, at);
-      else for (let word = places[2 * number]!, to = at; to < at + bytes; to += 4) view.setInt32(to, this.#words[word++]!, true);
+      else for (let word = places[2 * number]!, to = at; to < at + bytes; to += 4) view.setInt32(to, words[word++]!, true);
       at += bytes;
     }
     return out.subarray(0, length);
   }
 
   /**
-   * Sets the numbers to what came with the leaders, -1 for none. It looks at each of those texts on the way: they are all over the
-   * memory, which is waited for once here instead of once for each when they are compared.
+   * Sets the numbers to where the texts begin that came with the leaders, 0 for none. It looks at each of those texts on the way: they
+   * are all over the memory, which is waited for once here instead of once for each when they are compared.
    */
   #guess(numbers: Int32Array, leaders: Int32Array | null): number {
-    const followers = this.#followers, places = this.#places, words = this.#words;
+    if (leaders === null) return 0;
+    const followers = this.#followers, { words } = this.#memory;
     let touched = 0;
     for (let i = 0; i < numbers.length; i++) {
-      const leader = leaders === null ? -1 : leaders[i]!;
-      const number = numbers[i] = leader >= 0 && leader < followers.length ? followers[leader]! - 1 : -1;
-      if (number >= 0) touched ^= words[places[2 * number]!]!;
+      const leader = leaders[i]!, first = leader >= 0 && leader < followers.length ? followers[leader]! : 0;
+      numbers[i] = first;
+      touched ^= words[first]!;
     }
     return touched;
   }
 
   #follow(leader: number, number: number): void {
     if (leader >= this.#followers.length) this.#followers = grown(this.#followers, leader + 1);
-    this.#followers[leader] = number + 1;
-  }
-
-  #isAt(number: number, bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
-    const places = this.#places;
-    return places[2 * number + 1] === end - start && isText(this.#words, places[2 * number]!, bytes, view, start, end);
+    this.#followers[leader] = this.#places[2 * number]!;
   }
 
   #numberOf(bytes: Uint8Array, view: DataView, start: number, end: number): number {
-    const slots = this.#slots, mask = slots.length - SLOT_WORDS, hash = hashOf(bytes, view, start, end), length = end - start;
+    const { words } = this.#memory,
+      slots = this.#slots,
+      mask = slots.length - SLOT_WORDS,
+      hash = hashOf(bytes, view, start, end),
+      length = end - start;
     for (let at = SLOT_WORDS * hash & mask;; at = (at + SLOT_WORDS) & mask) {
       const number = slots[at + NUMBER]! - 1;
-      if (number < 0) return this.#add(bytes.subarray(start, end), hash, at);
+      if (number < 0) return this.#add(bytes, view, start, end, hash, at);
       if (
-        slots[at] === hash && slots[at + BYTE_LENGTH] === length && isText(this.#words, slots[at + FIRST_WORD]!, bytes, view, start, end)
+        slots[at] === hash && slots[at + BYTE_LENGTH] === length && isText(words, slots[at + FIRST_WORD]!, bytes, view, start, end)
       ) {
         return number;
       }
     }
   }
 
-  #add(text: Uint8Array, hash: number, at: number): number {
-    const number = this.#count++, first = this.#wordCount, end = first + Math.ceil(text.length / 4);
-    if (end > this.#words.length) this.#words = grown(this.#words, end);
+  #add(bytes: Uint8Array, view: DataView, start: number, end: number, hash: number, at: number): number {
+    const number = this.#count++, length = end - start, first = this.#memory.take(length), { words } = this.#memory;
     if (2 * number === this.#places.length) this.#places = grown(this.#places, 0);
-    new Uint8Array(this.#words.buffer, 4 * first, text.length).set(text);
-    this.#wordCount = end;
+    const isPlain = copyText(bytes, view, start, end, words, first);
+    words[first - 2] = number;
+    words[first - 1] = length;
     this.#places[2 * number] = first;
-    this.#places[2 * number + 1] = text.length;
-    if (!isPlain(text)) this.#replaced.set(number, encoder.encode(decoder.decode(text).replaceAll(NUL, REPLACEMENT)));
-    this.#slots.set([hash, first, text.length, number + 1], at);
-    if (2 * SLOT_WORDS * this.#count > this.#slots.length) this.#grow();
+    this.#places[2 * number + 1] = length;
+    if (!isPlain) this.#replaced.set(number, encoder.encode(decoder.decode(bytes.subarray(start, end)).replaceAll(NUL, REPLACEMENT)));
+    const slots = this.#slots;
+    slots[at] = hash;
+    slots[at + FIRST_WORD] = first;
+    slots[at + BYTE_LENGTH] = length;
+    slots[at + NUMBER] = number + 1;
+    if (2 * SLOT_WORDS * this.#count > slots.length) this.#grow();
     return number;
   }
 
@@ -167,8 +203,19 @@ function hashOf(bytes: Uint8Array, view: DataView, start: number, end: number): 
   return hash ^ (hash >>> 16);
 }
 
-/** Whether it is ASCII without a NUL. */
-function isPlain(text: Uint8Array): boolean {
-  for (const byte of text) if (byte === 0 || byte >= 128) return false;
-  return true;
+/** The highest bit of each byte of a word, and the lowest. */
+const HIGH_BITS = 0x8080_8080 | 0, LOW_BITS = 0x0101_0101;
+
+/** Copies a text's bytes to words, the last filled up with zeros; whether it is ASCII without a NUL. */
+function copyText(bytes: Uint8Array, view: DataView, start: number, end: number, words: Int32Array, first: number): boolean {
+  let at = start, to = first, high = 0;
+  for (; at + 4 <= end; at += 4) {
+    const word = words[to++] = view.getInt32(at, true);
+    high |= word | ((word - LOW_BITS) & ~word); // of a byte that is zero, what borrows
+  }
+  if (at < end) {
+    words[to] = lastWord(bytes, at, end);
+    for (; at < end; at++) high |= bytes[at]! === 0 ? HIGH_BITS : bytes[at]!;
+  }
+  return (high & HIGH_BITS) === 0;
 }

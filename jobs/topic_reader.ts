@@ -4,6 +4,7 @@ import { log } from "../lib/log.ts";
 import { MissingMessagesError, type TopicConsumer, TopicError, type TopicMessage } from "../lib/topic/topic.ts";
 import type { CutReason } from "./lake/cut_journal.ts";
 import { LakeError } from "./lake/delta_log.ts";
+import { assertSameTopic, type OtherMessages } from "./last_message.ts";
 import { pause } from "./pause.ts";
 
 /** Rows and bytes of messages that one commit takes in at most, and how old its first message gets where it follows. */
@@ -29,8 +30,16 @@ export function parseGap(text: string): Gap {
   return { partition: Number(match[1]), from: BigInt(match[2]!), to: BigInt(match[3]!) };
 }
 
-function acceptGap(partition: number, from: bigint, to: bigint): string {
-  return `--accept-gap ${partition}:${from}-${to}`;
+/** How far a partition is in the lake. */
+export interface Landed {
+  /** To read next. */
+  readonly offset: bigint;
+  /** Number of the message before it; undefined where nobody noted it. */
+  readonly last: bigint | undefined;
+}
+
+export function acceptGapCommand(job: string, partition: number, from: bigint, to: bigint): string {
+  return `jobs run ${job} --accept-gap ${partition}:${from}-${to}`;
 }
 
 /** Takes messages in; tells how many rows it then has. */
@@ -49,27 +58,35 @@ export class TopicReader {
   readonly #consumer: TopicConsumer;
   readonly #partitions: readonly number[];
   readonly #acceptedGaps: readonly Gap[];
+  readonly #acceptedOthers: readonly OtherMessages[];
   readonly #job: string;
   /** Place in `#partitions` that the next reading begins with, so that none waits for the others for ever. */
   #first = 0;
 
   /** @param job As a person calls it. */
-  constructor(job: string, consumer: TopicConsumer, partitions: readonly number[], acceptedGaps: readonly Gap[]) {
+  constructor(
+    job: string,
+    consumer: TopicConsumer,
+    partitions: readonly number[],
+    acceptedGaps: readonly Gap[],
+    acceptedOthers: readonly OtherMessages[] = [],
+  ) {
     this.#job = job;
     this.#consumer = consumer;
     this.#partitions = partitions;
     this.#acceptedGaps = acceptedGaps;
+    this.#acceptedOthers = acceptedOthers;
   }
 
   /**
    * Reads until there is enough for a commit, or the end of the topic; where it follows, it waits there for more.
    *
-   * @param landed By partition, the next offset as the lake has it; undefined where it has none.
-   * @throws {LakeError} If messages are gone that the lake does not have.
+   * @param landed By partition, how far it is in the lake; undefined where it has none of it.
+   * @throws {LakeError} If messages are gone that the lake does not have, or the topic is not the one that it took in.
    * @throws {TopicError} If the topic cannot be read.
    */
   async read(
-    landed: (partition: number) => bigint | undefined,
+    landed: (partition: number) => Landed | undefined,
     sink: MessageSink,
     follows: boolean,
     signal: AbortSignal,
@@ -115,22 +132,22 @@ export class TopicReader {
   }
 
   /** Where to read on. */
-  async #begin(partition: number, landed: bigint | undefined): Promise<Place> {
+  async #begin(partition: number, at: Landed | undefined): Promise<Place> {
     const { begin, end } = await this.#consumer.offsets(partition), name = this.#consumer.topicName;
-    if (landed === undefined) {
+    if (at === undefined) {
       if (begin > 0n) {
         log("warn", "jobs", "messages were deleted before this lake began", { topic: name, partition, missing: String(begin) });
       }
       return { partition, offset: begin, end, gap: null };
     }
-    const gap = this.#acceptedGaps.find((gap) => gap.partition === partition && gap.from === landed) ?? null;
+    const landed = at.offset, gap = this.#acceptedGaps.find((gap) => gap.partition === partition && gap.from === landed) ?? null;
     if (gap !== null) await this.#assertGone(gap, begin, end);
     const offset = gap?.to ?? landed, place = { partition, offset, end, gap };
     const has = `the lake has it up to offset ${offset}, the topic has ${begin} to before ${end}`;
     if (offset < begin) {
       throw new LakeError(
-        `Cannot go on with topic "${name}" partition ${partition}: ${has}; messages were deleted before they were read: give them up with "jobs run ${this.#job} ${
-          acceptGap(partition, landed, begin)
+        `Cannot go on with topic "${name}" partition ${partition}: ${has}; messages were deleted before they were read: give them up with "${
+          acceptGapCommand(this.#job, partition, landed, begin)
         }", and the gap is kept in the table's history`,
       );
     }
@@ -139,6 +156,7 @@ export class TopicReader {
         `Cannot go on with topic "${name}" partition ${partition}: ${has}; the topic was cut or restored from an older copy: restore it whole, or have a new topic made, which the lake takes in from its beginning`,
       );
     }
+    await assertSameTopic(this.#job, this.#consumer, { partition, offset: landed }, at.last, this.#acceptedOthers);
     return place;
   }
 
@@ -205,14 +223,14 @@ export class TopicReader {
       if (error instanceof MissingMessagesError) {
         const { from, to } = error;
         throw new LakeError(
-          `Cannot go on with topic "${this.#consumer.topicName}" partition ${partition}: offsets ${from} to before ${to} are missing within it; give them up with "jobs run ${this.#job} ${
-            acceptGap(partition, from, to)
+          `Cannot go on with topic "${this.#consumer.topicName}" partition ${partition}: offsets ${from} to before ${to} are missing within it; give them up with "${
+            acceptGapCommand(this.#job, partition, from, to)
           }", and the gap is kept in the table's history`,
           { cause: error },
         );
       }
       // It may have been deleted since: then that is what has to be said.
-      if (gap === null) await this.#begin(partition, offset);
+      if (gap === null) await this.#begin(partition, { offset, last: undefined });
       throw error;
     }
   }

@@ -1,6 +1,7 @@
 /** Makes columns of a batch's rows of the buffers of an Arrow record batch, after a look at every code and offset. */
 
 import type { ColumnPieces, TextPieces } from "./arrow_layout.ts";
+import { unpackValidity } from "./arrow_validity.ts";
 import type { BigintColumn, ColumnData, IntegerColumn, ListColumn, TextColumn } from "./column_data.ts";
 import { dictionaryTexts, type EncodedTexts, encodeTexts } from "./encoded_texts.ts";
 import type { MessageColumn } from "./records.ts";
@@ -96,11 +97,4 @@ function listFromArrow(name: string, data: ColumnPieces, rowCount: number): List
   const values = data.children[0]!.values as Int32Array;
   assertOffsets(name, offsets, rowCount, values.length);
   return { offsets, values };
-}
-
-function unpackValidity(data: ColumnPieces, rowCount: number): { valid?: Uint8Array } {
-  if (data.nullCount === 0) return {};
-  const valid = new Uint8Array(rowCount);
-  for (let i = 0; i < rowCount; i++) valid[i] = (data.nullBitmap[i >> 3]! >> (i & 7)) & 1;
-  return { valid };
 }

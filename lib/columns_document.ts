@@ -2,7 +2,7 @@
 
 import { CONVERSATION_COLUMNS, CONVERSATION_SCHEMA_VERSION } from "./conversation_columns.ts";
 import { EDGE_COLUMNS, EDGE_SCHEMA_VERSION } from "./edge_columns.ts";
-import { DEAD_LETTER_COLUMNS, FLOW_COLUMNS, FLOW_SCHEMA_VERSION } from "./records.ts";
+import { AGENT_LOSS_COLUMNS, DEAD_LETTER_COLUMNS, FLOW_COLUMNS, FLOW_SCHEMA_VERSION } from "./records.ts";
 
 /** Markdown of docs/reference/columns.md. */
 export function columnsDocument(): string {
@@ -36,7 +36,7 @@ commit: in its older files they are null. Null in \`flow_source\` is \`skyfall\`
 | Column | Type | Unit or values | Meaning | Source | Filled by |
 | --- | --- | --- | --- | --- | --- |
 ${rows.map((row) => `| ${row} |`).join("\n")}
-${conversationSection()}${edgeSection()}${deadLetterSection()}`;
+${conversationSection()}${edgeSection()}${agentLossSection()}${deadLetterSection()}`;
 }
 
 function conversationSection(): string {
@@ -72,6 +72,22 @@ transport, client, server and port, of all minutes, partitions and revisions ([k
 
 | Column | Type | Unit or values | Meaning | Source | When rows of an edge are added up |
 | --- | --- | --- | --- | --- | --- |
+${rows.map((row) => `| ${row} |`).join("\n")}
+`;
+}
+
+function agentLossSection(): string {
+  const rows = AGENT_LOSS_COLUMNS.map(({ name, type, nullable, unit, meaning }) =>
+    [`\`${name}\``, type + (nullable ? ", null" : ""), unit, meaning].map(cell).join(" | ")
+  );
+  return `
+# Columns of \`agent_loss\`
+
+What was lost before it reached a collector, as collectors tell it in their messages ([streams](streams.md)): one row per agent and time in which
+something was found lost. Amounts may always be added up. The table is partitioned by \`date\` of \`loss_end\` (UTC).
+
+| Column | Type | Unit | Meaning |
+| --- | --- | --- | --- |
 ${rows.map((row) => `| ${row} |`).join("\n")}
 `;
 }

@@ -20,8 +20,10 @@ import {
   Utf8,
   Vector,
 } from "apache-arrow";
+import { type AgentLoss, lossMetadata, readLosses } from "./agent_loss.ts";
 import { fromArrow } from "./arrow_columns.ts";
 import { type ColumnPieces, type FieldShape, readPieces, schemaBytes } from "./arrow_layout.ts";
+import { packValidity } from "./arrow_validity.ts";
 import { verifyArrowStream } from "./arrow_verify.ts";
 import type { ColumnData, ColumnDataByType, TextColumn } from "./column_data.ts";
 import { encodeTexts } from "./encoded_texts.ts";
@@ -33,6 +35,8 @@ export type { AddressColumn, BigintColumn, ColumnData, ColumnDataByType, Integer
 export interface FlowBatch {
   readonly rowCount: number;
   readonly columns: { readonly [C in MessageColumn as C["name"]]: ColumnDataByType[C["type"]] };
+  /** What the collector found lost since its message before; absent where nothing was. */
+  readonly agentLosses?: readonly AgentLoss[];
 }
 
 /** Most rows in one message; the decoder refuses more. */
@@ -40,8 +44,8 @@ export const BATCH_ROWS_MAX = 8_192;
 
 const SCHEMA_VERSION_KEY = "skyfall.schema_version";
 
-/** Encodes rows as an Arrow IPC stream of one record batch. */
-export type BatchEncoder = (rowCount: number, columns: Readonly<Record<string, ColumnData>>) => Uint8Array;
+/** Encodes rows as an Arrow IPC stream of one record batch, which also tells of losses. */
+export type BatchEncoder = (rowCount: number, columns: Readonly<Record<string, ColumnData>>, losses?: readonly AgentLoss[]) => Uint8Array;
 
 /**
  * What encodes rows of a table; its metadata has the schema's version.
@@ -50,8 +54,8 @@ export type BatchEncoder = (rowCount: number, columns: Readonly<Record<string, C
  */
 export function batchEncoder(columns: readonly Column[], schemaVersion: number): BatchEncoder {
   const fields = columns.map((c, i) => new Field(c.name, arrowType(c.type, i), c.nullable));
-  const schema = new Schema(fields, new Map([[SCHEMA_VERSION_KEY, String(schemaVersion)]]));
-  return (rowCount, values) => {
+  const metadata = [[SCHEMA_VERSION_KEY, String(schemaVersion)]] as const, plain = new Schema(fields, new Map(metadata));
+  return (rowCount, values, losses = []) => {
     if (rowCount < 1 || rowCount > BATCH_ROWS_MAX) {
       throw new RangeError(`Cannot encode batch: ${rowCount} rows, needed 1 to ${BATCH_ROWS_MAX}`);
     }
@@ -61,6 +65,7 @@ export function batchEncoder(columns: readonly Column[], schemaVersion: number):
       throw new RangeError(`Cannot encode batch: column "${name}" has ${data.length} rows, needed ${rowCount}`);
     });
     const rows = makeData({ type: new Struct(fields), length: rowCount, nullCount: 0, children });
+    const schema = losses.length === 0 ? plain : new Schema(fields, new Map([...metadata, ...lossMetadata(losses)]));
     return tableToIPC(new Table([new RecordBatch(schema, rows)]), "stream");
   };
 }
@@ -68,8 +73,8 @@ export function batchEncoder(columns: readonly Column[], schemaVersion: number):
 const encodeColumns = batchEncoder(MESSAGE_COLUMNS, FLOW_SCHEMA_VERSION);
 
 /** Encodes rows as a message. @throws {RangeError} As `batchEncoder()`. */
-export function encodeFlowBatch({ rowCount, columns }: FlowBatch): Uint8Array {
-  return encodeColumns(rowCount, columns);
+export function encodeFlowBatch({ rowCount, columns, agentLosses }: FlowBatch): Uint8Array {
+  return encodeColumns(rowCount, columns, agentLosses);
 }
 
 /**
@@ -84,12 +89,16 @@ export function decodeFlowBatch(message: Uint8Array): FlowBatch {
 /** Null where the schema is none that was met before, or the message is of another form than the quick way takes. */
 function decodeKnown(message: Uint8Array): FlowBatch | null {
   for (const schema of knownSchemas) {
-    const pieces = readPieces(message, schema.bytes, schema.fields);
-    if (pieces !== null && pieces.rowCount > 0 && pieces.rowCount <= BATCH_ROWS_MAX) {
-      return toBatch(schema.version, pieces.rowCount, (column) => pieces.columns[schema.indexes.get(column.name)!]!);
-    }
+    const batch = decodeOf(schema, message);
+    if (batch !== null) return batch;
   }
   return null;
+}
+
+function decodeOf({ bytes, fields, version, indexes }: KnownSchema, message: Uint8Array): FlowBatch | null {
+  const pieces = readPieces(message, bytes, fields);
+  if (pieces === null || pieces.rowCount === 0 || pieces.rowCount > BATCH_ROWS_MAX) return null;
+  return toBatch(version, pieces.rowCount, (column) => pieces.columns[indexes.get(column.name)!]!);
 }
 
 function decodeAny(message: Uint8Array): FlowBatch {
@@ -110,9 +119,12 @@ function decodeAny(message: Uint8Array): FlowBatch {
     return data;
   };
   for (const column of MESSAGE_COLUMNS) if (version >= column.since) fieldOf(column);
-  remember(message, table.schema, version, indexes);
+  const agentLosses = readLosses(table.schema.metadata), known = knownSchemaOf(message, table.schema, version, indexes);
+  // No other message has the schema of one that tells of losses.
+  if (known !== null && agentLosses.length === 0) remember(known);
   // The quick way even now: what reads columns is compiled for one kind of objects, and objects of the library are another.
-  return decodeKnown(message) ?? toBatch(version, record.numRows, fieldOf);
+  const batch = (known === null ? null : decodeOf(known, message)) ?? toBatch(version, record.numRows, fieldOf);
+  return agentLosses.length === 0 ? batch : { ...batch, agentLosses };
 }
 
 /** Schema that a message was decoded of, so that another of the same is decoded for a fraction of the cost. */
@@ -128,13 +140,18 @@ interface KnownSchema {
 const KNOWN_SCHEMAS_MAX = 4;
 const knownSchemas: KnownSchema[] = [];
 
-function remember(message: Uint8Array, schema: Schema, version: number, indexes: ReadonlyMap<string, number>): void {
+/** Null where the stream has no plain schema, or columns of other types than ours. */
+function knownSchemaOf(message: Uint8Array, schema: Schema, version: number, indexes: ReadonlyMap<string, number>): KnownSchema | null {
   const bytes = schemaBytes(message), fields = schema.fields.map(({ type }) => shapeOf(type)).filter((shape) => shape !== null);
-  if (bytes === null || fields.length < schema.fields.length) return;
+  return bytes === null || fields.length < schema.fields.length ? null : { bytes, fields, version, indexes };
+}
+
+function remember(schema: KnownSchema): void {
+  const { bytes } = schema;
   const isKnown = knownSchemas.some((known) => known.bytes.length === bytes.length && known.bytes.every((byte, i) => byte === bytes[i]));
   if (isKnown) return; // its messages are of another form than the quick way takes
   if (knownSchemas.length === KNOWN_SCHEMAS_MAX) knownSchemas.shift();
-  knownSchemas.push({ bytes, fields, version, indexes });
+  knownSchemas.push(schema);
 }
 
 /** Null for a type that none of our columns has. */
@@ -257,16 +274,6 @@ function toArrow(type: DataType, column: ColumnData, rowCount: number): Data {
 function utf8Data(texts: readonly string[]): Data<Utf8> {
   const { offsets, bytes } = encodeTexts(texts);
   return makeData({ type: new Utf8(), length: texts.length, nullCount: 0, valueOffsets: offsets, data: bytes });
-}
-
-function packValidity(rowCount: number, isValid: (row: number) => boolean): { nullCount: number; nullBitmap?: Uint8Array } {
-  const nullBitmap = new Uint8Array(Math.ceil(rowCount / 64) * 8);
-  let nullCount = 0;
-  for (let i = 0; i < rowCount; i++) {
-    if (isValid(i)) nullBitmap[i >> 3]! |= 1 << (i & 7);
-    else nullCount++;
-  }
-  return nullCount === 0 ? { nullCount } : { nullCount, nullBitmap };
 }
 
 function assertType(column: MessageColumn, type: DataType): void {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { tableFromArrays, tableToIPC } from "apache-arrow";
 import { BATCH_ROWS_MAX, decodeFlowBatch, encodeFlowBatch, type FlowBatch } from "./flow_batch.ts";
+import { agentLoss } from "./testdata/agent_loss.ts";
 import { flowBatch } from "./testdata/flow_batch.ts";
 
 /** Rows as plain values, so that two batches can be compared however their texts are coded. */
@@ -84,5 +85,25 @@ Deno.test("decodeFlowBatch() decodes the second message of a schema as the first
     const moved = new Uint8Array(message.length + 3).subarray(3);
     moved.set(message);
     for (const bytes of [message, moved]) assert.deepEqual(plain(decodeFlowBatch(bytes)), plain(batch));
+  }
+});
+
+Deno.test("decodeFlowBatch() gives the losses that a message tells beside its rows, and those alone", () => {
+  const plainMessage = encodeFlowBatch(flowBatch(3, 1));
+  for (let i = 1; i <= 6; i++) {
+    const agentLosses = Array.from({ length: i }, (_, agent) => agentLoss(`10.0.0.${agent}`)), batch = flowBatch(3, i);
+    const told = decodeFlowBatch(encodeFlowBatch({ ...batch, agentLosses }));
+    assert.deepEqual([plain(told), told.agentLosses], [plain(batch), agentLosses]);
+    assert.equal("agentLosses" in decodeFlowBatch(plainMessage), false);
+  }
+});
+
+Deno.test("decodeFlowBatch() refuses losses that cannot be", () => {
+  for (const wrong of [{ loss_end: -1 }, { agent_count: -1 }, { datagrams_lost: 0.5 }, { sub_agent_id: 2 ** 32 }]) {
+    const message = encodeFlowBatch({ ...flowBatch(1, 1), agentLosses: [agentLoss("10.0.0.1", wrong)] });
+    assert.throws(() => decodeFlowBatch(message), {
+      name: "SyntaxError",
+      message: new RegExp(`Cannot decode flow batch: metadata "skyfall.agent_loss" at "0.${Object.keys(wrong)[0]}"`),
+    });
   }
 });

@@ -312,6 +312,26 @@ export const DEAD_LETTER_COLUMNS = [
   etlColumn("ingest_time", "TIMESTAMPTZ", "us since 1970 UTC", "When the ETL job read it", "etl"),
 ] as const satisfies readonly Column[];
 
+/** Version of the meaning of `agent_loss`'s rows. */
+export const AGENT_LOSS_SCHEMA_VERSION = 1;
+
+/** Columns of `agent_loss`: one row per agent of which a collector found something lost, and time in which it did. */
+export const AGENT_LOSS_COLUMNS = [
+  column("loss_start", "TIMESTAMPTZ", "us since 1970 UTC", "What was lost was lost after this", "collector"),
+  column("loss_end", "TIMESTAMPTZ", "us since 1970 UTC", "And before this", "collector"),
+  column("agent_address", "VARCHAR", "-", "Address of the agent; null for those that are not named", "sFlow v5 agent_address", "null"),
+  column("sub_agent_id", "BIGINT", "-", "Null for our agents, whose lanes are one", "sFlow v5 sub_agent_id", "null"),
+  column("agent_count", "INTEGER", "agents", "1, or how many are not named: a row names those that lost most", "collector"),
+  column("datagrams_lost", "BIGINT", "datagrams", "Sequence numbers that never came; below 0 where some came late", "collector"),
+  column("flow_records_missing", "BIGINT", "records", "Flow records that the agent sent and that never came", "skyfall sample_pool"),
+  column("agent_dropped_events", "BIGINT", "events", "What the agent says that it lost itself", "skyfall drops"),
+  etlColumn("src_topic", "VARCHAR", "-", "Topic that the row was read from", "topic"),
+  etlColumn("src_partition", "INTEGER", "-", "Its partition", "topic"),
+  etlColumn("src_offset", "BIGINT", "-", "Offset of the message in the partition", "topic"),
+  etlColumn("src_index", "INTEGER", "-", "Index of the row among those of the message", "topic"),
+  etlColumn("ingest_time", "TIMESTAMPTZ", "us since 1970 UTC", "When the ETL job read it", "etl"),
+] as const satisfies readonly Column[];
+
 type Nullability = "null" | "not null";
 
 function column<const N extends string, const T extends ColumnType>(

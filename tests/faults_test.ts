@@ -6,7 +6,7 @@ import { missingDisk } from "./faults/disk.ts";
 import { DEEDS, type FaultOptions, runFaults, summary } from "./faults/faults.ts";
 import { MUTATIONS, runMutation } from "./faults/mutations.ts";
 import { firstMissing, missingCommand, testWith } from "./require.ts";
-import { PROJECT } from "./sources.ts";
+import { PROJECT, readSource } from "./sources.ts";
 
 const compiler = await missingCommand("cc", "--version"), disk = await missingDisk();
 
@@ -37,6 +37,10 @@ testWith(compiler, "260 faults upon jobs that read an embedded topic", () => ass
 testWith(firstMissing(compiler, await missingCommand("java", "-version")), "40 faults upon jobs that read from a broker", async () => {
   await using broker = await Broker.start();
   await assertExact(someFaults(40, broker));
+});
+
+Deno.test("every way in which the jobs are broken on purpose still changes them", async () => {
+  for (const { file, from } of MUTATIONS) assert.ok((await readSource(file)).includes(from), `${file} has no more "${from}"`);
 });
 
 for (const mutation of MUTATIONS.filter(({ deeds }) => deeds.includes("stop")).slice(0, 1)) {

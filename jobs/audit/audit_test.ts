@@ -11,6 +11,7 @@ import { runEtl } from "../etl.ts";
 import { sqlText } from "../sql_text.ts";
 import { conversationMessage } from "../testdata/conversations.ts";
 import { newPlace, publishFlows, type TestPlace } from "../testdata/topic.ts";
+import type { AsOf } from "../lake/time_travel.ts";
 import { auditLake } from "./audit.ts";
 
 const MESSAGES = 6;
@@ -112,6 +113,16 @@ Deno.test("a lake passes while its topic keeps a part of it", async () => {
   const place = await landed();
   await changeTopic(place, "delete from message where offset < 2");
   assert.deepEqual(await wrong(place), []);
+});
+
+Deno.test("messages that the topic deleted before they were read are found", async () => {
+  const place = await landed();
+  await publishFlows(place.topic, 8, 200);
+  await changeTopic(place, "delete from message where partition = 0 and offset < 9");
+  assert.match(
+    (await wrong(place)).join("\n"),
+    /^the topic read again: "topic.db-.*" partition 0 offsets 7 to 8: the topic has deleted them before/,
+  );
 });
 
 Deno.test("a missing file is found, and the messages whose rows it had", async () => {
@@ -233,4 +244,17 @@ Deno.test("a value of a row that was changed in the lake is found", async () => 
   const place = await landed();
   await rewriteFile(place.lake, "flow", "bytes_sent + 1 as bytes_sent");
   assert.match((await wrong(place)).join("\n"), /the topic read again: .* as in the lake, but with other values/);
+});
+
+Deno.test("a lake is audited as of an earlier version: what is wrong since then does not count, and what was wrong then does", async () => {
+  const place = await landed(), [at0, at1] = [{ version: 0n }, { version: 1n }];
+  const wrongAsOf = async (asOf: AsOf) =>
+    (await auditLake(place.lake, place.topic, () => {}, asOf)).flatMap(({ problems }) =>
+      problems.map(({ where, what }) => `${where}: ${what}`)
+    );
+  assert.deepEqual([await wrongAsOf(at0), await wrongAsOf(at1)], [[], []]);
+  await changeTopic(place, "delete from message where partition = 1 and offset = 4"); // of the second commit
+  assert.deepEqual(await wrongAsOf(at0), []);
+  assert.match((await wrongAsOf(at1)).join(), /partition 1 offset 4: has 50 rows in the lake, and is not in the topic/);
+  await assert.rejects(wrongAsOf({ version: 7n }), { name: "LakeError", message: /Cannot read lake as of version 7/ });
 });

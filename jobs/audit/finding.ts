@@ -15,6 +15,8 @@ export interface Check {
   /** What was looked at, for people. */
   readonly examined: string;
   readonly problems: readonly Problem[];
+  /** What was found that is no problem of the lake, but of what it holds. */
+  readonly told?: readonly string[];
 }
 
 /** Offsets as people write them: "topic partition 3 offset 7" or "offsets 7 to 9". */

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { type AddFile, LakeError, logDirectory, readVersionIfPresent } from "../lake/delta_log.ts";
+import { OTHER_MESSAGES_PARAMETER } from "../last_message.ts";
 import { type Check, placeOf, type Problem } from "./finding.ts";
 
 /** Offsets of one partition that one commit answers for. */
@@ -31,16 +32,20 @@ export interface History {
   readonly commits: readonly TakingCommit[];
   /** Hours that are no longer kept, as `hourOf()` numbers them: an audit asks neither the lake nor the topic for their rows. */
   readonly droppedHours: ReadonlySet<number>;
+  /** Where the topic was another from then on, as somebody has accepted; ascending by version. */
+  readonly otherMessages: readonly { readonly topic: string; readonly partition: number; readonly before: bigint }[];
   /** Versions of `commits` that brought rows to such an hour. */
   readonly partlyDropped: ReadonlySet<bigint>;
 }
 
 const Ranges = z.record(z.string(), z.tuple([z.coerce.bigint(), z.coerce.bigint()]));
+const Offsets = z.record(z.string().regex(/^.*:\d+$/), z.coerce.bigint());
 const CommitInfo = z.looseObject({
   operation: z.string().optional(),
   operationParameters: z.looseObject({
     offsets: z.string().optional(),
     gaps: z.string().optional(),
+    [OTHER_MESSAGES_PARAMETER]: z.string().optional(),
     rows: z.coerce.number().optional(),
   }).optional(),
 });
@@ -54,6 +59,7 @@ export async function readHistory(directory: string, versions: readonly bigint[]
   const next = new Map<string, bigint>();
   const ranges: TakenRange[] = [];
   const commits: TakingCommit[] = [];
+  const otherMessages: History["otherMessages"][number][] = [];
   const droppedHours = new Set<number>(), added: AddedRows[] = [];
   for (const version of versions) {
     const actions = await readVersionIfPresent(directory, version) ?? []; // its time was over meanwhile
@@ -66,6 +72,10 @@ export async function readHistory(directory: string, versions: readonly bigint[]
     };
     for (const [source, [from, to]] of Object.entries(offsets ?? {})) add(source, from, to, false);
     for (const [source, [from, to]] of Object.entries(gaps ?? {})) add(source, from, to, true);
+    for (const [source, before] of Object.entries(Offsets.parse(JSON.parse(parameters?.[OTHER_MESSAGES_PARAMETER] ?? "{}")))) {
+      const [, topic, partition] = SOURCE.exec(source)!;
+      otherMessages.push({ topic: topic!, partition: Number(partition), before });
+    }
     let took = offsets !== null;
     for (const { add, remove } of actions) {
       if (add?.dataChange) added.push({ version, hour: hourOf(add.partitionValues), rows: rowsOf(add) });
@@ -95,6 +105,7 @@ export async function readHistory(directory: string, versions: readonly bigint[]
     ranges,
     commits: left,
     droppedHours,
+    otherMessages,
     partlyDropped: new Set(goneRows.keys()),
   };
 }

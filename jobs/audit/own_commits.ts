@@ -2,13 +2,14 @@
 
 import { overwrittenCommits } from "../lake/own_commits.ts";
 import { tableDirectory } from "../lake/table.ts";
-import { DEAD_LETTER, EDGE_1M, FLOW, TABLES } from "../lake/tables.ts";
+import { AGENT_LOSS, DEAD_LETTER, EDGE_1M, FLOW, TABLES } from "../lake/tables.ts";
 import type { Check, Problem } from "./finding.ts";
 
 /** By table, the job whose next run puts back what is missing, or makes it again. */
 const JOBS: Readonly<Record<string, string>> = {
   [FLOW.name]: "etl --topic URL",
   [DEAD_LETTER.name]: "etl --topic URL",
+  [AGENT_LOSS.name]: "etl --topic URL",
   [EDGE_1M.name]: "dependencies --topic URL",
 };
 

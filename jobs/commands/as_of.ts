@@ -1,4 +1,4 @@
-/** The option `--as-of` of every question. */
+/** The option `--as-of` of every question, and of the audit. */
 
 import { Option } from "@commander-js/extra-typings";
 import { type AsOf, parseAsOf } from "../lake/time_travel.ts";

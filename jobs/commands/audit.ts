@@ -3,7 +3,11 @@
 import type { Command } from "@commander-js/extra-typings";
 import { TOPIC_URL_FORMS } from "../../lib/topic/open.ts";
 import { auditLake } from "../audit/audit.ts";
+import { asOfOption } from "./as_of.ts";
 import type { Check } from "../audit/finding.ts";
+import { log } from "../../lib/log.ts";
+import { assertTables } from "../lake/prepare.ts";
+import { withFolderLock } from "../lock.ts";
 import { formatAnswer } from "../print.ts";
 
 const PROGRESS_MS = 500;
@@ -13,8 +17,11 @@ export function addAuditCommand(program: Command): void {
     .description("prove that the lake holds each row of the topic once; says what is wrong and what puts it right")
     .requiredOption("--lake <dir>", "folder of the lake")
     .option("--topic <url>", `topic to read again, as long as it keeps its messages: ${TOPIC_URL_FORMS}`)
-    .action(async ({ lake, topic }) => {
-      const checks = await auditLake(lake, topic ?? null, showProgress());
+    .addOption(asOfOption())
+    .action(async ({ lake, topic, asOf }) => {
+      assertTables(lake);
+      const checks = await withFolderLock(lake, () => auditLake(lake, topic ?? null, showProgress(), asOf));
+      if (checks === null) return log("info", "jobs", "another run is at work", { lake });
       print(checks);
       if (checks.some(({ problems }) => problems.length > 0)) Deno.exit(1);
     });
@@ -32,13 +39,14 @@ function showProgress(): (what: string, done: number, all: number) => void {
 
 function print(checks: readonly Check[]): void {
   const columns = ["check", "result", "examined"].map((name) => ({ name, isNumber: false }));
-  const rows = checks.map(({ name, examined, problems }) => ({
+  const rows = checks.map(({ name, examined, problems, told = [] }) => ({
     check: name,
-    result: problems.length === 0 ? "ok" : `${problems.length} WRONG`,
+    result: problems.length > 0 ? `${problems.length} WRONG` : told.length > 0 ? `${told.length} told` : "ok",
     examined,
   }));
   console.log(formatAnswer({ columns, rows }, "table", rows.length));
-  for (const { name, problems } of checks) {
+  for (const { name, problems, told = [] } of checks) {
+    for (const what of told) console.log(`${name}: ${what}`);
     for (const { where, what, repair } of problems) console.log(`${name}: ${where}: ${what}; ${repair}`);
   }
 }

@@ -5,8 +5,17 @@ import { log } from "../../lib/log.ts";
 import { TOPIC_URL_FORMS } from "../../lib/topic/open.ts";
 import { DEFAULT_LATENESS_MINUTES, runDependencies } from "../dependencies.ts";
 import { parsePartitionSet } from "../partition_set.ts";
+import { ACCEPT_OTHER_FLAGS } from "../last_message.ts";
 import { checked } from "./checked.ts";
-import { ACCEPT_GAP_DESCRIPTION, ACCEPT_GAP_FLAGS, addGap, groupOption, stopSignal } from "./topic_job.ts";
+import {
+  ACCEPT_GAP_DESCRIPTION,
+  ACCEPT_GAP_FLAGS,
+  ACCEPT_OTHER_DESCRIPTION,
+  addGap,
+  addOther,
+  groupOption,
+  stopSignal,
+} from "./topic_job.ts";
 
 const LATENESS_MINUTES_MAX = 60;
 
@@ -29,17 +38,30 @@ export function addDependenciesCommand(run: Command): void {
     .option("--partitions <list>", 'take these partitions alone, as in "0-3,7"; other runs take the others', checked(parsePartitionSet))
     .addOption(groupOption)
     .option(ACCEPT_GAP_FLAGS, ACCEPT_GAP_DESCRIPTION, addGap, [])
-    .action(async ({ topic, lake, outputTopic = null, follow, latenessMinutes, partitions = null, group = null, acceptGap }) => {
-      const options = { partitions, group, acceptedGaps: acceptGap, follow, latenessMinutes, outputTopic };
-      const result = await runDependencies(topic, lake, options, stopSignal(follow));
-      if (result.version === null) return log("info", "jobs", "another run is at work", { lake });
-      log("info", "jobs", "dependencies done", {
-        rows: result.rows,
-        edges: result.edges,
-        set_aside: result.setAside,
-        version: String(result.version),
-      });
-    });
+    .option(ACCEPT_OTHER_FLAGS, ACCEPT_OTHER_DESCRIPTION, addOther, [])
+    .action(
+      async (
+        { topic, lake, outputTopic = null, follow, latenessMinutes, partitions = null, group = null, acceptGap, acceptOtherMessages },
+      ) => {
+        const options = {
+          partitions,
+          group,
+          acceptedGaps: acceptGap,
+          acceptedOthers: acceptOtherMessages,
+          follow,
+          latenessMinutes,
+          outputTopic,
+        };
+        const result = await runDependencies(topic, lake, options, stopSignal(follow));
+        if (result.version === null) return log("info", "jobs", "another run is at work", { lake });
+        log("info", "jobs", "dependencies done", {
+          rows: result.rows,
+          edges: result.edges,
+          set_aside: result.setAside,
+          version: String(result.version),
+        });
+      },
+    );
 }
 
 function parseLateness(text: string): number {

@@ -5,8 +5,17 @@ import { log } from "../../lib/log.ts";
 import { TOPIC_URL_FORMS } from "../../lib/topic/open.ts";
 import { runEtl } from "../etl.ts";
 import { parsePartitionSet } from "../partition_set.ts";
+import { ACCEPT_OTHER_FLAGS } from "../last_message.ts";
 import { checked } from "./checked.ts";
-import { ACCEPT_GAP_DESCRIPTION, ACCEPT_GAP_FLAGS, addGap, groupOption, stopSignal } from "./topic_job.ts";
+import {
+  ACCEPT_GAP_DESCRIPTION,
+  ACCEPT_GAP_FLAGS,
+  ACCEPT_OTHER_DESCRIPTION,
+  addGap,
+  addOther,
+  groupOption,
+  stopSignal,
+} from "./topic_job.ts";
 
 export const ETL_DESCRIPTION = "move everything new in a topic into the lake, each row exactly once";
 
@@ -20,8 +29,15 @@ export function addEtlCommand(run: Command): void {
     .option("--partitions <list>", 'move these partitions alone, as in "0-3,7"; other writers move the others', checked(parsePartitionSet))
     .addOption(groupOption)
     .option(ACCEPT_GAP_FLAGS, ACCEPT_GAP_DESCRIPTION, addGap, [])
-    .action(async ({ topic, lake, follow, partitions = null, group = null, acceptGap }) => {
-      const result = await runEtl(topic, lake, { partitions, group, acceptedGaps: acceptGap, follow }, stopSignal(follow));
+    .option(ACCEPT_OTHER_FLAGS, ACCEPT_OTHER_DESCRIPTION, addOther, [])
+    .action(async ({ topic, lake, follow, partitions = null, group = null, acceptGap, acceptOtherMessages }) => {
+      const result = await runEtl(topic, lake, {
+        partitions,
+        group,
+        acceptedGaps: acceptGap,
+        acceptedOthers: acceptOtherMessages,
+        follow,
+      }, stopSignal(follow));
       if (result.version === null) return log("info", "jobs", "another run is at work", { lake });
       log("info", "jobs", "etl done", {
         rows: result.rows,

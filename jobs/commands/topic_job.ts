@@ -2,6 +2,7 @@
 
 import { Option } from "@commander-js/extra-typings";
 import { type Gap, parseGap } from "../topic_reader.ts";
+import { type OtherMessages, parseOtherMessages } from "../last_message.ts";
 import { checked } from "./checked.ts";
 
 export const groupOption = new Option(
@@ -14,6 +15,13 @@ export function addGap(text: string, gaps: readonly Gap[]): readonly Gap[] {
   return [...gaps, checked(parseGap)(text)];
 }
 
+/** Adds the messages of one more `--accept-other-messages`. */
+export function addOther(text: string, others: readonly OtherMessages[]): readonly OtherMessages[] {
+  return [...others, checked(parseOtherMessages)(text)];
+}
+
+export const ACCEPT_OTHER_DESCRIPTION =
+  "go on at the offset although the topic has other messages before it than the lake took in; may be repeated";
 export const ACCEPT_GAP_FLAGS = "--accept-gap <partition:from-to>";
 export const ACCEPT_GAP_DESCRIPTION =
   "give up messages that the topic no longer has, from the first offset to before the second; may be repeated";

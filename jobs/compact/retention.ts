@@ -25,6 +25,7 @@ export function parseKeepDays(text: string): [table: string, days: number] {
  * Drops the partitions that ended more than so many days before the newest one did, or before now if the newest is of the future:
  * a clock that runs ahead drops nothing, nor does a host whose clock does.
  *
+ * @param newest Files that say when the newest partition ended, where it is not the table's own.
  * @returns How many files were dropped; none where others have meanwhile changed them, so that the next run finds them.
  */
 export async function dropExpired(
@@ -33,8 +34,9 @@ export async function dropExpired(
   definition: TableDefinition,
   snapshot: Snapshot,
   keepDays: number,
+  newest: Snapshot = snapshot,
 ): Promise<number> {
-  const removes = expiredFiles([...snapshot.files.values()], keepDays, Date.now());
+  const removes = expiredFiles([...snapshot.files.values()], keepDays, Date.now(), [...newest.files.values()]);
   if (removes.length === 0) return 0;
   const replaced = await replace(tableDirectory(lake, definition), definition, snapshot, {
     operation: "DELETE",
@@ -47,8 +49,8 @@ export async function dropExpired(
   return replaced === null ? 0 : removes.length;
 }
 
-export function expiredFiles(files: readonly AddFile[], keepDays: number, nowMs: number): AddFile[] {
-  const newestMs = files.reduce((newest, file) => Math.max(newest, endMs(file)), -Infinity);
+export function expiredFiles(files: readonly AddFile[], keepDays: number, nowMs: number, newest = files): AddFile[] {
+  const newestMs = newest.reduce((newest, file) => Math.max(newest, endMs(file)), -Infinity);
   const before = Math.min(newestMs, nowMs) - keepDays * DAY_MS;
   return files.filter((file) => endMs(file) <= before);
 }

@@ -11,7 +11,7 @@ import type { Database } from "../duckdb.ts";
 import { stagingDirectory, writeDataFile } from "../lake/data_file.ts";
 import { type AddFile, LakeError, listLog, type LogAction, readVersion, type Snapshot } from "../lake/delta_log.ts";
 import { replace } from "../lake/replace.ts";
-import { dataFilePath, isDataFile, readTable, selectFiles, type TableDefinition, tableDirectory } from "../lake/table.ts";
+import { assertFiles, dataFilePath, isDataFile, readTable, selectFiles, type TableDefinition, tableDirectory } from "../lake/table.ts";
 import { EDGE_1D, EDGE_1H, EDGE_1M } from "../lake/tables.ts";
 import { Progress } from "../progress.ts";
 import { DaySums, edgeCount, type SumUnit } from "./day_sums.ts";
@@ -64,6 +64,8 @@ export async function rollUp(
   const progress = new Progress(`roll up ${target.name}`, added.length, "files");
   for (const [date, files] of days) {
     const old = [...snapshot.files.values()].filter(({ partitionValues }) => partitionValues["date"] === date);
+    await assertFiles(sourceDirectory, files);
+    if (!anew.has(date)) await assertFiles(directory, old);
     const before = isWhole || old.length === 0 || anew.has(date) ? null : selectFiles(directory, target, old.map(({ path }) => path));
     const given = anew.get(date) ?? null, minutes = given ?? selectFiles(sourceDirectory, EDGE_1M, files.map(({ path }) => path));
     const edges = await edgeCount(database, minutes) + (before === null ? 0 : await edgeCount(database, before));

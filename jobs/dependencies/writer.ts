@@ -11,7 +11,8 @@ import type { AddFile, Snapshot } from "../lake/delta_log.ts";
 import { putBackOverwritten } from "../lake/put_back.ts";
 import { readTable, tableDirectory } from "../lake/table.ts";
 import { EDGE_1M } from "../lake/tables.ts";
-import { type Gap, TopicReader } from "../topic_reader.ts";
+import { assertSameTopic, lastMessageId, messageNumber, type OtherMessages } from "../last_message.ts";
+import { type Gap, type Landed, TopicReader } from "../topic_reader.ts";
 import { edgeBatches } from "./edge_rows.ts";
 import { edgeFiles } from "./edge_file.ts";
 import type { EdgeOutput } from "./output.ts";
@@ -34,6 +35,7 @@ export interface DependenciesConfig {
   readonly database: Database;
   readonly partitions: readonly number[];
   readonly acceptedGaps: readonly Gap[];
+  readonly acceptedOthers?: readonly OtherMessages[];
   readonly latenessMinutes: number;
   /** Topic of edges, null for none. */
   readonly output: EdgeOutput | null;
@@ -46,6 +48,9 @@ interface Place {
   /** As committed. */
   committed: PartitionState;
   told: Told[];
+  /** The one that was taken last, and the last of those that the reducer's state has told of. */
+  last: TopicMessage | null;
+  lastTold: TopicMessage | null;
   /** Monotonic clock when a message came last. */
   lastMs: number;
 }
@@ -100,7 +105,7 @@ export class DependenciesWriter {
     };
     const hasTable = this.#snapshot.metaData !== null;
     const stop = follows && hasTable ? AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]) : signal;
-    const { ranges, gaps } = await this.#reader.read((number) => this.#places.get(number)?.reducer.next, sink, follows && hasTable, stop);
+    const { ranges, gaps } = await this.#reader.read((number) => this.#landed(number), sink, follows && hasTable, stop);
     for (const { partition } of gaps) this.#skipGap(this.#places.get(partition)!);
     if (follows && !signal.aborted) await this.#closeIdle();
     const edges = await this.#commit(gaps, !hasTable);
@@ -108,9 +113,15 @@ export class DependenciesWriter {
     return isDone ? null : { rows, edges: Math.max(0, edges), setAside };
   }
 
+  /** The topic's identity is looked at when the partitions are made. */
+  #landed(partition: number): Landed | undefined {
+    const place = this.#places.get(partition);
+    return place === undefined ? undefined : { offset: place.reducer.next, last: undefined };
+  }
+
   /** Makes the partitions anew from the table, and publishes what a run before this one did not get to. */
   async #begin(): Promise<void> {
-    const { consumer, partitions, latenessMinutes, output } = this.#config;
+    const { consumer, partitions, latenessMinutes, output, acceptedOthers = [] } = this.#config;
     this.#places = new Map();
     for (const number of partitions) {
       let state = positionOf(this.#snapshot.transactions, consumer.topicName, number);
@@ -126,7 +137,9 @@ export class DependenciesWriter {
         state = firstState(begin);
       }
       const reducer = new Partition(latenessMinutes, state);
-      this.#places.set(number, { number, reducer, committed: state, told: [], lastMs: performance.now() });
+      this.#places.set(number, { number, reducer, committed: state, told: [], last: null, lastTold: null, lastMs: performance.now() });
+      const noted = this.#snapshot.transactions.get(lastMessageId("dependencies", consumer.topicName, number));
+      await assertSameTopic("dependencies", consumer, { partition: number, offset: state.offset }, noted, acceptedOthers);
       if (output === null) continue;
       const published = this.#snapshot.transactions.get(publishedId(consumer.topicName, number, output.name)) ?? 0n;
       await output.publishAgain(this.#config.lake, consumer.topicName, number, published);
@@ -140,6 +153,8 @@ export class DependenciesWriter {
     const batch = readFlowMessage(message.value);
     place.lastMs = performance.now();
     place.told.push(...reducer.take(message.offset, typeof batch === "string" ? null : batch, nowMinute()));
+    place.last = message;
+    if (reducer.state.offset === message.offset + 1n) place.lastTold = message;
     if (typeof batch === "string") {
       log("warn", "jobs", "message set aside", {
         topic: this.#config.consumer.topicName,
@@ -185,6 +200,10 @@ export class DependenciesWriter {
     const { consumer: { topicName }, output, database } = this.#config;
     const isDue = ({ number, told }: Place) => told.length > 0 || gaps.some(({ partition }) => partition === number);
     const places = [...this.#places.values()].filter(isDue);
+    // Also where all was told at once, of an idle partition or for want of memory.
+    for (const place of places) {
+      if (place.last !== null && place.reducer.state.offset === place.last.offset + 1n) place.lastTold = place.last;
+    }
     if (places.length === 0 && !evenIfNothing) return 0;
     const batches = new Map(places.map((place) => [place, edgeBatches(place.told, topicName, place.number)]));
     const rows = [...batches.values()].flat();
@@ -193,6 +212,9 @@ export class DependenciesWriter {
     ) => [`${topicName}:${number}`, [String(committed.offset), String(reducer.state.offset)]]);
     const offsets = JSON.stringify(Object.fromEntries(ranges)), rowCount = rows.reduce((sum, batch) => sum + batch.rowCount, 0);
     const transactions = new Map(places.flatMap(({ number, reducer }) => positionTransactions(topicName, number, reducer.state)));
+    for (const { number, lastTold } of places) {
+      if (lastTold !== null) transactions.set(lastMessageId("dependencies", topicName, number), await messageNumber(lastTold.value));
+    }
     if (output !== null) {
       for (const { number, committed } of places) transactions.set(publishedId(topicName, number, output.name), committed.offset);
     }

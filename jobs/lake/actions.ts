@@ -55,7 +55,9 @@ export function parseAction(value: unknown, path: string, line: number): LogActi
   if (isPlainAdd(value)) return value;
   const parsed = Action.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new LakeError(`Cannot read lake file "${path}": line ${line} is no action of a Delta log: ${z.prettifyError(parsed.error)}`);
+  throw new LakeError(
+    `Cannot read lake file "${path}": line ${line} is no action of a Delta log: ${z.prettifyError(parsed.error)}; ${remedy(path)}`,
+  );
 }
 
 /** @throws {LakeError} If the text is no JSON; it says where. */
@@ -63,8 +65,17 @@ export function parseJson(text: string, path: string, line: number): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new LakeError(`Cannot read lake file "${path}": line ${line} is no JSON; restore the file from a copy`, { cause });
+    throw new LakeError(`Cannot read lake file "${path}": line ${line} is no JSON; ${remedy(path)}`, { cause });
   }
+}
+
+/** @param path Of a version, or of a checkpoint. */
+function remedy(path: string): string {
+  const [, lake, version] = /^(.*)\/([^/]+\/_delta_log\/\d+\.json)$/.exec(path) ?? [];
+  const other = version === undefined
+    ? ""
+    : `, or put it right with "jobs repair --lake ${lake}", or give up what it brought with "jobs repair --lake ${lake} --accept-loss ${version}"`;
+  return `restore the file from a copy${other}`;
 }
 
 /** A file alone, with all as it should be: most of a long log is that, and the checks below would take most of the time. */

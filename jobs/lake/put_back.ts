@@ -64,25 +64,36 @@ export async function putBackOverwritten(
 async function putBack(directory: string, definition: TableDefinition, database: Database, version: bigint): Promise<Outcome> {
   const path = commitPath(directory, version);
   const lines = (await Deno.readTextFile(path)).split("\n").filter((line) => line !== "");
-  const own = lines.map((line, i) => parseAction(parseJson(line, path, i + 1), path, i + 1));
+  const all = lines.map((line, i) => parseAction(parseJson(line, path, i + 1), path, i + 1));
   // What replaces files, as compaction does, leaves the replaced ones in the table where it is overwritten.
-  if (own.some(({ remove }) => remove) || !own.some(({ add, txn }) => add || txn)) return "to be made again";
-  const ranges = rangesOf(own);
+  if (all.some(({ remove }) => remove) || !all.some(({ add, txn }) => add || txn)) return "to be made again";
+  const ranges = rangesOf(all);
   for (;;) {
     const latest = await readTableHead(directory, definition, database);
+    const own = await withoutKnownFiles(directory, latest, version, all);
+    if (own.length < all.length && own.every(({ add }) => !add)) return "in the table again";
     const decision = ranges.size === 0
-      ? await decideByFiles(directory, latest, version, own)
+      ? await decideByFiles(directory, version, own)
       : await decideByOffsets(directory, latest, version, own, ranges);
     if (decision !== "put back") return decision;
     if (await commitVersion(directory, latest.version + 1n, newActions(definition, latest, version, own))) return decision;
   }
 }
 
-/** A commit that names no offsets is in the table again where one of its files is, whose names are its own. */
-async function decideByFiles(directory: string, latest: Snapshot, version: bigint, own: readonly LogAction[]): Promise<Outcome> {
-  const paths = new Set(own.map(({ add }) => add?.path));
+/** Without the files that a later version names: they are in the table, or what replaced them is. */
+async function withoutKnownFiles(
+  directory: string,
+  latest: Snapshot,
+  version: bigint,
+  own: readonly LogAction[],
+): Promise<readonly LogAction[]> {
   const since = (await actionsSince(directory, version, latest.version)).flat();
-  if (since.some(({ add }) => add && paths.has(add.path))) return "in the table again";
+  const known = new Set(since.flatMap(({ add, remove }) => [add?.path, remove?.path]));
+  return own.filter(({ add }) => !add || !known.has(add.path));
+}
+
+/** A commit that names no offsets is in the table again where one of its files is, whose names are its own. */
+async function decideByFiles(directory: string, version: bigint, own: readonly LogAction[]): Promise<Outcome> {
   if (await hasAllFiles(directory, own)) return "put back";
   throw new LakeError(
     `Cannot put back version ${version} of lake "${directory}", which another program has overwritten: a file of it is gone; restore "${directory}" from a copy`,
@@ -133,15 +144,27 @@ function rangesOf(actions: readonly LogAction[]): Ranges {
   return new Map(parsed.success ? Object.entries(parsed.data) : []);
 }
 
+/** Application ids whose versions are offsets to read next, by "TOPIC:PARTITION". */
+const OFFSET_ID = /^skyfall-(?:etl|dependencies):(.*:\d+)$/;
+/** Those that note the last message that was taken in. */
+const LAST_ID = /^skyfall-(?:etl|dependencies)-last:(.*:\d+)$/;
+
 /** By "TOPIC:PARTITION", the offset to read next, of the applications of our commit. */
 function landedOffsets(latest: Snapshot, own: readonly LogAction[]): ReadonlyMap<string, bigint> {
   const landed = new Map<string, bigint>();
   for (const { txn } of own) {
-    if (!txn) continue;
+    const place = txn && OFFSET_ID.exec(txn.appId)?.[1];
+    if (!place) continue;
     const offset = latest.transactions.get(txn.appId);
-    if (offset !== undefined) landed.set(txn.appId.slice(txn.appId.indexOf(":") + 1), offset);
+    if (offset !== undefined) landed.set(place, offset);
   }
   return landed;
+}
+
+/** Partitions of our commit of which the table has more by now. */
+function passedPlaces(latest: Snapshot, own: readonly LogAction[]): ReadonlySet<string> {
+  const passed = own.filter(({ txn }) => txn && (latest.transactions.get(txn.appId) ?? -1n) > txn.version);
+  return new Set(passed.flatMap(({ txn }) => OFFSET_ID.exec(txn!.appId)?.[1] ?? []));
 }
 
 async function hasAllFiles(directory: string, own: readonly LogAction[]): Promise<boolean> {
@@ -159,7 +182,7 @@ async function hasAllFiles(directory: string, own: readonly LogAction[]): Promis
 
 /** The commit's files, and of its offsets those that are not passed already. */
 function newActions(definition: TableDefinition, latest: Snapshot, version: bigint, own: readonly LogAction[]): object[] {
-  const metaData = neededMetaData(definition, latest);
+  const metaData = neededMetaData(definition, latest), passed = passedPlaces(latest, own);
   return own.flatMap((action): object[] => {
     const { commitInfo, txn, add } = action;
     if (commitInfo) {
@@ -171,7 +194,8 @@ function newActions(definition: TableDefinition, latest: Snapshot, version: bigi
       ];
     }
     if (txn) {
-      const isPassed = (latest.transactions.get(txn.appId) ?? -1n) >= txn.version;
+      const last = LAST_ID.exec(txn.appId)?.[1];
+      const isPassed = last === undefined ? (latest.transactions.get(txn.appId) ?? -1n) >= txn.version : passed.has(last);
       return isPassed ? [] : [{ txn: { ...txn, version: Number(txn.version) } }];
     }
     return add ? [{ add }] : [];

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { openConsumer, openProducer } from "../../lib/topic/open.ts";
 import { auditLake } from "../audit/audit.ts";
+import { runCompact } from "../compact.ts";
 import { Database } from "../duckdb.ts";
 import { runEtl } from "../etl.ts";
 import { EtlWriter } from "../etl_writer.ts";
@@ -131,6 +132,14 @@ Deno.test("a commit that replaces files is not put back: what it replaced is in 
   await overwrite(place, 3n);
   assert.deepEqual([...(await putBackOverwritten(table, FLOW, database)).entries()], [[3n, "to be made again"]]);
   await assertExact(place, 6);
+});
+
+Deno.test("a commit whose files were compacted since is not put back beside what they became", async () => {
+  const place = await threeCommits();
+  await runCompact(place.lake, new Map());
+  await overwrite(place, 1n);
+  await moveMore(place);
+  await assertExact(place, 8);
 });
 
 Deno.test("a commit cannot be put back without its files: the error tells which messages are missing", async () => {

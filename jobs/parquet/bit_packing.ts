@@ -7,6 +7,7 @@ const WORD = 2 ** 32;
 const GROUP = 8;
 /** Bytes that tell how long a run is, mostly. */
 const RUN_HEAD_BYTES = 1;
+const RUNS_LOOKED_AT = 256;
 /** Numbers of a block of differences, and of the parts of it that have a width each. */
 const BLOCK = 128, MINIBLOCK = 32, MINIBLOCKS = BLOCK / MINIBLOCK;
 
@@ -54,10 +55,14 @@ export function hybrid(values: Int32Array | Uint8Array, n: number, width: number
   return out.take();
 }
 
-/** Whether there are fewer runs than so many. */
+/** Whether there are fewer runs than so many; where there are more at the beginning, it looks no further. */
 function hasLongRuns(values: Int32Array | Uint8Array, n: number, runsMax: number): boolean {
+  const share = runsMax / n;
   let runs = 1;
-  for (let i = 1; i < n && runs < runsMax; i++) if (values[i] !== values[i - 1]) runs++;
+  for (let i = 1; i < n; i++) {
+    if (values[i] === values[i - 1]) continue;
+    if (++runs > RUNS_LOOKED_AT + i * share) return false;
+  }
   return runs < runsMax;
 }
 

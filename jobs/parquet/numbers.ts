@@ -27,16 +27,24 @@ const keys = new Float64Array(TABLE_SLOTS), codeOfSlot = new Int32Array(TABLE_SL
 const direct = new Int32Array(DIRECT_MAX);
 const distinct = new Float64Array(DICTIONARY_MAX);
 
-/** The first `n` values; `width` is the bytes of one in the file, 4 or 8. */
-export function encodeNumbers(values: Int32Array | Float64Array, n: number, width: 4 | 8): NumbersEncoded {
+/**
+ * The first `n` values.
+ *
+ * @param width Bytes of one in the file.
+ * @param known Their range, where the caller knows it.
+ */
+export function encodeNumbers(
+  values: Int32Array | Float64Array,
+  n: number,
+  width: 4 | 8,
+  known: { readonly min: number; readonly max: number } | null = null,
+): NumbersEncoded {
   if (n === 0) return NO_NUMBERS;
-  const range = rangeOf(values, n), bounds = { min: plain([range.min], 1, width), max: plain([range.max], 1, width) };
+  const range = known === null ? rangeOf(values, n) : { min: known.min, max: known.max };
+  if (range.min === range.max) return encodeConstant(range.min, n, width);
+  const bounds = { min: plain([range.min], 1, width), max: plain([range.max], 1, width) };
   if (codes.length < n) codes = new Int32Array(2 * n);
-  const count = range.min === range.max
-    ? one(range.min)
-    : range.min >= 0 && range.max < DIRECT_MAX
-    ? codesBelow(values, n, range.max)
-    : codesByHash(values, n);
+  const count = range.min >= 0 && range.max < DIRECT_MAX ? codesBelow(values, n, range.max) : codesByHash(values, n);
   if (count > 0) return { values: encodeCodes(codes, n, { count, bytes: plain(distinct, count, width) }), bounds, range };
   const isWide = width === 4 && range.max - range.min >= 2 ** 31; // their differences take more than the column's own bits
   if (isWide) return { values: { encoding: ENCODING.plain, bytes: plain(values, n, width), dictionary: null }, bounds, range };
@@ -62,11 +70,6 @@ function rangeOf(values: Int32Array | Float64Array, n: number): { readonly min: 
     if (value > max) max = value;
   }
   return { min, max };
-}
-
-function one(value: number): number {
-  distinct[0] = value;
-  return 1;
 }
 
 /** Sets `codes` and `distinct`; returns how many there are, 0 where there are too many. */

@@ -1,6 +1,6 @@
 /**
- * Puts damaged files of a lake right: each data file is made again, with the same rows, from what they came from: those of `flow` and
- * `dead_letter` from the topic, minutes of edges from the topic or from `flow`, hours and days of edges from minutes. What cannot be
+ * Puts damaged files of a lake right: each data file is made again, with the same rows, from what they came from: those of `flow`,
+ * `dead_letter` and `agent_loss` from the topic, minutes of edges from the topic or from `flow`, hours and days of edges from minutes. What cannot be
  * made again is given up only where somebody has said so.
  */
 
@@ -15,16 +15,16 @@ import { Lease } from "../lake/lease.ts";
 import { assertTables } from "../lake/prepare.ts";
 import { replace } from "../lake/replace.ts";
 import { dataFilePath, readTable, type TableDefinition, tableDirectory } from "../lake/table.ts";
-import { CONVERSATION_1M, DEAD_LETTER, EDGE_1D, EDGE_1H, EDGE_1M, FLOW } from "../lake/tables.ts";
+import { AGENT_LOSS, CONVERSATION_1M, DEAD_LETTER, EDGE_1D, EDGE_1H, EDGE_1M, FLOW } from "../lake/tables.ts";
 import { withLock } from "../lock.ts";
-import { restoreDeadLetters } from "./dead_letter.ts";
 import { restoreEdges } from "./edge_1m.ts";
 import { restoreFlow } from "./flow.ts";
-import { fillHoles } from "./holes.ts";
 import { isAccepted, type Loss, lossError } from "./loss.ts";
 import { Origins } from "./origins.ts";
 import { type Restored, type Restorer, rowsOf } from "./restored.ts";
+import { restoreSide } from "./side.ts";
 import { SumRestorer } from "./sums.ts";
+import { restoreVersions } from "./versions.ts";
 
 const MEMORY_LIMIT = "2GB";
 
@@ -45,7 +45,8 @@ export interface RepairResult {
 /** Tables whose files are made again one by one, in the order in which one is made from another. */
 const RESTORERS: readonly (readonly [TableDefinition, Restorer])[] = [
   [FLOW, restoreFlow],
-  [DEAD_LETTER, restoreDeadLetters],
+  [DEAD_LETTER, restoreSide],
+  [AGENT_LOSS, restoreSide],
   [EDGE_1M, restoreEdges],
   [CONVERSATION_1M, () => Promise.resolve({ add: null, why: null })], // compaction finds them again in flows
 ];
@@ -94,7 +95,7 @@ class Repair {
 
   async run(): Promise<RepairResult> {
     const { lake, options } = this.#config;
-    await fillHoles(lake, options.acceptedLosses);
+    await restoreVersions(lake, options.acceptedLosses);
     for (const [definition, restorer] of RESTORERS) await this.#restoreFiles(definition, restorer);
     for (const definition of [EDGE_1H, EDGE_1D]) await this.#restoreDays(definition);
     if (this.#losses.length > 0) throw lossError(lake, options.topicUrl, this.#losses);

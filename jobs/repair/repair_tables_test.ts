@@ -1,6 +1,8 @@
 /** Every table's damaged files are made again with the same rows, value for value, from what they came from. */
 
 import assert from "node:assert/strict";
+import { encodeFlowBatch } from "../../lib/flow_batch.ts";
+import { flowBatch, START_US } from "../../lib/testdata/flow_batch.ts";
 import { openProducer } from "../../lib/topic/open.ts";
 import { auditLake } from "../audit/audit.ts";
 import { runCompact } from "../compact.ts";
@@ -16,7 +18,7 @@ import { repairLake, type RepairResult } from "./repair.ts";
 const MESSAGE_ROWS = 40;
 const url = ({ topic }: TestPlace) => topic.replace(/\?.*/, "");
 
-/** Publishes a message a third of a minute to either partition, and one that gives no rows. */
+/** Publishes a message a third of a minute to either partition, one that gives no rows, and one that tells of losses on two days. */
 async function publish(place: TestPlace, from: number, to: number): Promise<void> {
   await using producer = await openProducer(place.topic);
   for (let i = from; i < to; i++) {
@@ -25,7 +27,20 @@ async function publish(place: TestPlace, from: number, to: number): Promise<void
       value: conversationMessage(MESSAGE_ROWS, 2 * i + partition, Math.floor(i / 3)),
     })));
   }
-  await producer.publish([{ partition: 1, value: new TextEncoder().encode(`garbage ${from}`) }]);
+  const agentLosses = [0, 86_400_000_000].map((later) => ({
+    loss_start: START_US + later,
+    loss_end: START_US + later,
+    agent_address: `10.0.0.${from}`,
+    sub_agent_id: null,
+    agent_count: 1,
+    datagrams_lost: from,
+    flow_records_missing: 0,
+    agent_dropped_events: 0,
+  }));
+  await producer.publish([
+    { partition: 1, value: new TextEncoder().encode(`garbage ${from}`) },
+    { partition: 0, value: encodeFlowBatch({ ...flowBatch(1, from), agentLosses }) },
+  ]);
 }
 
 async function runJobs(place: TestPlace): Promise<void> {
@@ -70,7 +85,7 @@ async function assertAudited(place: TestPlace): Promise<void> {
 
 for (const isCompacted of [false, true]) {
   const state = isCompacted ? "compacted" : "landed";
-  for (const table of ["flow", "dead_letter", "edge_1m"]) {
+  for (const table of ["flow", "dead_letter", "agent_loss", "edge_1m"]) {
     Deno.test(`repairLake() makes all ${state} files of ${table} again from the topic`, async () => {
       const place = await newLake();
       if (isCompacted) await runCompact(place.lake, new Map());

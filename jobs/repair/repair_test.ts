@@ -90,3 +90,21 @@ Deno.test("repairLake() fills a hole in the log where what it brought is given u
   await repairLake(place.lake, { topicUrl: null, acceptedLosses: [file] });
   assert.deepEqual(await ask(place.lake, "select count(*)::integer as rows from flow"), [{ rows: 12 * MESSAGE_ROWS }]);
 });
+
+Deno.test("repairLake() replaces a version of the log that is damaged, by our copy or by an empty one where that is said", async () => {
+  const place = await newLake(), before = await ask(place.lake, SUMS), file = `flow/_delta_log/${versionFile(1n)}`;
+  const copy = `${place.lake}/${file.replace("_delta_log", "_commits")}`;
+  await Deno.rename(copy, `${copy}.aside`);
+  await Deno.copyFile(`${copy}.aside`, copy);
+  await Deno.writeTextFile(`${place.lake}/${file}`, "{");
+  await assert.rejects(
+    ask(place.lake, SUMS),
+    (error: Error) => error.message.includes(`"jobs repair --lake ${place.lake} --accept-loss ${file}"`),
+  );
+  await repairLake(place.lake, { topicUrl: null, acceptedLosses: [] });
+  assert.deepEqual(await ask(place.lake, SUMS), before);
+  for (const path of [`${place.lake}/${file}`, copy]) await Deno.writeTextFile(path, "{}{");
+  await assert.rejects(repairLake(place.lake, { topicUrl: null, acceptedLosses: [] }), { name: "LakeError", message: /line 1 is no JSON/ });
+  await repairLake(place.lake, { topicUrl: null, acceptedLosses: [file] });
+  assert.deepEqual(await ask(place.lake, "select count(*)::integer as rows from flow"), [{ rows: 12 * MESSAGE_ROWS }]);
+});

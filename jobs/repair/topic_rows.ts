@@ -1,8 +1,8 @@
-/** What the topic still has of what the lake took in: rows of one hour as files of their own, and messages that gave none. */
+/** What the topic still has of what the lake took in: rows of one hour as files of their own, and what is beside them. */
 
-import { readFlowMessage } from "../flow_message.ts";
 import { MissingMessagesError, type TopicConsumer, type TopicMessage } from "../../lib/topic/topic.ts";
-import { type DeadLetter, Stage, StageTables } from "../stage.ts";
+import type { DeadLetter, ToldLosses } from "../side_rows.ts";
+import { Stage, StageTables } from "../stage.ts";
 import type { OffsetSpan } from "../lake/offsets.ts";
 
 const READ_BYTES_MAX = 16 * 1024 * 1024;
@@ -46,18 +46,21 @@ export async function writeTopicRows(consumer: TopicConsumer, folder: string, { 
   return paths;
 }
 
-/** Messages of these offsets that give no rows. */
-export async function readDeadLetters(consumer: TopicConsumer, spans: readonly OffsetSpan[]): Promise<DeadLetter[]> {
-  const letters: DeadLetter[] = [];
+/** What the messages of these offsets hold besides rows of `flow`. */
+export async function readBesides(
+  consumer: TopicConsumer,
+  spans: readonly OffsetSpan[],
+): Promise<Pick<Stage, "deadLetters" | "losses">> {
+  const besides = { deadLetters: new Array<DeadLetter>(), losses: new Array<ToldLosses>() };
   for (const span of spans) {
     for await (const messages of messagesOf(consumer, span)) {
-      for (const message of messages) {
-        const batch = readFlowMessage(message.value);
-        if (typeof batch === "string") letters.push({ message, reason: batch });
-      }
+      const stage = new Stage(new StageTables());
+      for (const message of messages) stage.add(message);
+      besides.deadLetters.push(...stage.deadLetters);
+      besides.losses.push(...stage.losses);
     }
   }
-  return letters;
+  return besides;
 }
 
 /** Whether the topic still has every message of these offsets. */

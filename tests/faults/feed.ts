@@ -2,6 +2,7 @@
 
 import { ask } from "../../jobs/testdata/topic.ts";
 import { encodeFlowBatch } from "../../lib/flow_batch.ts";
+import { agentLoss } from "../../lib/testdata/agent_loss.ts";
 import { flowBatch, START_US } from "../../lib/testdata/flow_batch.ts";
 import { openProducer } from "../../lib/topic/open.ts";
 import type { TopicProducer } from "../../lib/topic/topic.ts";
@@ -12,6 +13,8 @@ const MINUTE_US = 60_000_000;
 const MINUTES = 240;
 /** One in so many messages does not decode. */
 const BROKEN_ONE_IN = 12;
+/** One in so many tells of losses, of an agent among so many. */
+const LOSS_ONE_IN = 4, AGENTS = 50;
 
 type Random = (below: number) => number;
 
@@ -44,12 +47,17 @@ export class Feed implements AsyncDisposable {
     for (let i = 0; i < messages; i++) {
       const partition = this.#random(this.#rows.length), isBroken = this.#random(BROKEN_ONE_IN) === 0;
       const rows = isBroken ? 0 : 1 + this.#random(ROWS_MAX);
-      const value = isBroken
-        ? new TextEncoder().encode("broken")
-        : encodeFlowBatch(flowBatch(rows, this.#random(1 << 30), START_US + this.#random(MINUTES) * MINUTE_US));
+      const value = isBroken ? new TextEncoder().encode("broken") : this.#message(rows);
       await this.#producer.publish([{ partition, value }]);
       this.#rows[partition]!.push(rows);
     }
+  }
+
+  #message(rows: number): Uint8Array {
+    const batch = flowBatch(rows, this.#random(1 << 30), START_US + this.#random(MINUTES) * MINUTE_US);
+    if (this.#random(LOSS_ONE_IN) > 0) return encodeFlowBatch(batch);
+    const agentLosses = [agentLoss(`10.0.0.${this.#random(AGENTS)}`, { datagrams_lost: 1 + this.#random(100) })];
+    return encodeFlowBatch({ ...batch, agentLosses });
   }
 
   /** Compares with the lake, which must have taken in everything. */

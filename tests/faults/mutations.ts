@@ -24,8 +24,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     what: "a commit's name is not synced",
     file: "jobs/lake/delta_log.ts",
-    from: "    await syncDirectory(log);\n    return true;",
-    to: "    return true;",
+    from: "    await syncDirectory(log);\n    await rememberCommit(",
+    to: "    await rememberCommit(",
     deeds: ["power"],
   },
   {
@@ -38,8 +38,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     what: "a writer that was overtaken commits all the same",
     file: "jobs/lake/append.ts",
-    from: "if (latest.transactions.get(id) !== snapshot.transactions.get(id)) return null;",
-    to: 'if (id === "") return null;',
+    from: "return transactions.keys().some((id) => latest.transactions.get(id) !== before.transactions.get(id));",
+    to: 'return transactions.keys().some((id) => id === "" && latest === before);',
     deeds: ["stop"],
   },
   {
@@ -54,6 +54,13 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "jobs/etl_writer.ts",
     from: "if (!this.#deadLetters.has(message)) stage.add(message);",
     to: "stage.add(message);",
+    deeds: ["kill"],
+  },
+  {
+    what: "losses that were kept before a crash are kept again",
+    file: "jobs/etl_writer.ts",
+    from: "stage.losses.filter((told) => !this.#losses.has(told))",
+    to: "stage.losses",
     deeds: ["kill"],
   },
   {

@@ -70,6 +70,7 @@ class Target {
   constructor() {
     this.flusher = new FlowFlusher(this.table, this.identities, WINDOW_S, PARTITIONS, {
       format: "arrow",
+      takeLosses: () => [],
       isBlocked: () => false,
       onMessages: (messages) => {
         for (const { rows, events } of messages) {
