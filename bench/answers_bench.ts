@@ -110,7 +110,7 @@ async function peer(engine: "spark" | "chdb", lake: string): Promise<Map<string,
   const writer = child.stdin.getWriter(),
     reader = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream()).getReader();
   try {
-    return await best(async (sql) => {
+    return await best(engine, async (sql) => {
       await writer.write(new TextEncoder().encode(`${JSON.stringify(sql)}\n`));
       const { value } = await reader.read();
       if (value === undefined) throw new Error(`Cannot go on with ${engine}: it ended; PEER_STDERR=1 shows why`);
@@ -122,7 +122,7 @@ async function peer(engine: "spark" | "chdb", lake: string): Promise<Map<string,
   }
 }
 
-async function best(run: Runner): Promise<Map<string, Run>> {
+async function best(engine: string, run: Runner): Promise<Map<string, Run>> {
   const runs = new Map<string, Run>();
   for (const [name, sql] of asked) {
     let least: Run | null = null;
@@ -132,6 +132,7 @@ async function best(run: Runner): Promise<Map<string, Run>> {
       if (next.seconds > LONG_S) break;
     }
     runs.set(name, least!);
+    console.error(`${engine}: ${name}: ${least!.seconds.toFixed(3)} s, ${least!.cpuSeconds.toFixed(2)} CPU s`);
   }
   return runs;
 }
@@ -183,7 +184,7 @@ if (shape.rows <= FLOW_EDGES_ROWS_MAX) graphs.push(await graph(null, false));
 console.log(`${rowsOf(shape)} rows of a day, ${EDGES} pairs of services, ${navigator.hardwareConcurrency} cores\n`);
 console.log("jobs run dependency-graph, without the start of the process:\n");
 console.log(formatTable(["asked", "edges", "s", "CPU s", "rows' hash"], graphs));
-const own = await withLake(lake, (database) => best(duckdb(database)));
+const own = await withLake(lake, (database) => best("DuckDB", duckdb(database)));
 const peers = [await peer("chdb", lake), await peer("spark", lake)];
 console.log(`\nthe least time of ${ROUNDS} rounds, of one where it is over ${LONG_S} s; every engine has the same rows\n`);
 console.log(formatTable(
