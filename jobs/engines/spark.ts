@@ -76,18 +76,18 @@ export class Spark implements Engine, AsyncDisposable {
 
   /** @throws {QueryError} If Spark refuses or fails. */
   async run(sql: string): Promise<void> {
-    await this.#ask(sql);
+    await this.#ask({ sql });
   }
 
   /** All rows of a query with its columns. @throws {QueryError} as above. */
   async table(sql: string): Promise<Answer> {
-    const { columns = [], rows = [] } = await this.#ask(sql);
+    const { columns = [], rows = [] } = await this.#ask({ sql });
     return { columns, rows: rows.map((row) => Object.fromEntries(columns.map(({ name }, i) => [name, row[i]]))) };
   }
 
   /** As `Engine.keep()`. @throws {QueryError} as above. */
   async keep(view: string): Promise<void> {
-    await this.run(`cache table ${view}`);
+    await this.#ask({ keep: view });
   }
 
   /** As `table()`: Spark takes one statement at a time, so that a part of a query cannot end it and begin another. */
@@ -101,8 +101,8 @@ export class Spark implements Engine, AsyncDisposable {
     await this.#child.status;
   }
 
-  async #ask(sql: string): Promise<z.infer<typeof Reply>> {
-    await this.#requests.write(new TextEncoder().encode(`${JSON.stringify({ sql })}\n`));
+  async #ask(request: { readonly sql: string } | { readonly keep: string }): Promise<z.infer<typeof Reply>> {
+    await this.#requests.write(new TextEncoder().encode(`${JSON.stringify(request)}\n`));
     const reply = await this.#reply();
     if (reply.error !== undefined) throw new QueryError(reply.error);
     return reply;

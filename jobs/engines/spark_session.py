@@ -1,4 +1,7 @@
-"""Runs SQL in Spark: takes a JSON object a line, {"sql": text}, and answers with one. Arguments are settings, each as NAME=VALUE."""
+"""Runs SQL in Spark: takes a JSON object a line, {"sql": text} or {"keep": view}, and answers with one.
+
+Arguments are settings, each as NAME=VALUE.
+"""
 
 import glob
 import json
@@ -54,6 +57,12 @@ def run(spark, sql):
     }
 
 
+def keep(spark, view):
+    """Finds the view's rows once. Its plan is cut there: a plan that holds those of many views takes Spark minutes to think over."""
+    spark.table(view).localCheckpoint().createOrReplaceTempView(view)
+    return {}
+
+
 builder = SparkSession.builder.appName("skyfall")
 for setting in sys.argv[1:]:
     builder = builder.config(*setting.split("=", 1))
@@ -62,6 +71,7 @@ session.sparkContext.setLogLevel("ERROR")
 answer({"version": session.version})
 for line in sys.stdin:
     try:
-        answer(run(session, json.loads(line)["sql"]))
+        request = json.loads(line)
+        answer(keep(session, request["keep"]) if "keep" in request else run(session, request["sql"]))
     except (PySparkException, Py4JError) as error:
         answer({"error": str(error)})
