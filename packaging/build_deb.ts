@@ -1,6 +1,7 @@
-/** `deno task package`: builds Debian packages of the agent and the collector that run without Deno installed and without a network. */
+/** `deno task package`: builds Debian packages of the agent, the collector and the jobs that run without Deno installed and without a network. */
 
 import { taskArguments } from "../chain/program.ts";
+import { copyJobs } from "./jobs_tree.ts";
 import { kernelProgramFiles } from "./kernel_programs.ts";
 
 const PROJECT = new URL("../", import.meta.url);
@@ -52,7 +53,18 @@ const PACKAGES = {
   },
 } as const satisfies Readonly<Record<string, PackageContent>>;
 
-export type PackageName = keyof typeof PACKAGES;
+/** The jobs are no one program with one unit: they go in as they are. */
+const JOBS = {
+  library: "/usr/lib/skyfall-jobs",
+  units: ["skyfall-etl.service", "skyfall-dependencies.service"],
+  documents: ["lake.md", "dependencies.md", "keep.md", "audit.md", "answers.md", "schedule.md", "spark.md", "columns.md"],
+  depends: "libc6 (>= 2.30), libstdc++6, passwd",
+  description: `keeps a lake of conversations and answers questions from it
+ Moves a topic into a Delta Lake, finds dependencies, compacts, audits, and
+ answers by SQL and as a report. Brings its own runtime, Deno, and DuckDB.`,
+} as const;
+
+export type PackageName = keyof typeof PACKAGES | "jobs";
 
 /**
  * Builds the package, and returns its path.
@@ -68,7 +80,8 @@ export async function buildPackage(name: PackageName, version: string, outputDir
   const architecture = ARCHITECTURES[Deno.build.arch];
   const root = await Deno.makeTempDir({ prefix: "skyfall-package-" });
   try {
-    await fill(root, name, PACKAGES[name]);
+    if (name === "jobs") await fillJobs(root);
+    else await fill(root, name, PACKAGES[name]);
     await writeFile(root, "/DEBIAN/control", controlFile(name, version, architecture, await installedKib(root)), 0o644);
     await Deno.mkdir(outputDirectory, { recursive: true });
     const path = `${outputDirectory}/skyfall-${name}_${version}_${architecture}.deb`;
@@ -80,7 +93,7 @@ export async function buildPackage(name: PackageName, version: string, outputDir
   }
 }
 
-async function fill(root: string, name: PackageName, content: PackageContent): Promise<void> {
+async function fill(root: string, name: keyof typeof PACKAGES, content: PackageContent): Promise<void> {
   const { library, sysctl } = content, service = `skyfall-${name}`;
   await Deno.chmod(root, 0o755);
   for (const entry of content.entries) {
@@ -103,8 +116,38 @@ async function fill(root: string, name: PackageName, content: PackageContent): P
   }
 }
 
+async function fillJobs(root: string): Promise<void> {
+  const { library, units, documents } = JOBS;
+  await Deno.chmod(root, 0o755);
+  await Deno.mkdir(root + library, { recursive: true, mode: 0o755 });
+  await copyJobs(root + library);
+  await copyFile(root, Deno.execPath(), `${library}/deno`, 0o755);
+  await writeFile(root, "/usr/bin/skyfall-jobs", await jobsLauncher(), 0o755);
+  for (const unit of units) await copyFile(root, projectPath(`packaging/${unit}`), `/usr/lib/systemd/system/${unit}`, 0o644);
+  await copyFile(root, projectPath("packaging/jobs.env"), "/etc/skyfall/jobs.env", 0o644);
+  for (const document of documents) {
+    await copyFile(root, projectPath(`docs/reference/${document}`), `/usr/share/doc/skyfall-jobs/${document}`, 0o644);
+  }
+  await writeFile(root, "/DEBIAN/conffiles", "/etc/skyfall/jobs.env\n", 0o644);
+  for (const script of ["postinst", "prerm", "postrm"]) {
+    await copyFile(root, projectPath(`packaging/deb/jobs_${script}`), `/DEBIAN/${script}`, 0o755);
+  }
+}
+
+/** The jobs' task with its permissions. A service's cache is its own, a user's in their home; nothing is ever fetched or asked. */
+async function jobsLauncher(): Promise<string> {
+  const { library } = JOBS, words = (await taskArguments("jobs")).slice(1, -1);
+  const own = ["--config", `${library}/deno.json`, "--node-modules-dir=manual", "--no-lock", "--no-remote", "--no-prompt", "--no-check"];
+  return `#!/bin/sh
+# Made by packaging/build_deb.ts: starts the jobs with the permissions that their task has in the sources.
+DENO_DIR="\${CACHE_DIRECTORY:-\${XDG_CACHE_HOME:-\${HOME:-/tmp}/.cache}/skyfall-jobs}" DENO_NO_UPDATE_CHECK=1 SKYFALL_JOBS=/usr/bin/skyfall-jobs
+export DENO_DIR DENO_NO_UPDATE_CHECK SKYFALL_JOBS
+exec ${library}/deno run ${[...own, ...words].map((word) => `'${word}'`).join(" ")} ${library}/jobs/main.ts "$@"
+`;
+}
+
 /** The program's task with its permissions, for the bundle; nothing is ever fetched or asked. */
-async function launcher(name: PackageName, { cache, library }: PackageContent): Promise<string> {
+async function launcher(name: keyof typeof PACKAGES, { cache, library }: PackageContent): Promise<string> {
   const words = (await taskArguments(name)).slice(1, -1);
   const options = ["--no-config", "--no-lock", "--no-remote", "--no-npm", "--no-prompt", ...words].map((word) => `'${word}'`);
   return `#!/bin/sh
@@ -116,7 +159,7 @@ exec ${library}/deno run ${options.join(" ")} ${library}/${name}/main.js "$@"
 }
 
 function controlFile(name: PackageName, version: string, architecture: string, installedKib: number): string {
-  const { depends, description } = PACKAGES[name];
+  const { depends, description } = name === "jobs" ? JOBS : PACKAGES[name];
   return `Package: skyfall-${name}
 Version: ${version}
 Architecture: ${architecture}
@@ -172,7 +215,7 @@ if (import.meta.main) {
     console.error("usage: deno task package VERSION [FOLDER]");
     Deno.exit(2);
   }
-  for (const name of ["agent", "collector"] as const) {
+  for (const name of ["agent", "collector", "jobs"] as const) {
     console.log(await buildPackage(name, version, outputDirectory ?? projectPath("data/packages")));
   }
 }
