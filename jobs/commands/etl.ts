@@ -1,6 +1,7 @@
 /** The command `jobs run etl`. */
 
 import type { Command } from "@commander-js/extra-typings";
+import { keepFreedMemory } from "../../ffi/libc_malloc.ts";
 import { log } from "../../lib/log.ts";
 import { TOPIC_URL_FORMS } from "../../lib/topic/open.ts";
 import { runEtl } from "../etl.ts";
@@ -17,6 +18,9 @@ import {
   stopSignal,
 } from "./topic_job.ts";
 
+/** What messages of one reading and the rows of a row group take, which are freed and taken again all the time. */
+const KEPT_BYTES = 256 * 1024 * 1024;
+
 export const ETL_DESCRIPTION = "move everything new in a topic into the lake, each row exactly once";
 
 /** Adds the command below `jobs run`. */
@@ -31,6 +35,7 @@ export function addEtlCommand(run: Command): void {
     .option(ACCEPT_GAP_FLAGS, ACCEPT_GAP_DESCRIPTION, addGap, [])
     .option(ACCEPT_OTHER_FLAGS, ACCEPT_OTHER_DESCRIPTION, addOther, [])
     .action(async ({ topic, lake, follow, partitions = null, group = null, acceptGap, acceptOtherMessages }) => {
+      keepFreedMemory(KEPT_BYTES);
       const result = await runEtl(topic, lake, {
         partitions,
         group,
