@@ -9,6 +9,7 @@ import { EDGE_1M } from "../lake/tables.ts";
 import { sqlText } from "../sql_text.ts";
 import type { Progress } from "./content.ts";
 import { type Check, placeOf, type Problem } from "./finding.ts";
+import { hourOf } from "./history.ts";
 
 const REFERENCE = new URL("../dependencies.sql", import.meta.url);
 /** Problems of an hour that are named; the others are counted. */
@@ -26,12 +27,18 @@ interface Hour {
 /**
  * @param database With the views `all_flow` and `all_edge_1m` of the tables, and the table `landed` (topic, partition, after): the
  *   offset before which `flow` has everything. It makes views `flow` and `edge_1m` of single hours.
+ * @param droppedHours Hours since 1970 of which `flow` has not all rows any more.
  */
-export async function checkEdges(database: Database, lake: string, progress: Progress): Promise<Check> {
+export async function checkEdges(
+  database: Database,
+  lake: string,
+  droppedHours: ReadonlySet<number>,
+  progress: Progress,
+): Promise<Check> {
   const reference = await Deno.readTextFile(REFERENCE);
   await createRevisions(database, lake);
   const hours = await hoursOf(database, "all_edge_1m"), kept = new Set((await hoursOf(database, "all_flow")).map(nameOf));
-  const compared = hours.filter((hour) => kept.has(nameOf(hour)));
+  const compared = hours.filter((hour) => kept.has(nameOf(hour)) && !droppedHours.has(hourOf({ ...hour, hour: String(hour.hour) })));
   const problems: Problem[] = [];
   let edges = 0;
   for (const [i, hour] of compared.entries()) {
