@@ -8,6 +8,7 @@ import { append } from "./lake/append.ts";
 import { type Cut, CutJournal, newCut } from "./lake/cut_journal.ts";
 import { writeDataFile } from "./lake/data_file.ts";
 import { type AddFile, LakeError, type Snapshot } from "./lake/delta_log.ts";
+import { formatOffsets, OFFSETS_TAG } from "./lake/offsets.ts";
 import { putBackOverwritten } from "./lake/put_back.ts";
 import { readTableHead, tableDirectory } from "./lake/table.ts";
 import { AGENT_LOSS, DEAD_LETTER, FLOW } from "./lake/tables.ts";
@@ -155,7 +156,7 @@ export class EtlWriter implements Disposable {
 
   async #commit(stage: Stage, cut: Cut, gaps: readonly Gap[], last: readonly [string, bigint][]): Promise<Moved | "overtaken"> {
     const { database, consumer: { topicName } } = this.#config;
-    const offsets = offsetsJson(topicName, [...cut.ranges].map(([partition, [from, to]]) => ({ partition, from, to })));
+    const offsets = formatOffsets([...cut.ranges].map(([partition, [from, to]]) => ({ topicName, partition, from, to })));
     const transactions = new Map([
       ...gaps.map(({ partition, to }) => [applicationId(topicName, partition), to] as const),
       ...gaps.map(({ partition, from, to }) => this.#givenUp(partition, to - from)),
@@ -168,7 +169,7 @@ export class EtlWriter implements Disposable {
       offsets,
       rows: String(stage.rowCount),
       reason: cut.reason,
-      ...(gaps.length === 0 ? {} : { gaps: offsetsJson(topicName, gaps) }),
+      ...(gaps.length === 0 ? {} : { gaps: formatOffsets(gaps.map((gap) => ({ topicName, ...gap }))) }),
       ...this.#othersTaken(cut),
     };
     const committed = await append(
@@ -225,7 +226,7 @@ export class EtlWriter implements Disposable {
     const { database, consumer: { topicName } } = this.#config;
     const adds: AddFile[] = [];
     for (const { partition: { date, hour }, parts, stats } of stage.files({ topicName, ingestTime })) {
-      const place = { name: file, partition: { date, hour: String(hour) }, tags: { "skyfall.offsets": offsets } };
+      const place = { name: file, partition: { date, hour: String(hour) }, tags: { [OFFSETS_TAG]: offsets } };
       adds.push(await writeDataFile(database, this.#directory, FLOW, { ...place, parts, stats }));
     }
     const rows = adds.reduce((sum, { tags }) => sum + Number(tags?.["skyfall.rows"]), 0);
@@ -243,13 +244,6 @@ export class EtlWriter implements Disposable {
     log("warn", "jobs", "another writer was first, cut discarded", { file, discarded: this.#overtaken });
     return "overtaken";
   }
-}
-
-/** `{"TOPIC:PARTITION": ["FROM", "TO"]}`, as commits and files of the table carry it. */
-function offsetsJson(topicName: string, ranges: readonly Gap[]): string {
-  return JSON.stringify(
-    Object.fromEntries(ranges.map(({ partition, from, to }) => [`${topicName}:${partition}`, [String(from), String(to)]])),
-  );
 }
 
 async function writerName(topicName: string, partitions: readonly number[]): Promise<string> {

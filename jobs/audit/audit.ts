@@ -122,7 +122,7 @@ async function auditTables(
       await createFilesView(database, { ...definition, name: `all_${definition.name}` }, [...files.get(definition.name)!.readable.keys()]);
     }
     await createLanded(database, flow);
-    checks.push(await checkEdges(database, lake, progressOf("hours of edges")));
+    checks.push(await checkEdges(database, lake, history.droppedHours, progressOf("hours of edges")));
   }
   return checks;
 }

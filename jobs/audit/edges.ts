@@ -1,13 +1,23 @@
 /** The table `edge_1m`, compared with what SQL finds in `flow`, an hour at a time. */
 
 import { EDGE_COLUMNS } from "../../lib/edge_columns.ts";
+import { parseRevisions, REVISIONS_PARAMETER } from "../dependencies/revisions.ts";
 import type { Database } from "../duckdb.ts";
+import { listLog, readVersionIfPresent } from "../lake/delta_log.ts";
+import { tableDirectory } from "../lake/table.ts";
+import { EDGE_1M } from "../lake/tables.ts";
+import { sqlText } from "../sql_text.ts";
 import type { Progress } from "./content.ts";
 import { type Check, placeOf, type Problem } from "./finding.ts";
+import { hourOf } from "./history.ts";
 
 const REFERENCE = new URL("../dependencies.sql", import.meta.url);
 /** Problems of an hour that are named; the others are counted. */
 const NAMED_MAX = 5;
+
+const RANGE = "src_topic, src_partition, window_start, src_offset_from, src_offset_to";
+/** Rows of one insert statement, about. */
+const REVISIONS_AT_ONCE = 10_000;
 
 interface Hour {
   readonly date: string;
@@ -17,11 +27,18 @@ interface Hour {
 /**
  * @param database With the views `all_flow` and `all_edge_1m` of the tables, and the table `landed` (topic, partition, after): the
  *   offset before which `flow` has everything. It makes views `flow` and `edge_1m` of single hours.
+ * @param droppedHours Hours since 1970 of which `flow` has not all rows any more.
  */
-export async function checkEdges(database: Database, lake: string, progress: Progress): Promise<Check> {
+export async function checkEdges(
+  database: Database,
+  lake: string,
+  droppedHours: ReadonlySet<number>,
+  progress: Progress,
+): Promise<Check> {
   const reference = await Deno.readTextFile(REFERENCE);
+  await createRevisions(database, lake);
   const hours = await hoursOf(database, "all_edge_1m"), kept = new Set((await hoursOf(database, "all_flow")).map(nameOf));
-  const compared = hours.filter((hour) => kept.has(nameOf(hour)));
+  const compared = hours.filter((hour) => kept.has(nameOf(hour)) && !droppedHours.has(hourOf({ ...hour, hour: String(hour.hour) })));
   const problems: Problem[] = [];
   let edges = 0;
   for (const [i, hour] of compared.entries()) {
@@ -37,6 +54,27 @@ export async function checkEdges(database: Database, lake: string, progress: Pro
     examined: `${edges} edges of ${compared.length} hours${gone === 0 ? "" : `; ${gone} more whose rows are no longer kept`}`,
     problems,
   };
+}
+
+/** The table `told_revision`: those that commits tell, among them such in which nothing changed, so that no row is of them. */
+async function createRevisions(database: Database, lake: string): Promise<void> {
+  await database.run(`create or replace table told_revision (src_topic varchar, src_partition integer, window_start timestamptz,
+    src_offset_from bigint, src_offset_to bigint)`);
+  const directory = tableDirectory(lake, EDGE_1M);
+  let values: string[] = [];
+  const insert = async () => {
+    if (values.length > 0) await database.run(`insert into told_revision values ${values.join(", ")}`);
+    values = [];
+  };
+  for (const version of listLog(directory).versions) {
+    const actions = await readVersionIfPresent(directory, version) ?? []; // its time was over meanwhile
+    const parameters = actions.find(({ commitInfo }) => commitInfo)?.commitInfo?.operationParameters;
+    for (const { topicName, partition, startUs, offsetFrom, offsetTo } of parseRevisions(parameters?.[REVISIONS_PARAMETER]) ?? []) {
+      values.push(`(${sqlText(topicName)}, ${partition}, make_timestamptz(${startUs}), ${offsetFrom}, ${offsetTo})`);
+    }
+    if (values.length >= REVISIONS_AT_ONCE) await insert();
+  }
+  await insert();
 }
 
 async function hoursOf(database: Database, view: string): Promise<Hour[]> {
@@ -90,7 +128,8 @@ async function differences(database: Database, reference: string, hour: Hour, la
 async function untold(database: Database, lake: string): Promise<Problem[]> {
   const rows = await database.rows(`
     with ranges as (
-      select src_topic, src_partition, window_start, src_offset_from, max(src_offset_to) as src_offset_to from edge_1m group by all
+      select src_topic, src_partition, window_start, src_offset_from, max(src_offset_to) as src_offset_to
+      from (select ${RANGE} from edge_1m union all select ${RANGE} from told_revision) group by all
     ),
     known as (
       select src_topic, src_partition, max(src_offset_to) as after, max(window_start) filter (revision = 0) as newest from all_edge_1m group by all

@@ -30,7 +30,7 @@ export interface History {
   readonly versions: number;
   readonly ranges: readonly TakenRange[];
   readonly commits: readonly TakingCommit[];
-  /** Hours that are no longer kept, as `hourOf()` numbers them: an audit asks neither the lake nor the topic for their rows. */
+  /** Hours that are no longer kept, or not as a whole, as `hourOf()` numbers them: an audit asks neither the lake nor the topic for their rows. */
   readonly droppedHours: ReadonlySet<number>;
   /** Where the topic was another from then on, as somebody has accepted; ascending by version. */
   readonly otherMessages: readonly { readonly topic: string; readonly partition: number; readonly before: bigint }[];
@@ -50,6 +50,8 @@ const CommitInfo = z.looseObject({
   }).optional(),
 });
 const Partition = z.looseObject({ date: z.string(), hour: z.string() });
+/** Retention drops whole hours; a repair may have been told to give some rows of one up. */
+export const DROPPING: ReadonlySet<string> = new Set(["DELETE", "RESTORE"]);
 const HOUR_MS = 3_600_000;
 const APPLICATION = /^skyfall-etl:(.*):(\d+)$/;
 const SOURCE = /^(.*):(\d+)$/;
@@ -79,7 +81,7 @@ export async function readHistory(directory: string, versions: readonly bigint[]
     let took = offsets !== null;
     for (const { add, remove } of actions) {
       if (add?.dataChange) added.push({ version, hour: hourOf(add.partitionValues), rows: rowsOf(add) });
-      if (info?.data?.operation === "DELETE" && remove?.dataChange) droppedHours.add(hourOf(remove["partitionValues"]));
+      if (DROPPING.has(info?.data?.operation ?? "") && remove?.dataChange) droppedHours.add(hourOf(remove["partitionValues"]));
     }
     for (const { txn } of actions) {
       const match = txn && APPLICATION.exec(txn.appId);

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Database } from "../duckdb.ts";
 import { listLog, readVersionIfPresent } from "../lake/delta_log.ts";
 import { amountsText, type LossyAgent, lossyAgents } from "../losses.ts";
+import { DROPPING } from "./history.ts";
 import type { Check } from "./finding.ts";
 
 const NAMED_MAX = 50;
@@ -29,14 +30,14 @@ function describe(agent: LossyAgent): string {
   return `${name} ${amountsText(agent)} between ${since} and ${until} UTC`;
 }
 
-/** Days of `agent_loss` that are no longer kept, by that version where one is given, as days since 1970. */
+/** Days of `agent_loss` that are no longer kept, or not as a whole, by that version where one is given, as days since 1970. */
 export async function droppedDays(directory: string, asOf?: bigint): Promise<Set<number>> {
   const dropped = new Set<number>();
   for (const version of listLog(directory).versions) {
     if (asOf !== undefined && version > asOf) break;
     const actions = await readVersionIfPresent(directory, version) ?? [];
-    if (!actions.some(({ commitInfo }) => commitInfo?.["operation"] === "DELETE")) continue;
-    for (const { remove } of actions) if (remove) dropped.add(dayOf(remove["partitionValues"]));
+    if (!actions.some(({ commitInfo }) => DROPPING.has(commitInfo?.operation ?? ""))) continue;
+    for (const { remove } of actions) if (remove?.dataChange) dropped.add(dayOf(remove["partitionValues"]));
   }
   return dropped;
 }

@@ -1,6 +1,6 @@
 /**
- * Adds up the edges of a day, hour by hour and, where there are very many, some edges after the others; the sums are in files until
- * they are whole, so that a day may be more than fits in memory.
+ * Adds up the edges of a day: all of it, or hour by hour, and some edges after the others where there are very many; the sums are in
+ * files until they are whole, so that a day may be more than fits in memory.
  */
 
 import { type EdgeColumn, HISTOGRAM_BUCKETS, ROLLED_EDGE_COLUMNS } from "../../lib/edge_columns.ts";
@@ -24,14 +24,6 @@ export interface DaySumsConfig {
   readonly date: string;
   /** SQL that gives the day's sums as they were, null where there were none. */
   readonly before: string | null;
-  /** How many edges the day may have: see `edgeCount()`. */
-  readonly edges: number;
-}
-
-/** About how many edges are in rows that SQL gives. */
-export async function edgeCount(database: Database, select: string): Promise<number> {
-  const [row] = await database.rows(`select approx_count_distinct(hash(${KEYS}))::integer as edges from (${select})`);
-  return Number(row!["edges"]);
 }
 
 /** The sums of some edges at some time. */
@@ -42,38 +34,35 @@ interface Part {
 
 export class DaySums implements AsyncDisposable {
   readonly #config: DaySumsConfig;
-  /** By the beginning of their time and their part of the edges, those that have changed. */
-  readonly #parts = new Map<string, Part>();
-  /** Edges are in one of so many parts. */
-  readonly #partCount: number;
+  /** Those that have changed. */
+  readonly #parts: Part[] = [];
 
   constructor(config: DaySumsConfig) {
     this.#config = config;
-    this.#partCount = Math.max(1, Math.ceil(config.edges / EDGES_AT_ONCE));
   }
 
-  /** @param minutes SQL that gives rows of minutes of that hour. */
+  /**
+   * Adds all that is new of an hour, or of the day where it is added up as one.
+   *
+   * @param minutes SQL that gives the rows to add.
+   */
   async add(hour: number, minutes: string): Promise<void> {
-    const { date, unit } = this.#config;
+    const { database, folder, date, unit, before } = this.#config;
     const start = `${date} ${unit === "hour" ? String(hour).padStart(2, "0") : "00"}:00:00+00`;
-    for (let part = 0; part < this.#partCount; part++) await this.#addPart(start, part, minutes);
-  }
-
-  async #addPart(start: string, part: number, minutes: string): Promise<void> {
-    const { database, folder, before } = this.#config, key = `${start} ${part}`, old = this.#parts.get(key);
-    const isOfPart = this.#partCount === 1 ? "" : `where hash(${KEYS}) % ${this.#partCount} = ${part}`;
-    const rows = [`select * replace (timestamptz '${start}' as window_start) from (${minutes}) ${isOfPart}`];
-    if (old !== undefined) rows.push(`from read_parquet(${sqlText(old.file)})`);
-    else if (before !== null) rows.push(`from (from (${before}) where window_start = timestamptz '${start}') ${isOfPart}`);
-    const file = `${folder}/${crypto.randomUUID()}.sums`;
-    await database.run(`copy (${sumSql(rows)}) to ${sqlText(file)} (format parquet)`);
-    this.#parts.set(key, { start, file });
-    if (old !== undefined) await removeIfPresent(old.file);
+    const rows = [`select * replace (timestamptz '${start}' as window_start) from (${minutes})`];
+    if (before !== null) rows.push(`from (${before}) where window_start = timestamptz '${start}'`);
+    const partCount = Math.max(1, Math.ceil(await edgeCount(database, rows) / EDGES_AT_ONCE));
+    for (let part = 0; part < partCount; part++) {
+      const file = `${folder}/${crypto.randomUUID()}.sums`;
+      const ofPart = partCount === 1 ? rows : rows.map((select) => `from (${select}) where hash(${KEYS}) % ${partCount} = ${part}`);
+      await database.run(`copy (${sumSql(ofPart)}) to ${sqlText(file)} (format parquet)`);
+      this.#parts.push({ start, file });
+    }
   }
 
   /** SQL that gives all sums of the day. */
   get select(): string {
-    const { before } = this.#config, parts = [...this.#parts.values()];
+    const { before } = this.#config, parts = this.#parts;
     const changed = [...new Set(parts.map(({ start }) => `timestamptz '${start}'`))].join(", ");
     const rows = [`from read_parquet(${sqlList(parts.map(({ file }) => file))})`];
     if (before !== null) rows.push(`from (${before}) where window_start not in (${changed})`);
@@ -81,8 +70,16 @@ export class DaySums implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { file } of this.#parts.values()) await removeIfPresent(file);
+    for (const { file } of this.#parts) await removeIfPresent(file);
   }
+}
+
+/** About how many edges are in the rows of several queries. */
+async function edgeCount(database: Database, selects: readonly string[]): Promise<number> {
+  const [row] = await database.rows(
+    `select approx_count_distinct(hash(${KEYS}))::integer as edges from (${selects.join(" union all by name ")})`,
+  );
+  return Number(row!["edges"]);
 }
 
 /** SQL that adds up the rows of several queries; a row for each time and key. */

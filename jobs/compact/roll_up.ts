@@ -14,7 +14,7 @@ import { replace } from "../lake/replace.ts";
 import { assertFiles, dataFilePath, isDataFile, readTable, selectFiles, type TableDefinition, tableDirectory } from "../lake/table.ts";
 import { EDGE_1D, EDGE_1H, EDGE_1M } from "../lake/tables.ts";
 import { Progress } from "../progress.ts";
-import { DaySums, edgeCount, type SumUnit } from "./day_sums.ts";
+import { DaySums, type SumUnit } from "./day_sums.ts";
 import { MERGED_PREFIX } from "./merge.ts";
 import { SORTED_TAG, sortedTag } from "./plan.ts";
 
@@ -67,13 +67,16 @@ export async function rollUp(
     await assertFiles(sourceDirectory, files);
     if (!anew.has(date)) await assertFiles(directory, old);
     const before = isWhole || old.length === 0 || anew.has(date) ? null : selectFiles(directory, target, old.map(({ path }) => path));
-    const given = anew.get(date) ?? null, minutes = given ?? selectFiles(sourceDirectory, EDGE_1M, files.map(({ path }) => path));
-    const edges = await edgeCount(database, minutes) + (before === null ? 0 : await edgeCount(database, before));
-    await using sums = new DaySums({ database, folder: stagingDirectory(directory), unit, date, before, edges });
+    await using sums = new DaySums({ database, folder: stagingDirectory(directory), unit, date, before });
+    const given = anew.get(date) ?? null,
+      minutesIn = (some: readonly AddFile[]) => selectFiles(sourceDirectory, EDGE_1M, some.map(({ path }) => path));
     if (given !== null) await sums.add(0, given);
-    for (const [hour, ofHour] of Map.groupBy(given === null ? files : [], ({ partitionValues }) => Number(partitionValues["hour"]))) {
-      await sums.add(hour, selectFiles(sourceDirectory, EDGE_1M, ofHour.map(({ path }) => path)));
-      progress.advance(ofHour.length);
+    else {
+      const steps = unit === "day" ? [[0, files] as const] : Map.groupBy(files, ({ partitionValues }) => Number(partitionValues["hour"]));
+      for (const [hour, some] of steps) {
+        await sums.add(hour, minutesIn(some));
+        progress.advance(some.length);
+      }
     }
     adds.push(
       await writeDataFile(database, directory, target, {

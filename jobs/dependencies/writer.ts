@@ -8,6 +8,7 @@ import { readFlowMessage } from "../flow_message.ts";
 import { append } from "../lake/append.ts";
 import { writeDataFile } from "../lake/data_file.ts";
 import type { AddFile, Snapshot } from "../lake/delta_log.ts";
+import { formatOffsets, OFFSETS_TAG } from "../lake/offsets.ts";
 import { putBackOverwritten } from "../lake/put_back.ts";
 import { readTable, tableDirectory } from "../lake/table.ts";
 import { EDGE_1M } from "../lake/tables.ts";
@@ -207,10 +208,13 @@ export class DependenciesWriter {
     if (places.length === 0 && !evenIfNothing) return 0;
     const batches = new Map(places.map((place) => [place, edgeBatches(place.told, topicName, place.number)]));
     const rows = [...batches.values()].flat();
-    const ranges = places.map((
-      { number, committed, reducer },
-    ) => [`${topicName}:${number}`, [String(committed.offset), String(reducer.state.offset)]]);
-    const offsets = JSON.stringify(Object.fromEntries(ranges)), rowCount = rows.reduce((sum, batch) => sum + batch.rowCount, 0);
+    const spans = places.map(({ number, committed, reducer }) => ({
+      topicName,
+      partition: number,
+      from: committed.offset,
+      to: reducer.state.offset,
+    }));
+    const offsets = formatOffsets(spans), rowCount = rows.reduce((sum, batch) => sum + batch.rowCount, 0);
     const transactions = new Map(places.flatMap(({ number, reducer }) => positionTransactions(topicName, number, reducer.state)));
     for (const { number, lastTold } of places) {
       if (lastTold !== null) transactions.set(lastMessageId("dependencies", topicName, number), await messageNumber(lastTold.value));
@@ -218,12 +222,11 @@ export class DependenciesWriter {
     if (output !== null) {
       for (const { number, committed } of places) transactions.set(publishedId(topicName, number, output.name), committed.offset);
     }
-    const given = gaps.map(({ partition, from, to }) => [`${topicName}:${partition}`, [String(from), String(to)]]);
     const parameters = {
       offsets,
       rows: String(rowCount),
       [REVISIONS_PARAMETER]: formatRevisions(places.map(({ number, told }) => [`${topicName}:${number}`, told])),
-      ...(given.length === 0 ? {} : { gaps: JSON.stringify(Object.fromEntries(given)) }),
+      ...(gaps.length === 0 ? {} : { gaps: formatOffsets(gaps.map((gap) => ({ topicName, ...gap }))) }),
     };
     const adds = rowCount === 0 ? [] : await this.#writeFiles(rows, offsets);
     const change = { operation: "STREAMING UPDATE", parameters, adds, transactions };
@@ -249,7 +252,7 @@ export class DependenciesWriter {
     const { database } = this.#config, name = `part-${crypto.randomUUID()}`;
     const adds: AddFile[] = [];
     for (const { partition, parts, stats } of edgeFiles(batches)) {
-      const tags = { "skyfall.offsets": offsets };
+      const tags = { [OFFSETS_TAG]: offsets };
       adds.push(
         await writeDataFile(database, this.#directory, EDGE_1M, { name, partition: { ...partition }, tags, parts, stats }),
       );

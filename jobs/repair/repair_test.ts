@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { auditLake } from "../audit/audit.ts";
 import { runCompact } from "../compact.ts";
 import { Database } from "../duckdb.ts";
 import { runEtl } from "../etl.ts";
@@ -70,6 +71,7 @@ Deno.test("repairLake() gives up what the topic no longer has only where that wa
   const result = await repairLake(place.lake, { topicUrl: url(place), acceptedLosses: ["flow"] });
   assert.equal(result!.lostRows, MESSAGE_ROWS);
   assert.deepEqual(await ask(place.lake, "select count(*)::integer as rows from flow"), [{ rows: 17 * MESSAGE_ROWS }]);
+  assert.deepEqual((await auditLake(place.lake, url(place), () => {})).flatMap(({ problems }) => problems), []);
 });
 
 Deno.test("repairLake() puts a version of the log back that we remember", async () => {
