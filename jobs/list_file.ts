@@ -24,15 +24,21 @@ export function lineError(path: string, line: number, what: string): SyntaxError
  * @param key Of the list in YAML or JSON; a CSV file (RFC 4180, with a header, named `*.csv`) is the list.
  * @throws {SyntaxError} If it cannot be read, a key is unknown, or a value is impossible; with the line.
  */
-export async function readListFile<S extends z.ZodObject>(path: string, key: string, schema: S): Promise<Listed<z.output<S>>[]> {
+export async function readListFile<S extends z.ZodObject>(
+  path: string,
+  key: string,
+  schema: S,
+  otherKeys: readonly string[] = [],
+): Promise<Listed<z.output<S>>[]> {
   const text = await readListText(path);
-  return path.endsWith(".csv") ? parseCsv(path, text, schema) : parseList(path, text, key, schema, []);
+  return path.endsWith(".csv") ? parseCsv(path, text, schema) : parseList(path, text, key, schema, otherKeys);
 }
 
 /**
  * One list of a YAML or JSON file's text.
  *
  * @param otherKeys What may be in the file besides.
+ * @param isOptional Whether the file may be without the list.
  * @throws {SyntaxError} As above.
  */
 export function parseList<S extends z.ZodObject>(
@@ -41,9 +47,13 @@ export function parseList<S extends z.ZodObject>(
   key: string,
   schema: S,
   otherKeys: readonly string[],
+  isOptional = false,
 ): Listed<z.output<S>>[] {
   const others = Object.fromEntries(otherKeys.map((other) => [other, z.unknown()]));
-  const file: z.ZodObject<Record<string, z.ZodType>> = z.strictObject({ ...others, [key]: z.array(schema, `a list of ${key}`) });
+  const file: z.ZodObject<Record<string, z.ZodType>> = z.strictObject({
+    ...others,
+    [key]: isOptional ? z.array(schema, `a list of ${key}`).default([]) : z.array(schema, `a list of ${key}`),
+  });
   const list = z.custom<z.output<S>[]>(Array.isArray).parse(parseConfigFile(path, text, file)[key]);
   const lines = itemLines(text, key);
   return list.map((value, i) => ({ line: lines[i] ?? 1, value }));

@@ -49,3 +49,9 @@ export async function withLock<T>(path: string, action: () => Promise<T>): Promi
   using locks = await Locks.take([path]);
   return locks === null ? null : await action();
 }
+
+/** As `withLock()`, of a folder itself, for those who may only read it. */
+export async function withFolderLock<T>(path: string, action: () => Promise<T>): Promise<T | null> {
+  using folder = await Deno.open(path);
+  return await folder.tryLock(true) ? await action() : null;
+}

@@ -10,6 +10,7 @@ import { addEtlCommand, ETL_DESCRIPTION } from "./commands/etl.ts";
 import { addCompactCommand, addVacuumCommand, COMPACT_DESCRIPTION } from "./commands/keep.ts";
 import { addRepairCommand } from "./commands/repair.ts";
 import { addReportCommand } from "./commands/report.ts";
+import { addScheduleCommand } from "./commands/schedule.ts";
 import { sqlArguments, sqlCommand } from "./commands/sql.ts";
 import { QueryError } from "./duckdb.ts";
 import { QuestionError } from "./question.ts";
@@ -31,6 +32,7 @@ program.command("list").description("print the jobs").action(list);
 program.addCommand(sqlCommand().exitOverride());
 
 addReportCommand(program);
+addScheduleCommand(program);
 addAuditCommand(program);
 addRepairCommand(program);
 

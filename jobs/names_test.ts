@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { prepareViews } from "./analytics.ts";
-import { nameRangesView, reverseNamesView } from "./names.ts";
+import { nameRangesView, readTiers, reverseNamesView } from "./names.ts";
 import { formatAnswer } from "./print.ts";
 import { EVERYTHING } from "./question.ts";
 import { goldenDatabase } from "./testdata/golden.ts";
@@ -82,4 +82,15 @@ for (const [name, text, message] of FAULTS) {
 
 Deno.test("names are refused where there is no file", async () => {
   await assert.rejects(nameRangesView("/nowhere/names.yaml"), { name: "SyntaxError", message: /Cannot read "\/nowhere\/names\.yaml"/ });
+});
+
+Deno.test("readTiers() reads the tiers of services beside the names, and refuses what is none with its line", async () => {
+  const path = `${await Deno.makeTempDir()}/names.yaml`;
+  await Deno.writeTextFile(path, "names: []\nservices:\n- {service: db, tier: 1}\n- {service: log, tier: 3}\n");
+  assert.deepEqual(await readTiers(path), new Map([["db", 1], ["log", 3]]));
+  await nameRangesView(path); // the names are read from the same file
+  await Deno.writeTextFile(path, "names: []\n");
+  assert.deepEqual(await readTiers(path), new Map());
+  await Deno.writeTextFile(path, "names: []\nservices:\n- {service: db, tier: 0}\n");
+  await assert.rejects(readTiers(path), { name: "SyntaxError", message: /line 3: .*needed a tier from 1/ });
 });

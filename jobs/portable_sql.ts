@@ -79,5 +79,8 @@ export const DUCKDB_MACROS: readonly string[] = [
   "create or replace temporary macro unix_date(day) as date_diff('day', date '1970-01-01', day)",
   "create or replace temporary macro unix_micros(moment) as epoch_us(moment)",
   "create or replace temporary macro timestamp_micros(us) as make_timestamptz(us)",
+  "create or replace temporary macro explode(list) as unnest(list)",
+  "create or replace temporary macro cardinality(list) as coalesce(len(list), 0)",
+  "create or replace temporary macro conv(digits, from_base, to_base) as cast(concat('0x', digits) as bigint)",
   "create or replace temporary macro date_from_unix_date(days) as date '1970-01-01' + days",
 ];

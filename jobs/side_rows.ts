@@ -17,7 +17,7 @@ export interface ToldLosses extends Place {
 }
 
 /** Where the rows come from. */
-interface Source {
+export interface Source {
   readonly topicName: string;
   readonly ingestTime: string;
 }

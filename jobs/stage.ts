@@ -12,7 +12,7 @@ import { type NumberedMessage, RowBuffer, TEXT_COLUMNS, type TextColumnName } fr
 import { type EncodedColumn, encodeRowGroup, type Provenance, withProvenance } from "./row_group.ts";
 import { RowGroupStats } from "./row_group_stats.ts";
 import type { DeadLetter, ToldLosses } from "./side_rows.ts";
-import { TextTable } from "./text_table.ts";
+import { TextTable, TextWords } from "./text_table.ts";
 import { FLOW } from "./lake/tables.ts";
 
 /** Hour of the lake's layout, as the texts of its folder. */
@@ -73,7 +73,8 @@ export class StageTables {
 }
 
 function newTextTables(): Map<TextColumnName, TextTable> {
-  return new Map(TEXT_COLUMNS.map((name) => [name, new TextTable()]));
+  const memory = new TextWords();
+  return new Map(TEXT_COLUMNS.map((name) => [name, new TextTable(memory)]));
 }
 
 /** Rows of one hour: those of full row groups encoded, the last ones as they came. */

@@ -1,20 +1,43 @@
 /** Gives equal texts equal numbers without making strings of them: a hash table over bytes. */
 
+import { adviseHugePages } from "../ffi/libc_huge_pages.ts";
 import type { EncodedTexts } from "../lib/encoded_texts.ts";
 
 const FIRST_SLOTS = 1 << 12, FIRST_WORDS = 1 << 14;
 /** Words of a slot: hash, first word and bytes of the text, and its number and 1, or 0 where the slot is free. Together: one cache line. */
 const SLOT_WORDS = 4, FIRST_WORD = 1, BYTE_LENGTH = 2, NUMBER = 3;
 const HEAD_WORDS = 2;
+/** Some large pages. */
+const LARGE_BYTES = 4 * 1024 * 1024;
 const PRIME = 0x0100_0193, SEED = 0x811c_9dc5 | 0;
 const NUL = "\0", REPLACEMENT = "\ufffd";
 
 const decoder = new TextDecoder(), encoder = new TextEncoder();
 
-export class TextTable {
-  /** Texts one after the other, each from a whole word on, with zeros up to the next; before each its number and its bytes. */
+/** Texts of some tables one after the other, each from a whole word on, with zeros up to the next; before each its number and its bytes. */
+export class TextWords {
   #words = new Int32Array(FIRST_WORDS);
-  #wordCount = 0;
+  #count = 0;
+
+  get words(): Int32Array {
+    return this.#words;
+  }
+
+  /** Room for a text of so many bytes; the place of its first word. */
+  take(bytes: number): number {
+    const first = this.#count + HEAD_WORDS;
+    this.#count = first + Math.ceil(bytes / 4);
+    if (this.#count < this.#words.length) return first;
+    const more = new Int32Array(Math.max(2 * this.#words.length, this.#count + 1));
+    if (more.byteLength >= LARGE_BYTES) adviseHugePages(more.buffer);
+    more.set(this.#words);
+    this.#words = more;
+    return first;
+  }
+}
+
+export class TextTable {
+  readonly #memory: TextWords;
   /** Twice as many as texts at least. */
   #slots = new Int32Array(SLOT_WORDS * FIRST_SLOTS);
   /** First word and bytes of each text. */
@@ -26,6 +49,11 @@ export class TextTable {
   #followers = new Int32Array(FIRST_SLOTS);
   /** Of no use but that what it was made of had to be looked at. */
   #touched = 0;
+
+  /** @param memory For texts; tables that are asked one after the other about the same rows are quicker where they share it. */
+  constructor(memory: TextWords = new TextWords()) {
+    this.#memory = memory;
+  }
 
   /** Texts that there are; their numbers are smaller. */
   get count(): number {
@@ -43,7 +71,7 @@ export class TextTable {
     const numbers = new Int32Array(offsets.length - 1);
     this.#touched = this.#guess(numbers, leaders);
     for (let i = 0; i < numbers.length; i++) {
-      const guess = numbers[i]!, start = offsets[i]!, end = offsets[i + 1]!, words = this.#words;
+      const guess = numbers[i]!, start = offsets[i]!, end = offsets[i + 1]!, { words } = this.#memory;
       if (guess > 0 && words[guess - 1] === end - start && isText(words, guess, bytes, view, start, end)) {
         numbers[i] = words[guess - 2]!;
         continue;
@@ -56,7 +84,7 @@ export class TextTable {
 
   /** A dictionary page of texts, each preceded by its length. */
   dictionary(numbers: readonly number[]): Uint8Array {
-    const places = this.#places;
+    const places = this.#places, { words } = this.#memory;
     let length = 0;
     for (const number of numbers) length += 4 + (this.#replaced.get(number)?.length ?? places[2 * number + 1]!);
     const out = new Uint8Array(length + 3), view = new DataView(out.buffer);
@@ -66,7 +94,7 @@ export class TextTable {
       view.setInt32(at, bytes, true);
       at += 4;
       if (text !== undefined) out.set(text, at);
-      else for (let word = places[2 * number]!, to = at; to < at + bytes; to += 4) view.setInt32(to, this.#words[word++]!, true);
+      else for (let word = places[2 * number]!, to = at; to < at + bytes; to += 4) view.setInt32(to, words[word++]!, true);
       at += bytes;
     }
     return out.subarray(0, length);
@@ -78,7 +106,7 @@ export class TextTable {
    */
   #guess(numbers: Int32Array, leaders: Int32Array | null): number {
     if (leaders === null) return 0;
-    const followers = this.#followers, words = this.#words;
+    const followers = this.#followers, { words } = this.#memory;
     let touched = 0;
     for (let i = 0; i < numbers.length; i++) {
       const leader = leaders[i]!, first = leader >= 0 && leader < followers.length ? followers[leader]! : 0;
@@ -94,12 +122,16 @@ export class TextTable {
   }
 
   #numberOf(bytes: Uint8Array, view: DataView, start: number, end: number): number {
-    const slots = this.#slots, mask = slots.length - SLOT_WORDS, hash = hashOf(bytes, view, start, end), length = end - start;
+    const { words } = this.#memory,
+      slots = this.#slots,
+      mask = slots.length - SLOT_WORDS,
+      hash = hashOf(bytes, view, start, end),
+      length = end - start;
     for (let at = SLOT_WORDS * hash & mask;; at = (at + SLOT_WORDS) & mask) {
       const number = slots[at + NUMBER]! - 1;
       if (number < 0) return this.#add(bytes, view, start, end, hash, at);
       if (
-        slots[at] === hash && slots[at + BYTE_LENGTH] === length && isText(this.#words, slots[at + FIRST_WORD]!, bytes, view, start, end)
+        slots[at] === hash && slots[at + BYTE_LENGTH] === length && isText(words, slots[at + FIRST_WORD]!, bytes, view, start, end)
       ) {
         return number;
       }
@@ -107,13 +139,11 @@ export class TextTable {
   }
 
   #add(bytes: Uint8Array, view: DataView, start: number, end: number, hash: number, at: number): number {
-    const number = this.#count++, first = this.#wordCount + HEAD_WORDS, length = end - start;
-    if (first + length / 4 + 1 > this.#words.length) this.#words = grown(this.#words, first + length);
+    const number = this.#count++, length = end - start, first = this.#memory.take(length), { words } = this.#memory;
     if (2 * number === this.#places.length) this.#places = grown(this.#places, 0);
-    const isPlain = copyText(bytes, view, start, end, this.#words, first);
-    this.#wordCount = first + Math.ceil(length / 4);
-    this.#words[first - 2] = number;
-    this.#words[first - 1] = length;
+    const isPlain = copyText(bytes, view, start, end, words, first);
+    words[first - 2] = number;
+    words[first - 1] = length;
     this.#places[2 * number] = first;
     this.#places[2 * number + 1] = length;
     if (!isPlain) this.#replaced.set(number, encoder.encode(decoder.decode(bytes.subarray(start, end)).replaceAll(NUL, REPLACEMENT)));

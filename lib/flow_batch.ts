@@ -89,12 +89,16 @@ export function decodeFlowBatch(message: Uint8Array): FlowBatch {
 /** Null where the schema is none that was met before, or the message is of another form than the quick way takes. */
 function decodeKnown(message: Uint8Array): FlowBatch | null {
   for (const schema of knownSchemas) {
-    const pieces = readPieces(message, schema.bytes, schema.fields);
-    if (pieces !== null && pieces.rowCount > 0 && pieces.rowCount <= BATCH_ROWS_MAX) {
-      return toBatch(schema.version, pieces.rowCount, (column) => pieces.columns[schema.indexes.get(column.name)!]!);
-    }
+    const batch = decodeOf(schema, message);
+    if (batch !== null) return batch;
   }
   return null;
+}
+
+function decodeOf({ bytes, fields, version, indexes }: KnownSchema, message: Uint8Array): FlowBatch | null {
+  const pieces = readPieces(message, bytes, fields);
+  if (pieces === null || pieces.rowCount === 0 || pieces.rowCount > BATCH_ROWS_MAX) return null;
+  return toBatch(version, pieces.rowCount, (column) => pieces.columns[indexes.get(column.name)!]!);
 }
 
 function decodeAny(message: Uint8Array): FlowBatch {
@@ -115,11 +119,12 @@ function decodeAny(message: Uint8Array): FlowBatch {
     return data;
   };
   for (const column of MESSAGE_COLUMNS) if (version >= column.since) fieldOf(column);
-  const agentLosses = readLosses(table.schema.metadata);
-  if (agentLosses.length > 0) return { ...toBatch(version, record.numRows, fieldOf), agentLosses }; // no other message has the same schema
-  remember(message, table.schema, version, indexes);
+  const agentLosses = readLosses(table.schema.metadata), known = knownSchemaOf(message, table.schema, version, indexes);
+  // No other message has the schema of one that tells of losses.
+  if (known !== null && agentLosses.length === 0) remember(known);
   // The quick way even now: what reads columns is compiled for one kind of objects, and objects of the library are another.
-  return decodeKnown(message) ?? toBatch(version, record.numRows, fieldOf);
+  const batch = (known === null ? null : decodeOf(known, message)) ?? toBatch(version, record.numRows, fieldOf);
+  return agentLosses.length === 0 ? batch : { ...batch, agentLosses };
 }
 
 /** Schema that a message was decoded of, so that another of the same is decoded for a fraction of the cost. */
@@ -135,13 +140,18 @@ interface KnownSchema {
 const KNOWN_SCHEMAS_MAX = 4;
 const knownSchemas: KnownSchema[] = [];
 
-function remember(message: Uint8Array, schema: Schema, version: number, indexes: ReadonlyMap<string, number>): void {
+/** Null where the stream has no plain schema, or columns of other types than ours. */
+function knownSchemaOf(message: Uint8Array, schema: Schema, version: number, indexes: ReadonlyMap<string, number>): KnownSchema | null {
   const bytes = schemaBytes(message), fields = schema.fields.map(({ type }) => shapeOf(type)).filter((shape) => shape !== null);
-  if (bytes === null || fields.length < schema.fields.length) return;
+  return bytes === null || fields.length < schema.fields.length ? null : { bytes, fields, version, indexes };
+}
+
+function remember(schema: KnownSchema): void {
+  const { bytes } = schema;
   const isKnown = knownSchemas.some((known) => known.bytes.length === bytes.length && known.bytes.every((byte, i) => byte === bytes[i]));
   if (isKnown) return; // its messages are of another form than the quick way takes
   if (knownSchemas.length === KNOWN_SCHEMAS_MAX) knownSchemas.shift();
-  knownSchemas.push({ bytes, fields, version, indexes });
+  knownSchemas.push(schema);
 }
 
 /** Null for a type that none of our columns has. */

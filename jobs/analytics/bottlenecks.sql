@@ -32,16 +32,12 @@ slow_hosts as (
   having count(*) >= 3 and min(is_slow) = 1
 ),
 
--- Where four of five edges do less, of twenty or more, it is a quiet hour, and nobody's doing.
 lazy_hosts as (
-  select h.ip
-  from host_edges h
-  cross join (
-    select case when count(is_less) >= 20 and sum(is_less) >= 0.8 * count(is_less) then 1 else 0 end as is_quiet from edge_symptom
-  ) q
-  where h.is_less is not null and q.is_quiet = 0
-  group by h.ip
-  having count(distinct h.edge) >= 3 and count(distinct h.service) >= 2 and min(h.is_less) = 1
+  select ip
+  from host_edges
+  where is_less is not null
+  group by ip
+  having count(distinct edge) >= 3 and count(distinct service) >= 2 and min(is_less) = 1
 ),
 
 places as (
@@ -63,20 +59,17 @@ places as (
   group by e.edge
 ),
 
--- An edge without answers: attempts that nobody answered, or open connections of hosts that talked, and do not.
+-- An edge is silent if attempts stay unanswered, or open connections send again, between hosts that talked and do not.
 judged as (
   select
     s.*,
     p.is_pair_talking, p.is_client_talking, p.client_peers, p.is_server_talking, p.is_client_slow, p.is_server_slow,
     p.is_client_lazy, p.is_server_lazy,
     case
-      when s.unanswered >= 3 and s.unanswered >= 0.05 * s.attempts then 1
-      when s.usual_minutes >= 5 and p.is_pair_talking = 0 and s.is_less = 1 and s.retransmits >= 3 then 1
+      when p.is_pair_talking = 1 then 0
+      when s.is_unanswered = 1 or (s.usual_minutes >= 5 and s.is_below_usual = 1 and s.retransmits >= 3) then 1
       else 0
-    end as is_unanswered,
-    case
-      when s.usual_connections is null or s.connections / s.minutes < 0.7 * s.usual_connections then 1 else 0
-    end as is_asked_less,
+    end as is_silent,
     count(s.is_less) over (partition by s.server_service, s.server_port, s.network_transport) - case when s.is_less is null then 0 else 1 end
       as other_clients,
     coalesce(sum(s.is_less) over (partition by s.server_service, s.server_port, s.network_transport), 0) - coalesce(s.is_less, 0)
@@ -91,14 +84,14 @@ findings as (
   select
     j.*,
     case
-      when segments < 200 and attempts < 5 and is_unanswered = 0 and coalesce(is_less, 0) = 0 then 'too few'
+      when segments < 200 and attempts < 5 and is_silent = 0 and coalesce(is_less, 0) = 0 then 'too few'
       when failed_refused >= 3 and failed_refused >= 0.05 * attempts then 'refused'
       when failed_unreachable >= 3 and failed_unreachable >= 0.05 * attempts then 'unreachable'
-      when is_unanswered = 1 and is_pair_talking = 0 and is_server_talking = 0 then 'silent'
-      when is_unanswered = 1 and is_pair_talking = 0 and is_client_talking = 0 and client_peers >= 2 then 'cut off'
+      when is_silent = 1 and is_server_talking = 0 then 'silent'
+      when is_silent = 1 and is_client_talking = 0 and client_peers >= 2 then 'cut off'
       when is_slow = 0 and is_server_lazy = 1 and is_client_lazy = 0 then 'server host lazy'
       when is_slow = 0 and is_client_lazy = 1 and is_server_lazy = 0 then 'client host lazy'
-      when is_unanswered = 1 and is_pair_talking = 0 then 'cut'
+      when is_silent = 1 then 'cut'
       when is_unanswered = 1 and is_slow = 0 then 'queue full'
       when reset_connections >= 3 and reset_connections >= 0.05 * connections then 'reset'
       when connect_samples >= 3 and connect_us > coalesce(srtt_us, 0) + 300000 and is_lossy = 0 and is_slow = 0 then 'queue slow'

@@ -1,111 +1,139 @@
 /** What a failed link or switch would overload or cut off, and which services that hits. */
 
 import { log } from "../../lib/log.ts";
-import { type Engine, valuesView } from "../portable_sql.ts";
+import { readTiers } from "../names.ts";
+import { type Answer, type Engine, valuesView } from "../portable_sql.ts";
 import { type Question, QuestionError } from "../question.ts";
-import { type Failure, type Hop, readTopology, router, singleFailures, type Topology } from "../topology.ts";
+import { type Failure, readTopology, singleFailures, type Topology } from "../topology.ts";
 import { type Analysis, createView, sqlFile } from "./analysis.ts";
 import { createDemandViews } from "./capacity.ts";
+import { type Demand, ELEPHANT_SHARE, type Load, route, type Routed } from "./link_load.ts";
 
 /** Services that a row names. */
 const SERVICES_MAX = 5;
+/** So many times the even share of a link is told where nothing has failed, too. */
+const UNEVEN = 1.05;
 
 export const linkFailure: Analysis = {
   name: "link-failure",
-  description: "what every single failure of a link, switch or risk group would overload or cut off, and which services it hits",
+  description:
+    "what every single failure of a link, switch, risk group or maintenance would overload or cut off, and which services it hits",
   file: sqlFile("link_failure"),
   parameters: ["topology"],
   isGraph: false,
-  prepare: async (engine: Engine, { topology }: Question) => {
+  prepare: async (engine: Engine, { topology, names }: Question) => {
     if (topology === null) throw new QuestionError("Cannot let links fail: no topology is given, needed --topology FILE");
-    const network = await readTopology(topology);
+    const network = await readTopology(topology), tiers = await readTiers(names);
     await createDemandViews(engine, network);
-    await createView(engine, "planning_demand");
+    for (const view of ["planning_demand", "demand_growth", "tuple_rate"]) await createView(engine, view);
+    await engine.keep("tuple_rate");
     await warnOfUnattached(engine);
-    await engine.run(failureView(simulate(network, await readDemands(engine))));
+    const demands = await readDemands(engine, network, tiers);
+    await engine.run(failureView(simulate(network, demands), await lastDay(engine)));
   },
 };
-
-/** What has to go from one node to another. */
-export interface Demand {
-  readonly source: string;
-  readonly target: string;
-  readonly bps: number;
-  /** Whose it is, the most first, each as "client -> server". */
-  readonly services: readonly { readonly name: string; readonly bits: number }[];
-}
 
 /** What a failure does to a link in one direction, or, with no hop, to what it cuts off. */
 export interface Impact {
   readonly failure: string;
-  readonly hop: Hop | null;
+  readonly load: Load | null;
   readonly healthyBps: number;
   readonly failedBps: number;
   readonly services: string;
+  /** The most critical of them; null where none has a tier. */
+  readonly tier: number | null;
 }
 
-async function readDemands(engine: Engine): Promise<Demand[]> {
-  const { rows } = await engine.table("select source_node, target_node, bps from planning_demand order by source_node, target_node");
+async function readDemands(engine: Engine, { links }: Topology, tiers: ReadonlyMap<string, number>): Promise<Demand[]> {
+  const { rows } = await engine.table(`
+    select d.source_node, d.target_node, d.bps, g.bps_per_day
+    from planning_demand d
+    join demand_growth g on g.source_node = d.source_node and g.target_node = d.target_node
+    order by d.source_node, d.target_node`);
   const shares = await engine.table(`
     select source_node, target_node, client_service, server_service, cast(sum(bits) as bigint) as bits from node_demand
     where source_node is not null and target_node is not null
     group by source_node, target_node, client_service, server_service
     order by bits desc, client_service, server_service`);
-  const services = Map.groupBy(shares.rows, (row) => JSON.stringify([row["source_node"], row["target_node"]]));
-  return rows.map((row) => ({
-    source: String(row["source_node"]),
-    target: String(row["target_node"]),
-    bps: Number(row["bps"]),
-    services: (services.get(JSON.stringify([row["source_node"], row["target_node"]])) ?? []).map((of) => ({
-      name: `${of["client_service"]} -> ${of["server_service"]}`,
-      bits: Number(of["bits"]),
-    })),
-  }));
+  const buckets = await engine.table(`
+    select source_node, target_node, bucket, sum(bits) as bits from tuple_rate
+    group by source_node, target_node, bucket order by source_node, target_node, bucket`);
+  const elephantBps = ELEPHANT_SHARE * Math.min(...links.map(({ capacityBps }) => capacityBps));
+  const flows = await engine.table(`
+    select source_node, target_node, bucket, peak_bps from tuple_rate where peak_bps >= ${Number.isFinite(elephantBps) ? elephantBps : 0}`);
+  const pair = (row: Answer["rows"][number]) => JSON.stringify([row["source_node"], row["target_node"]]);
+  const [services, bucketsOf, flowsOf] = [shares, buckets, flows].map((answer) => Map.groupBy(answer.rows, pair));
+  const tierOf = (row: Answer["rows"][number]) =>
+    least([row["client_service"], row["server_service"]].map((name) => tiers.get(String(name)) ?? null));
+  return rows.map((row) => {
+    const ofBuckets = bucketsOf!.get(pair(row)) ?? [], bits = ofBuckets.reduce((sum, of) => sum + Number(of["bits"]), 0);
+    return {
+      source: String(row["source_node"]),
+      target: String(row["target_node"]),
+      bps: Number(row["bps"]),
+      bpsPerDay: Number(row["bps_per_day"] ?? 0),
+      services: (services!.get(pair(row)) ?? []).map((of) => ({
+        name: `${of["client_service"]} -> ${of["server_service"]}`,
+        bits: Number(of["bits"]),
+        tier: tierOf(of),
+      })),
+      buckets: new Map(ofBuckets.map((of) => [Number(of["bucket"]), Number(of["bits"]) / bits])),
+      flows: (flowsOf!.get(pair(row)) ?? []).map((of) => ({ bucket: Number(of["bucket"]), peakBps: Number(of["peak_bps"]) })),
+    };
+  });
+}
+
+function least(values: Iterable<number | null>): number | null {
+  let found: number | null = null;
+  for (const value of values) if (value !== null && (found === null || value < found)) found = value;
+  return found;
+}
+
+/** Days since 1970 of the last one that is asked about. */
+async function lastDay(engine: Engine): Promise<number> {
+  const [row] = (await engine.table("select max(last_day) as last_day from demand_growth")).rows;
+  return Number(row?.["last_day"] ?? 0);
 }
 
 /** Routes every demand again for every failure. */
 export function simulate(network: Topology, demands: readonly Demand[]): Impact[] {
   const healthy = route(network, demands, { name: "none", links: new Set() });
-  const overloaded = [...healthy.loads.values()].filter(({ hop, bps }) => bps >= hop.link.capacityBps)
-    .map(({ hop, bps }) => ({ failure: "none", hop, healthyBps: bps, failedBps: bps, services: "" }));
-  return [...overloaded, ...singleFailures(network).flatMap((failure) => impactsOf(failure, healthy, route(network, demands, failure)))];
-}
-
-interface Routed {
-  readonly loads: ReadonlyMap<string, { readonly hop: Hop; readonly bps: number }>;
-  readonly cutOff: readonly Demand[];
-  /** Demands by the links that they use. */
-  readonly users: ReadonlyMap<Hop["link"], readonly Demand[]>;
-}
-
-function route(network: Topology, demands: readonly Demand[], { links }: Failure): Routed {
-  const shares = router(network, links);
-  const loads = new Map<string, { hop: Hop; bps: number }>(), cutOff: Demand[] = [];
-  const users = new Map<Hop["link"], Demand[]>();
-  for (const demand of demands) {
-    if (demand.source === demand.target) continue;
-    const ways = shares(demand.source, demand.target);
-    if (ways === null) cutOff.push(demand);
-    for (const [key, { hop, share }] of ways ?? []) {
-      loads.set(key, { hop, bps: (loads.get(key)?.bps ?? 0) + demand.bps * share });
-      users.set(hop.link, [...users.get(hop.link) ?? [], demand]);
-    }
-  }
-  return { loads, cutOff, users };
+  const isTold = ({ hop, bps, hashedBps }: Load) => bps >= hop.link.capacityBps || hashedBps >= UNEVEN * bps;
+  const told = [...healthy.loads.values()].filter(isTold).map((load) => ({
+    failure: "none",
+    load,
+    healthyBps: load.bps,
+    failedBps: load.bps,
+    services: "",
+    tier: null,
+  }));
+  return [...told, ...singleFailures(network).flatMap((failure) => impactsOf(failure, healthy, route(network, demands, failure)))];
 }
 
 function impactsOf(failure: Failure, healthy: Routed, failed: Routed): Impact[] {
   const hit = [...new Set([...failure.links].flatMap((link) => healthy.users.get(link) ?? []))];
-  const services = serviceText(hit);
-  const impacts: Impact[] = [];
-  for (const [key, { hop, bps }] of failed.loads) {
+  const services = serviceText(hit), tier = tierOfAll(hit), impacts: Impact[] = [];
+  for (const [key, load] of failed.loads) {
     const before = healthy.loads.get(key)?.bps ?? 0;
-    if (bps > before * (1 + 1e-9)) impacts.push({ failure: failure.name, hop, healthyBps: before, failedBps: bps, services });
+    if (load.bps > before * (1 + 1e-9)) {
+      impacts.push({ failure: failure.name, load, healthyBps: before, failedBps: load.bps, services, tier });
+    }
   }
   const before = new Set(healthy.cutOff), cutOff = failed.cutOff.filter((demand) => !before.has(demand));
   if (cutOff.length === 0) return impacts;
   const bps = cutOff.reduce((sum, demand) => sum + demand.bps, 0);
-  return [...impacts, { failure: failure.name, hop: null, healthyBps: bps, failedBps: 0, services: serviceText(cutOff) }];
+  return [...impacts, {
+    failure: failure.name,
+    load: null,
+    healthyBps: bps,
+    failedBps: 0,
+    services: serviceText(cutOff),
+    tier: tierOfAll(cutOff),
+  }];
+}
+
+function tierOfAll(demands: readonly Demand[]): number | null {
+  return least(demands.flatMap(({ services }) => services.map(({ tier }) => tier)));
 }
 
 function serviceText(demands: readonly Demand[]): string {
@@ -116,7 +144,7 @@ function serviceText(demands: readonly Demand[]): string {
   return names.slice(0, SERVICES_MAX).join(", ") + (rest > 0 ? ` and ${rest} more` : "");
 }
 
-function failureView(impacts: readonly Impact[]): string {
+function failureView(impacts: readonly Impact[], lastDay: number): string {
   const columns = [
     ["failure", "text"],
     ["from_node", "text"],
@@ -124,18 +152,28 @@ function failureView(impacts: readonly Impact[]): string {
     ["capacity_bps", "double"],
     ["healthy_bps", "double"],
     ["failed_bps", "double"],
+    ["hashed_bps", "double"],
+    ["elephant_flows", "whole"],
+    ["growth_bps_per_day", "double"],
+    ["last_day", "whole"],
+    ["tier", "whole"],
     ["services", "text"],
   ] as const;
   return valuesView(
     "failure_impact",
     columns,
-    impacts.map(({ failure, hop, healthyBps, failedBps, services }) => [
+    impacts.map(({ failure, load, healthyBps, failedBps, services, tier }) => [
       failure,
-      hop?.from ?? null,
-      hop?.to ?? null,
-      hop?.link.capacityBps ?? null,
+      load?.hop.from ?? null,
+      load?.hop.to ?? null,
+      load?.hop.link.capacityBps ?? null,
       healthyBps,
       failedBps,
+      load?.hashedBps ?? null,
+      load?.elephants ?? null,
+      load?.bpsPerDay ?? null,
+      lastDay,
+      tier,
       services,
     ]),
   );

@@ -10,6 +10,7 @@ import { formatGraph, GRAPH_FORMATS, type GraphFormat } from "../graph_formats.t
 import { type Format, formatAnswer, FORMATS } from "../print.ts";
 import { withProgress } from "../asking.ts";
 import type { AsOf } from "../lake/time_travel.ts";
+import { replaceFile } from "../output_file.ts";
 import { confine, keptIn, withLake } from "../query.ts";
 import { EVERYTHING, type Question } from "../question.ts";
 import { TABLES } from "../lake/tables.ts";
@@ -39,6 +40,7 @@ const Given = z.object({
   limit: z.number(),
   format: z.enum([...FORMATS, ...GRAPH_FORMATS]),
   engine: z.enum(ENGINES),
+  output: z.string().nullable().default(null),
   asOf: z.custom<AsOf | null>().default(null),
   from: z.number().nullable().default(null),
   to: z.number().nullable().default(null),
@@ -62,7 +64,9 @@ export function answerCommand(analysis: Analysis): Command {
   for (const option of analysis.parameters.flatMap((parameter) => OPTIONS[parameter]())) command.addOption(option);
   return command.action(async (...values: readonly unknown[]) => {
     const service = analysis.parameters.includes("service") ? String(values[0]) : null;
-    await answer(analysis, Given.parse(command.opts()), service);
+    const given = Given.parse(command.opts());
+    if (given.output === null) console.log(await answer(analysis, given, service));
+    else await replaceFile(given.output, async () => `${await answer(analysis, given, service)}\n`);
   });
 }
 
@@ -75,6 +79,7 @@ function commonOptions(analysis: Analysis): Option[] {
   return [
     new Option("--format <format>", "how the answer is printed").choices(analysis.isGraph ? [...FORMATS, ...GRAPH_FORMATS] : FORMATS)
       .default("table"),
+    new Option("--output <file>", "put the answer into this file, in the place of an earlier one"),
     limitOption,
     asOfOption(),
     new Option("--engine <engine>", "what runs the SQL").choices(ENGINES).default("duckdb"),
@@ -89,18 +94,19 @@ function commonOptions(analysis: Analysis): Option[] {
   ];
 }
 
-async function answer(analysis: Analysis, given: z.output<typeof Given>, service: string | null): Promise<void> {
+async function answer(analysis: Analysis, given: z.output<typeof Given>, service: string | null): Promise<string> {
   const { from, to, spanMinutes, names, reverseDns, rollup, zones, policy, topology, where, depth, format } = given;
   const spanMs = spanMinutes === null ? null : spanMinutes * MINUTE_MS;
   const question: Question = { fromMs: from, toMs: to, spanMs, names, reverseDns, zones, policy, topology, rollup, where, service, depth };
-  await withLake(given.lake, async (database, snapshot, snapshots) => {
+  return await withLake(given.lake, async (database, snapshot, snapshots) => {
     if (where !== null) await confine(database, given.lake);
     const found = await withProgress(
       database,
       () => onEngine(given.engine, database, given.lake, snapshots, (engine) => analyse(engine, analysis, question, keptIn(snapshots))),
     );
-    console.log(isGraphFormat(format) ? formatGraph(found, format) : formatAnswer(found, format, given.limit, isColoured()));
     console.error(await coverage(database, snapshot));
+    const isMarked = given.output === null && isColoured();
+    return isGraphFormat(format) ? formatGraph(found, format) : formatAnswer(found, format, given.limit, isMarked);
   }, given.asOf);
 }
 

@@ -5,6 +5,9 @@ import { TOPIC_URL_FORMS } from "../../lib/topic/open.ts";
 import { auditLake } from "../audit/audit.ts";
 import { asOfOption } from "./as_of.ts";
 import type { Check } from "../audit/finding.ts";
+import { log } from "../../lib/log.ts";
+import { assertTables } from "../lake/prepare.ts";
+import { withFolderLock } from "../lock.ts";
 import { formatAnswer } from "../print.ts";
 
 const PROGRESS_MS = 500;
@@ -16,7 +19,9 @@ export function addAuditCommand(program: Command): void {
     .option("--topic <url>", `topic to read again, as long as it keeps its messages: ${TOPIC_URL_FORMS}`)
     .addOption(asOfOption())
     .action(async ({ lake, topic, asOf }) => {
-      const checks = await auditLake(lake, topic ?? null, showProgress(), asOf);
+      assertTables(lake);
+      const checks = await withFolderLock(lake, () => auditLake(lake, topic ?? null, showProgress(), asOf));
+      if (checks === null) return log("info", "jobs", "another run is at work", { lake });
       print(checks);
       if (checks.some(({ problems }) => problems.length > 0)) Deno.exit(1);
     });

@@ -2,6 +2,7 @@
 
 import { type Command, Option } from "@commander-js/extra-typings";
 import { withProgress } from "../asking.ts";
+import { replaceFile } from "../output_file.ts";
 import { withLake } from "../query.ts";
 import { EVERYTHING } from "../question.ts";
 import { makeReport } from "../report.ts";
@@ -25,12 +26,15 @@ export function addReportCommand(program: Command): void {
     .action(
       async ({ lake, output, asOf, from = null, to = null, names = null, zones = null, policy = null, topology = null, rollup = null }) => {
         const question = { ...EVERYTHING, fromMs: from, toMs: to, names, zones, policy, topology, rollup };
-        const text = await withLake(
-          lake,
-          (database, _snapshot, snapshots) => withProgress(database, () => makeReport(database, snapshots, question)),
-          asOf,
+        await replaceFile(
+          output,
+          () =>
+            withLake(
+              lake,
+              (database, _snapshot, snapshots) => withProgress(database, () => makeReport(database, snapshots, question)),
+              asOf,
+            ),
         );
-        await Deno.writeTextFile(output, text);
         console.log(output);
       },
     );

@@ -19,7 +19,7 @@ const QUESTIONS: Readonly<Record<string, Partial<Question>>> = {
   "zone-crossings": { fromMs: at(3), zones: `${TESTDATA}zones.yaml`, policy: `${TESTDATA}policy.csv` },
   "unmanaged": { zones: `${TESTDATA}zones.yaml`, names: `${TESTDATA}owners.csv` },
   "capacity": { topology: `${TESTDATA}topology.yaml` },
-  "link-failure": { topology: `${TESTDATA}topology.yaml` },
+  "link-failure": { topology: `${TESTDATA}topology.yaml`, names: `${TESTDATA}tiers.yaml` },
   "bottlenecks": { fromMs: at(10), zones: `${TESTDATA}zones.yaml` },
   "graph-diff": { fromMs: at(3), toMs: at(4), spanMs: 3_600_000 },
 };

@@ -24,8 +24,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     what: "a commit's name is not synced",
     file: "jobs/lake/delta_log.ts",
-    from: "    await syncDirectory(log);\n    return true;",
-    to: "    return true;",
+    from: "    await syncDirectory(log);\n    await rememberCommit(",
+    to: "    await rememberCommit(",
     deeds: ["power"],
   },
   {

@@ -126,12 +126,38 @@ found as (
   from ranked r
 ),
 
--- Below one half in 100 nothing is held up. Round trips are longer if so is connecting, and not by seconds that a queue adds: else what is
--- late is not the network. An edge does less if it has under 60 % of its usual bytes, or new connections, and that is beyond three
--- deviations; or if attempts stay unanswered. That it connects less is told by the same hours of the week alone: others ask as they do.
-final as (
+-- An edge does less if it has under 60 % of its usual bytes, or new connections, and that is beyond three deviations; or if attempts stay
+-- unanswered. That it connects less is told by the same hours of the week alone: others ask as they do.
+counted as (
   select
     f.*,
+    case when unanswered >= 3 and unanswered >= 0.05 * attempts then 1 else 0 end as is_unanswered,
+    case when usual_connections is null or connections < 0.7 * minutes * usual_connections then 1 else 0 end as is_asked_less,
+    case
+      when usual_minutes >= 5 and usual_bytes > 0
+      then case
+        when unanswered >= 3 and unanswered >= 0.05 * attempts then 1
+        when is_same_hour = 0 and connections < 0.7 * minutes * usual_connections then 0
+        when (tx_bytes + rx_bytes) / minutes < least(0.6 * usual_bytes, usual_bytes - 3 * bytes_deviation / sqrt(minutes)) then 1
+        when connections < least(0.6 * minutes * usual_connections, minutes * usual_connections - 3 * sqrt(minutes * usual_connections))
+        then 1
+        else 0
+      end
+    end as is_below_usual
+  from found f
+),
+
+-- Where four of five edges do less, of twenty or more, it is a quiet hour.
+quiet as (
+  select case when count(is_below_usual) >= 20 and sum(is_below_usual) >= 0.8 * count(is_below_usual) then 1 else 0 end as is_quiet
+  from counted
+),
+
+-- Below one half in 100 nothing is held up. Round trips are longer if so is connecting, and not by seconds that a queue adds: else what is
+-- late is not the network.
+final as (
+  select
+    c.*,
     case when segments >= 1000 and loss > 0.005 and loss > 2 * usual_loss and loss_rank <= found_ranks then 1 else 0 end as is_lossy,
     case
       when segments >= 1000 and reordering_seen >= 10 and reordering_seen > 0.005 * segments
@@ -150,18 +176,9 @@ final as (
       then 1 else 0
     end as is_slow,
     case when srtt_samples >= 10 and usual_srtt_us is not null then 1 else 0 end as is_slow_known,
-    case
-      when usual_minutes >= 5 and usual_bytes > 0
-      then case
-        when unanswered >= 3 and unanswered >= 0.05 * attempts then 1
-        when is_same_hour = 0 and connections < 0.7 * minutes * usual_connections then 0
-        when (tx_bytes + rx_bytes) / minutes < least(0.6 * usual_bytes, usual_bytes - 3 * bytes_deviation / sqrt(minutes)) then 1
-        when connections < least(0.6 * minutes * usual_connections, minutes * usual_connections - 3 * sqrt(minutes * usual_connections))
-        then 1
-        else 0
-      end
-    end as is_less
-  from found f
+    case when is_quiet = 1 and is_asked_less = 1 and is_unanswered = 0 then 0 * is_below_usual else is_below_usual end as is_less
+  from counted c
+  cross join quiet
 )
 
 select * from final
