@@ -16,7 +16,7 @@ interface GraphModule {
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   agent: ["ffi", "lib", "bpf"],
   collector: ["ffi", "lib"],
-  jobs: ["lib"],
+  jobs: ["ffi", "lib"],
   ffi: ["lib"],
   lib: [],
   bpf: [],
