@@ -74,6 +74,6 @@ export class Commands {
   }
 
   get #vacuum(): JobCommand {
-    return ["vacuum", "--lake", this.#lake];
+    return ["vacuum", "--lake", this.#lake, ...(this.#random(2) === 0 ? [] : ["--retain-hours", "0"])];
   }
 }

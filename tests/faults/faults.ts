@@ -13,7 +13,7 @@ import { buildPreload, type StepDeed, type StepFault } from "./preload.ts";
 import { type FaultPlace, type JobEnd, JobProcess } from "./process.ts";
 
 const PARTITIONS = 4;
-const DISK_BYTES = 256 << 20;
+const DISK_BYTES = 1 << 30;
 const FEED_MAX = 5;
 /** Steps among which one is drawn before a run has told its own, and at least. */
 const FIRST_STEPS = 80;
