@@ -7,6 +7,8 @@ const PORT_MAX = 65_535;
 /** Folders of the lake have years of four digits. */
 const YEAR_2200_US = Date.UTC(2200, 0) * 1_000;
 const WORD = 2 ** 32;
+/** A row is of a minute at most: more than a pebibyte of anything is none that was counted, and sums of such would overflow. */
+const COUNT_MAX = 2 ** 50 - 1;
 const COUNT_UNITS: ReadonlySet<string> = new Set([
   "bytes",
   "segments",
@@ -25,9 +27,9 @@ const COUNT_COLUMNS = MESSAGE_COLUMNS.filter(({ unit }) => COUNT_UNITS.has(unit)
 export function impossibleValue({ rowCount, columns }: FlowBatch): string | null {
   for (const { name } of COUNT_COLUMNS) {
     const column = columns[name];
-    if (!("values" in column) || "offsets" in column || !hasNegative(column.values)) continue;
-    const row = column.values.findIndex((value, i) => value < 0 && column.valid?.[i] !== 0);
-    if (row >= 0) return `column "${name}" row ${row} has ${column.values[row]}, needed at least 0`;
+    if (!("values" in column) || "offsets" in column || !hasImpossible(column.values)) continue;
+    const row = column.values.findIndex((value, i) => (value < 0 || value > COUNT_MAX) && column.valid?.[i] !== 0);
+    if (row >= 0) return `column "${name}" row ${row} has ${column.values[row]}, needed 0 to ${COUNT_MAX}`;
   }
   const { window_start: { values: starts }, window_end: { values: ends }, server_port, client_ports } = columns;
   const startOf = toNumbers(starts), endOf = toNumbers(ends);
@@ -45,13 +47,13 @@ function toNumbers(values: BigInt64Array): (row: number) => number {
   return (row) => words[2 * row + 1]! * WORD + (words[2 * row]! >>> 0);
 }
 
-/** Looks at the signs alone, which costs a fraction of making a number of each. What a null hides may be anything. */
-function hasNegative(values: Int32Array | BigInt64Array): boolean {
+/** Looks at upper halves alone, which costs a fraction of making a number of each. What a null hides may be anything. */
+function hasImpossible(values: Int32Array | BigInt64Array): boolean {
   const words = new Int32Array(values.buffer, values.byteOffset, values.byteLength / 4);
   const step = values.BYTES_PER_ELEMENT / 4;
-  let signs = 0;
-  for (let i = step - 1; i < words.length; i += step) signs |= words[i]!;
-  return signs < 0;
+  let bits = 0;
+  for (let i = step - 1; i < words.length; i += step) bits |= words[i]!;
+  return bits < 0 || (step === 2 && bits > Math.floor(COUNT_MAX / WORD));
 }
 
 function impossiblePort(name: string, ports: Int32Array): string | null {

@@ -18,7 +18,8 @@ Deno.test("impossibleValue() finds nothing in rows as a collector sends them", (
 });
 
 const CASES: readonly (readonly [string, (columns: FlowBatch["columns"]) => void, RegExp])[] = [
-  ["a negative amount", (c) => c.bytes_sent.values[3] = -1n, /"bytes_sent" row 3 has -1, needed at least 0/],
+  ["a negative amount", (c) => c.bytes_sent.values[3] = -1n, /"bytes_sent" row 3 has -1, needed 0 to 1125899906842623/],
+  ["an amount that no minute can bring", (c) => c.bytes_received.values[1] = 1n << 50n, /"bytes_received" row 1 has 1125899906842624/],
   ["a negative number of 32 bits", (c) => c.client_port_count.values[0] = -7, /"client_port_count" row 0 has -7/],
   ["a window that ends before it begins", (c) => c.window_end.values[2] = c.window_start.values[2]! - 1n, /"window_end" row 2/],
   ["a time before 1970", (c) => c.window_start.values[1] = -1n, /"window_start" row 1/],
@@ -33,6 +34,10 @@ for (const [what, change, message] of CASES) {
     assert.match(String(changed(change)), message);
   });
 }
+
+Deno.test("impossibleValue() takes the greatest amount that a minute may bring", () => {
+  assert.equal(changed((c) => c.bytes_sent.values[0] = (1n << 50n) - 1n), null);
+});
 
 Deno.test("impossibleValue() does not look at what a null hides", () => {
   assert.equal(

@@ -34,7 +34,7 @@ export function conversationMessage(rowCount: number, seed: number, minutesOn: n
     server_service_name: names(),
     srtt_samples: { values: samples },
     srtt_us_sum: { values: samples.map((n) => n * BigInt(random(3) === 0 ? 2 ** random(40) : random(5_000))) },
-    bytes_sent: { values: BigInt64Array.from(rows, () => random(200) === 0 ? 2n ** 62n : BigInt(random(1_000))) },
+    bytes_sent: { values: BigInt64Array.from(rows, () => random(200) === 0 ? 2n ** 50n - 1n : BigInt(random(1_000))) },
   };
   return encodeFlowBatch({ rowCount, columns });
 }
