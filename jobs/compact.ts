@@ -12,7 +12,7 @@ import { keepConversations } from "./compact/conversations.ts";
 import { writeMerged } from "./compact/merge.ts";
 import { planMerges } from "./compact/plan.ts";
 import { dropExpired, type KeepDays } from "./compact/retention.ts";
-import { ROLL_UPS, rollUp } from "./compact/roll_up.ts";
+import { OvertakenError, ROLL_UPS, rollUp } from "./compact/roll_up.ts";
 import { Database } from "./duckdb.ts";
 import type { Snapshot } from "./lake/delta_log.ts";
 import { Lease } from "./lake/lease.ts";
@@ -45,7 +45,7 @@ export interface CompactResult {
 
 /**
  * @param keepDays Tables that are not named are kept for ever.
- * @returns Null where another run holds the lock.
+ * @returns Null where another run is at work: it holds the lock, or, on a host that the lock does not reach, was first.
  * @throws {LakeError} If there is no lake, or it cannot be read or written.
  */
 export async function runCompact(lake: string, keepDays: KeepDays): Promise<CompactResult | null> {
@@ -59,6 +59,8 @@ export async function runCompact(lake: string, keepDays: KeepDays): Promise<Comp
     for (const table of TABLES) await readTable(tableDirectory(lake, table), table, database);
     const minutes = await readTable(tableDirectory(lake, EDGE_1M), EDGE_1M, database);
     const rolledDays = await rollUpAll(database, lake, minutes);
+    // What the other run added up may be of fewer minutes than are known here: nothing may be dropped for it.
+    if (rolledDays === null) return null;
     const dropped = await dropAll(database, lake, keepDays, minutes);
     const merged = await mergeAll(database, lake), conversations = await keepConversations(database, lake);
     if (conversations.hours > 0) log("info", "jobs", "found conversations", { hours: conversations.hours });
@@ -71,13 +73,20 @@ export function compactLock(lake: string): string {
   return `${lake}/_locks/compact`;
 }
 
-async function rollUpAll(database: Database, lake: string, minutes: Snapshot): Promise<number> {
+/** Null where another run was first. */
+async function rollUpAll(database: Database, lake: string, minutes: Snapshot): Promise<number | null> {
   if (minutes.version < 0n) return 0;
   let rolled = 0;
-  for (const step of ROLL_UPS) {
-    const { files, days } = await rollUp(database, lake, minutes, step);
-    if (files > 0) log("info", "jobs", "rolled up", { table: step.target.name, files, days });
-    rolled += days;
+  try {
+    for (const step of ROLL_UPS) {
+      const { files, days } = await rollUp(database, lake, minutes, step);
+      if (files > 0) log("info", "jobs", "rolled up", { table: step.target.name, files, days });
+      rolled += days;
+    }
+  } catch (error) {
+    if (!(error instanceof OvertakenError)) throw error;
+    log("warn", "jobs", "another compaction was first", { error: error.message });
+    return null;
   }
   return rolled;
 }

@@ -18,6 +18,9 @@ import { DaySums, type SumUnit } from "./day_sums.ts";
 import { MERGED_PREFIX } from "./merge.ts";
 import { SORTED_TAG, sortedTag } from "./plan.ts";
 
+/** Another run has added up meanwhile: what this one found is not needed. */
+export class OvertakenError extends LakeError {}
+
 /** A table of sums. */
 export interface RollUp {
   readonly target: TableDefinition;
@@ -43,7 +46,8 @@ export interface RollUpResult {
  * Adds up what is in the snapshot of `edge_1m` and not yet in the target.
  *
  * @param anew Days whose sums are made anew, whatever they were: with SQL that gives all rows to add up, or null for their minutes.
- * @throws {LakeError} If a table cannot be read or written, minutes that were never added up are gone, or another run is at it.
+ * @throws {LakeError} If a table cannot be read or written, or minutes that were never added up are gone.
+ * @throws {OvertakenError} If another run was first.
  */
 export async function rollUp(
   database: Database,
@@ -97,7 +101,7 @@ export async function rollUp(
     dataChange: true,
     transactions: new Map([[application, source.version]]),
   }, database);
-  if (replaced === null) throw new LakeError(`Cannot roll up to "${directory}": another run has changed it meanwhile; run this again`);
+  if (replaced === null) throw new OvertakenError(`Cannot roll up to "${directory}": another run has changed it meanwhile; run this again`);
   return { files: added.length, days: days.size };
 }
 
