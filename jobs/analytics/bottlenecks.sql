@@ -164,7 +164,7 @@ final as (
       when 'cut' then concat(
         cast(unanswered as bigint), ' of ', cast(attempts as bigint), ' attempts unanswered by a host that talks to others, not to this one')
       when 'cut off' then concat(
-        cast(unanswered as bigint), ' of ', cast(attempts as bigint), ' attempts unanswered, nobody answers the client''s host')
+        cast(unanswered as bigint), ' of ', cast(attempts as bigint), ' attempts unanswered, nobody answers the host of the client')
       when 'reset' then concat(cast(reset_connections as bigint), ' of ', cast(connections as bigint), ' connections reset')
       when 'queue slow' then concat('connecting takes ', cast(cast(round(connect_us / 1000) as bigint) as string), ' ms without losses')
       when 'reordered' then concat(cast(retransmits as bigint), ' sent again, ', cast(reordering_seen as bigint), ' times out of order')
