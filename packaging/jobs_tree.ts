@@ -1,7 +1,7 @@
 /** The jobs as a package has them: their sources and the npm packages that these import, as DuckDB's own library cannot be bundled. */
 
 const PROJECT = new URL("../", import.meta.url);
-const FOLDERS = ["jobs", "lib"];
+const FOLDERS = ["jobs", "lib", "ffi"];
 /** What runs elsewhere: tests, what tests read, and what the report's page was bundled from. */
 const LEFT_OUT = /_test\.ts$|\/testdata\/|^jobs\/report_page\/.*(?<!page\.gen)\.[jt]s$/;
 

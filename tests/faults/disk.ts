@@ -3,6 +3,8 @@
 import { firstMissing, type Missing, missingCommand } from "../require.ts";
 
 const UNMOUNT_TRIES = 50;
+const RECOVER_TRIES = 120;
+const RECOVER_WAIT_MS = 1_000;
 const UNMOUNT_WAIT_MS = 100;
 const PIECE = new Uint8Array(4_096);
 
@@ -32,8 +34,26 @@ export class Disk implements AsyncDisposable {
 
   /** After power was lost: what the journal has is there again, and nothing that was never synced. */
   async recover(): Promise<void> {
-    await this.#unmount();
-    await this.#mount();
+    for (let i = 1;; i++) {
+      await this.#unmount();
+      await this.#mount();
+      if (await this.#isAlive()) return;
+      if (i === RECOVER_TRIES) throw new Error(`Cannot bring disk "${this.#image}" back: something else has it mounted`);
+      await new Promise((resolve) => setTimeout(resolve, RECOVER_WAIT_MS));
+    }
+  }
+
+  /** False where another mount namespace, of a container that began meanwhile, still holds what lost its power. */
+  async #isAlive(): Promise<boolean> {
+    const probe = `${this.path}/probe`;
+    try {
+      await Deno.writeFile(probe, PIECE);
+      await Deno.remove(probe);
+      return true;
+    } catch (error) {
+      if (!(error instanceof Error && /os error (5|30)\b/.test(error.message))) throw error;
+      return false;
+    }
   }
 
   /** Loses, by the fault library, what was never synced, and comes back. */
