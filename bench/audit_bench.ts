@@ -13,7 +13,7 @@ import { openProducer } from "../lib/topic/open.ts";
 import { type FlowShape, rowsOf } from "./flow_generator.ts";
 import { writeFlowLake } from "./flow_lake.ts";
 import { flowMessages } from "./flow_messages.ts";
-import { jobCost } from "./job_cost.ts";
+import { costOfJobs } from "./command_cost.ts";
 import { formatTable } from "./table.ts";
 
 function option(name: string): string | undefined {
@@ -50,8 +50,8 @@ async function partOf(lake: string, part: number): Promise<{ readonly lake: stri
 }
 
 async function auditRow(rows: number, ...args: string[]): Promise<(string | number)[]> {
-  const { cpu, seconds, peakMb } = await jobCost("audit", ...args);
-  return [rows, cpu.toFixed(1), seconds.toFixed(1), (cpu * 1e6 / rows).toFixed(2), peakMb.toFixed(0)];
+  const { cpuSeconds, seconds, peakBytes } = await costOfJobs("audit", ...args);
+  return [rows, cpuSeconds.toFixed(1), seconds.toFixed(1), (cpuSeconds * 1e6 / rows).toFixed(2), (peakBytes / 2 ** 20).toFixed(0)];
 }
 
 async function lakeRows(): Promise<(string | number)[][]> {
@@ -73,7 +73,7 @@ async function topicRows(): Promise<(string | number)[][]> {
       await using producer = await openProducer(topic);
       for (const record of flowMessages(shape)) await producer.publish([record]);
     }
-    await jobCost("run", "etl", "--topic", topic, "--lake", lake);
+    await costOfJobs("run", "etl", "--topic", topic, "--lake", lake);
     rows.push(await auditRow(rowsOf(shape), "--topic", topic, "--lake", lake));
   }
   return rows;

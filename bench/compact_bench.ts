@@ -16,7 +16,7 @@ import { withLake } from "../jobs/query.ts";
 import { EDGE_COLUMNS, HISTOGRAM_BUCKETS } from "../lib/edge_columns.ts";
 import { rowsOf, serviceName, START_US } from "./flow_generator.ts";
 import { writeFlowLake } from "./flow_lake.ts";
-import { type JobCost, jobCost } from "./job_cost.ts";
+import { type CommandCost, costOfJobs } from "./command_cost.ts";
 import { formatTable } from "./table.ts";
 
 const rowsOption = Deno.args.indexOf("--rows");
@@ -126,7 +126,7 @@ const directory = await Deno.makeTempDir(), lake = `${directory}/lake`, shape = 
 await writeFlowLake(shape, lake);
 await land(lake);
 const before = await files(lake), beforeMs = await questionMs(lake);
-const cost = await jobCost("run", "compact", "--lake", lake);
+const cost = await costOfJobs("run", "compact", "--lake", lake);
 const after = await files(lake), afterMs = await questionMs(lake);
 const { stderr } = await runTask("jobs", ["vacuum", "--lake", lake, "--retain-hours", "0"]);
 const vacuumed = /"files":(\d+)/.exec(stderr)?.[1];
@@ -141,15 +141,15 @@ const JOB_HEAD = ["job, whole process", "CPU s", "s", "k rows/CPU s", "peak MB"]
 const jobRow = (
   name: string,
   jobRows: number,
-  { cpu, seconds, peakMb }: JobCost,
-) => [name, cpu.toFixed(1), seconds.toFixed(1), (jobRows / cpu / 1e3).toFixed(0), peakMb.toFixed(0)];
+  { cpuSeconds, seconds, peakBytes }: CommandCost,
+) => [name, cpuSeconds.toFixed(1), seconds.toFixed(1), (jobRows / cpuSeconds / 1e3).toFixed(0), (peakBytes / 2 ** 20).toFixed(0)];
 console.log(formatTable(JOB_HEAD, [jobRow("compact", rows, cost)]));
 console.log(`vacuum then deletes ${vacuumed} files\n`);
 
 for (const areSame of [true, false]) {
   const edgeLake = `${directory}/edges_${areSame}`;
   await writeEdges(edgeLake, areSame);
-  const rolled = await jobCost("run", "compact", "--lake", edgeLake);
+  const rolled = await costOfJobs("run", "compact", "--lake", edgeLake);
   const [counts] = await withLake(
     edgeLake,
     (database) =>

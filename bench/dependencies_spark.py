@@ -3,11 +3,10 @@ the minutes that closed and the CPU seconds of the query alone, without starting
 comma, the columns as DDL, and for how many minutes one waits for late rows."""
 
 import json
-import os
 import sys
 
-import pyarrow as pa
-from pyspark.sql import SparkSession, functions as f
+from pyspark.sql import functions as f
+from spark_stream import cpu_seconds, messages_of, rows_of, session, write
 
 broker, topic, folder, jars, columns, lateness_minutes = sys.argv[1:]
 
@@ -16,71 +15,12 @@ SUMS = ["bytes_sent", "bytes_received", "segments_sent", "segments_received", "r
 SUMS += ["connections_opened", "connections_closed", "connections_failed_refused", "srtt_us_sum", "srtt_samples"]
 NEEDED = ["window_start", "client_service_name", "server_service_name", *KEYS, *SUMS]
 DECLARED = [column for column in columns.split(", ") if column.split(" ")[0] in NEEDED]
-ORDER = [column.split(" ")[0] for column in DECLARED]
 MESSAGES_A_BATCH = 250
 
-
-def cpu_seconds():
-    """User and system time of this process and of all that it has started, from proc(5)'s stat."""
-    parents, ticks = {}, {}
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{name}/stat", encoding="latin-1") as file:
-                fields = file.read().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        parents[int(name)] = int(fields[1])
-        ticks[int(name)] = sum(int(field) for field in fields[11:15])
-    own = {os.getpid()}
-    while more := {pid for pid, parent in parents.items() if parent in own and pid not in own}:
-        own |= more
-    return sum(ticks.get(pid, 0) for pid in own) / os.sysconf("SC_CLK_TCK")
-
-
-def decode(batches):
-    """Rows of the messages, by PyArrow in Spark's Python worker: what reads these messages fastest there."""
-    for messages in batches:
-        for value in messages.column(0):
-            for batch in pa.ipc.open_stream(value.as_buffer()):
-                needed = batch.select(ORDER)
-                yield needed.cast(pa.schema([pa.field(each.name, plain(each.type)) for each in needed.schema]))
-
-
-def plain(kind):
-    if pa.types.is_dictionary(kind):
-        return kind.value_type
-    if pa.types.is_list(kind):
-        return pa.list_(kind.value_type)
-    return pa.binary() if pa.types.is_fixed_size_binary(kind) else kind
-
-
-spark = (
-    SparkSession.builder.master("local[2]")
-    .config("spark.jars", jars)
-    .config("spark.driver.memory", "3g")
-    .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
-    .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
-    .config("spark.sql.session.timeZone", "UTC")
-    .config("spark.sql.parquet.compression.codec", "zstd")
-    .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
-    .config("spark.driver.host", "127.0.0.1")
-    .config("spark.driver.bindAddress", "127.0.0.1")
-    .config("spark.ui.enabled", "false")
-    .config("spark.sql.shuffle.partitions", "2")
-    .getOrCreate()
-)
+spark = session(jars, [("spark.sql.shuffle.partitions", "2")])
 start = cpu_seconds()
-query = (
-    spark.readStream.format("kafka")
-    .option("kafka.bootstrap.servers", broker)
-    .option("subscribe", topic)
-    .option("startingOffsets", "earliest")
-    .option("maxOffsetsPerTrigger", MESSAGES_A_BATCH)
-    .load()
-    .select("value")
-    .mapInArrow(decode, ", ".join(DECLARED))
+sums = (
+    rows_of(messages_of(spark, broker, topic, [("maxOffsetsPerTrigger", MESSAGES_A_BATCH)]), DECLARED)
     .withWatermark("window_start", f"{lateness_minutes} minutes")
     .groupBy(f.window("window_start", "1 minute"), *KEYS)
     .agg(
@@ -90,11 +30,7 @@ query = (
         *[f.sum(name).alias(name) for name in SUMS],
     )
     .select(f.col("window.start").alias("window_start"), "flow_rows", *KEYS, "client_service_name", "server_service_name", *SUMS)
-    .writeStream.format("delta")
-    .option("checkpointLocation", f"{folder}/checkpoint")
-    .trigger(availableNow=True)
-    .start(f"{folder}/table")
 )
-query.awaitTermination()
+table = write(sums, folder)
 cpu = cpu_seconds() - start
-print(json.dumps({"cpu_seconds": cpu, "rows": spark.read.format("delta").load(f"{folder}/table").agg(f.sum("flow_rows")).first()[0]}))
+print(json.dumps({"cpu_seconds": cpu, "rows": table.agg(f.sum("flow_rows")).first()[0]}))

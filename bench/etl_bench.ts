@@ -8,18 +8,16 @@ import { DatabaseSync } from "node:sqlite";
 import { parseArgs } from "node:util";
 
 import { Database } from "../jobs/duckdb.ts";
-import { SPARK_TYPES } from "../jobs/engines/spark.ts";
 import { withLake } from "../jobs/query.ts";
-import { MESSAGE_COLUMNS } from "../lib/records.ts";
 import { openProducer } from "../lib/topic/open.ts";
 import type { TopicRecord } from "../lib/topic/topic.ts";
-import { taskArguments } from "../chain/program.ts";
-import { python, sparkKafkaJars } from "../tools/cache.ts";
+import { python } from "../tools/cache.ts";
 import { Broker } from "../tools/kafka.ts";
-import { type CommandCost, costOf } from "./command_cost.ts";
+import { type CommandCost, costOf, costOfJobs } from "./command_cost.ts";
 import { expectedTotals, type FlowShape, rowsOf } from "./flow_generator.ts";
 import { flowMessages } from "./flow_messages.ts";
 import { outputOf } from "./processes.ts";
+import { costOfSpark } from "./spark_cost.ts";
 import { formatTable } from "./table.ts";
 
 /** Rows, and how often they are landed. */
@@ -53,10 +51,7 @@ const CORE_COLUMNS = [
 ];
 const SHOWN_COLUMNS = 12;
 
-interface Run {
-  readonly cpuSeconds: number;
-  readonly seconds: number;
-  readonly peakBytes: number;
+interface Run extends Pick<CommandCost, "cpuSeconds" | "seconds" | "peakBytes"> {
   readonly bytes: number;
 }
 
@@ -82,16 +77,14 @@ async function fillTopic(url: string, messages: Iterator<TopicRecord>, bytesMax:
   }
 }
 
-async function timed(run: () => Promise<CommandCost | number>, table: string): Promise<Run> {
-  const startMs = performance.now(), cost = await run();
-  const seconds = (performance.now() - startMs) / 1_000;
+/** With the bytes of the table that it made. */
+async function withBytes(cost: CommandCost, table: string): Promise<Run> {
   const [bytes] = (await outputOf("du", "--bytes", "--summarize", table)).split("\t");
-  const { cpuSeconds, peakBytes } = typeof cost === "number" ? { cpuSeconds: cost, peakBytes: 0 } : cost;
-  return { cpuSeconds, seconds, peakBytes, bytes: Number(bytes) };
+  return { ...cost, bytes: Number(bytes) };
 }
 
-async function runOwn(topic: string, lake: string): Promise<CommandCost> {
-  return await costOf(Deno.execPath(), [...await taskArguments("jobs"), "run", "etl", "--topic", topic, "--lake", lake]);
+async function runOwn(topic: string, lake: string): Promise<Run> {
+  return await withBytes(await costOfJobs("run", "etl", "--topic", topic, "--lake", lake), `${lake}/flow`);
 }
 
 async function assertTotals(lake: string, shape: FlowShape): Promise<void> {
@@ -108,23 +101,10 @@ async function assertTotals(lake: string, shape: FlowShape): Promise<void> {
   if (!isRight) throw new Error(`Cannot trust the ETL job: ${JSON.stringify(found)}, needed ${JSON.stringify(expected)}`);
 }
 
-async function runPeer(topic: string, table: string, rows: number): Promise<CommandCost> {
+async function runPeer(topic: string, table: string, rows: number): Promise<Run> {
   const script = new URL("etl_peer.py", import.meta.url).pathname, cost = await costOf(peerPython, [script, topic, table]);
   if (Number(cost.stdout) !== rows) throw new Error(`Cannot trust the peer: ${cost.stdout} of ${rows} rows`);
-  return cost;
-}
-
-/** CPU seconds of Spark's query alone. */
-async function runSpark(broker: Broker, topic: string, folder: string, rows: number): Promise<number> {
-  const script = new URL("etl_spark.py", import.meta.url).pathname, jars = (await sparkKafkaJars()).join(",");
-  const columns = MESSAGE_COLUMNS.map(({ name, type }) => `${name} ${SPARK_TYPES[type]}`).join(", ");
-  const { stdout } = await costOf(peerPython, [script, broker.address, topic, folder, jars, columns], {
-    SPARK_LOCAL_IP: "127.0.0.1",
-    PYSPARK_PYTHON: peerPython,
-  });
-  const told = JSON.parse(stdout);
-  if (told.rows !== rows) throw new Error(`Cannot trust Spark: ${told.rows} of ${rows} rows`);
-  return Number(told.cpu_seconds);
+  return await withBytes(cost, table);
 }
 
 function line(name: string, runs: readonly Run[], rows: number): (string | number)[] {
@@ -135,7 +115,7 @@ function line(name: string, runs: readonly Run[], rows: number): (string | numbe
     sorted.map((seconds) => seconds.toFixed(2)).join(" / "),
     Math.min(...runs.map(({ seconds }) => seconds)).toFixed(1),
     (rows / median / 1e3).toFixed(0),
-    peakBytes === 0 ? "-" : (peakBytes / 1e6).toFixed(0),
+    Number.isNaN(peakBytes) ? "-" : (peakBytes / 1e6).toFixed(0),
     (runs[0]!.bytes / rows).toFixed(1),
   ];
 }
@@ -164,9 +144,9 @@ async function compareEmbedded(shape: FlowShape, rounds: number): Promise<void> 
   const lake = `${directory}/lake`, table = `${directory}/peer`;
   for (let round = 0; round < rounds; round++) {
     for (const folder of round === 0 ? [] : [lake, table]) await Deno.remove(folder, { recursive: true });
-    own.push(await timed(() => runOwn(`sqlite:${topic}`, lake), `${lake}/flow`));
+    own.push(await runOwn(`sqlite:${topic}`, lake));
     await assertTotals(lake, shape);
-    peer.push(await timed(() => runPeer(topic, table, rows), table));
+    peer.push(await runPeer(topic, table, rows));
   }
   console.log(formatTable(HEAD, [line(OWN, own, rows), line("PyArrow and delta-rs, no offsets", peer, rows)]));
   await printColumns(lake, rows);
@@ -179,7 +159,7 @@ async function landSlices(shape: FlowShape): Promise<void> {
   const messages = flowMessages(shape);
   for (let hasMore = true; hasMore;) {
     hasMore = await fillTopic(`sqlite:${topic}`, messages, SLICE_BYTES);
-    runs.push(await timed(() => runOwn(`sqlite:${topic}`, lake), `${lake}/flow`));
+    runs.push(await runOwn(`sqlite:${topic}`, lake));
     using database = new DatabaseSync(topic);
     database.exec("delete from message where offset < (select max(offset) from message)"); // the last tells where offsets go on
   }
@@ -201,9 +181,9 @@ async function compareKafka(): Promise<void> {
   const topic = "flows", lake = `${directory}/kafka_lake`, folder = `${directory}/spark`;
   const url = broker.url(topic, `?partitions=${PARTITIONS}`);
   await fillTopic(url, flowMessages(shape, PARTITIONS), Infinity);
-  const own = [await timed(() => runOwn(broker.url(topic), lake), `${lake}/flow`)];
+  const own = [await runOwn(broker.url(topic), lake)];
   await assertTotals(lake, shape);
-  const spark = [await timed(() => runSpark(broker, topic, folder, rows), `${folder}/table`)];
+  const spark = [await withBytes(await costOfSpark({ script: "etl_spark.py", broker, topic, folder, rows, more: [] }), `${folder}/table`)];
   console.log(`\nFrom a Kafka broker, ${PARTITIONS} partitions; Spark without its start, ours with it:\n`);
   console.log(
     formatTable(HEAD, [line("skyfall: jobs run etl", own, rows), line("Spark Structured Streaming to Delta, local[2]", spark, rows)]),

@@ -79,9 +79,9 @@ export async function analyseEach(
 }
 
 async function createEdges(engine: Engine, analyses: readonly Analysis[]): Promise<void> {
-  if (!analyses.some(({ reads }) => reads === "edges")) return;
-  await createView(engine, "named_edge");
-  await engine.keep("named_edge");
+  const all = analyses.map(({ reads }) => reads);
+  if (all.includes("edges") || all.includes("edges once")) await createView(engine, "named_edge");
+  if (all.includes("edges")) await engine.keep("named_edge");
 }
 
 async function answerOf(engine: Engine, analysis: Analysis, question: Question): Promise<Answer> {

@@ -6,7 +6,7 @@ import { openConsumer, openProducer } from "../lib/topic/open.ts";
 import { DEFAULT_LATENESS_MINUTES, type DependenciesOptions, runDependencies } from "./dependencies.ts";
 import { DependenciesWriter } from "./dependencies/writer.ts";
 import { Database } from "./duckdb.ts";
-import { conversationMessage } from "./testdata/conversations.ts";
+import { publishConversations } from "./testdata/conversations.ts";
 import { assertEqualsBatch, assertPublished } from "../tests/edges.ts";
 import { ask, newPlace, type TestPlace } from "./testdata/topic.ts";
 
@@ -22,15 +22,8 @@ const OPTIONS: DependenciesOptions = {
   outputTopic: null,
 };
 
-/** Publishes a message a third of a minute to either partition. */
 async function publish(place: TestPlace, from: number, to: number): Promise<void> {
-  await using producer = await openProducer(place.topic);
-  for (let i = from; i < to; i++) {
-    await producer.publish([0, 1].map((partition) => ({
-      partition,
-      value: conversationMessage(MESSAGE_ROWS, 2 * i + partition, Math.floor(i / 3)),
-    })));
-  }
+  await publishConversations(place.topic, MESSAGE_ROWS, from, to);
 }
 
 Deno.test("runDependencies() finds what SQL finds in the lake, late rows too", async () => {

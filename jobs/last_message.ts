@@ -15,8 +15,6 @@ export interface OtherMessages {
 /** Name of the operation's parameter that tells of accepted ones: by "TOPIC:PARTITION", the offset. */
 export const OTHER_MESSAGES_PARAMETER = "otherMessages";
 
-export const ACCEPT_OTHER_FLAGS = "--accept-other-messages <partition:offset>";
-
 /** Digits of SHA-256 in hexadecimal that a `txn` action's version has room for, which JSON holds as a double. */
 const NUMBER_DIGITS = 13;
 

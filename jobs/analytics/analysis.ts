@@ -19,8 +19,8 @@ export interface Analysis {
   readonly needsHistory?: boolean;
   /** How long before the time that is asked about named_conversation begins; asked_time then says where that time begins. */
   readonly baselineMs?: number;
-  /** Whether it reads conversations once alone, or only what named_edge adds up; else those that are found in flows are kept. */
-  readonly reads?: "conversations once" | "edges";
+  /** Whether it reads conversations once alone, or only what named_edge adds up of them; else those that are found in flows are kept. */
+  readonly reads?: "conversations once" | "edges once" | "edges";
   /** Makes the views of what SQL does not find: files, and the steps on the graph. */
   readonly prepare?: (engine: Engine, question: Question) => Promise<void>;
 }

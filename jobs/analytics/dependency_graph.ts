@@ -8,5 +8,5 @@ export const dependencyGraph: Analysis = {
   file: sqlFile("dependency_graph"),
   parameters: ["rollup"],
   isGraph: true,
-  reads: "conversations once",
+  reads: "edges once",
 };

@@ -5,17 +5,8 @@ import { log } from "../../lib/log.ts";
 import { TOPIC_URL_FORMS } from "../../lib/topic/open.ts";
 import { DEFAULT_LATENESS_MINUTES, runDependencies } from "../dependencies.ts";
 import { parsePartitionSet } from "../partition_set.ts";
-import { ACCEPT_OTHER_FLAGS } from "../last_message.ts";
 import { checked } from "./checked.ts";
-import {
-  ACCEPT_GAP_DESCRIPTION,
-  ACCEPT_GAP_FLAGS,
-  ACCEPT_OTHER_DESCRIPTION,
-  addGap,
-  addOther,
-  groupOption,
-  stopSignal,
-} from "./topic_job.ts";
+import { acceptGapOption, acceptOtherMessagesOption, groupOption, stopSignal } from "./topic_job.ts";
 
 const LATENESS_MINUTES_MAX = 60;
 
@@ -37,8 +28,8 @@ export function addDependenciesCommand(run: Command): void {
     )
     .option("--partitions <list>", 'take these partitions alone, as in "0-3,7"; other runs take the others', checked(parsePartitionSet))
     .addOption(groupOption)
-    .option(ACCEPT_GAP_FLAGS, ACCEPT_GAP_DESCRIPTION, addGap, [])
-    .option(ACCEPT_OTHER_FLAGS, ACCEPT_OTHER_DESCRIPTION, addOther, [])
+    .addOption(acceptGapOption)
+    .addOption(acceptOtherMessagesOption)
     .action(
       async (
         { topic, lake, outputTopic = null, follow, latenessMinutes, partitions = null, group = null, acceptGap, acceptOtherMessages },

@@ -6,17 +6,8 @@ import { log } from "../../lib/log.ts";
 import { TOPIC_URL_FORMS } from "../../lib/topic/open.ts";
 import { runEtl } from "../etl.ts";
 import { parsePartitionSet } from "../partition_set.ts";
-import { ACCEPT_OTHER_FLAGS } from "../last_message.ts";
 import { checked } from "./checked.ts";
-import {
-  ACCEPT_GAP_DESCRIPTION,
-  ACCEPT_GAP_FLAGS,
-  ACCEPT_OTHER_DESCRIPTION,
-  addGap,
-  addOther,
-  groupOption,
-  stopSignal,
-} from "./topic_job.ts";
+import { acceptGapOption, acceptOtherMessagesOption, groupOption, stopSignal } from "./topic_job.ts";
 
 /** What messages of one reading and the rows of a row group take, which are freed and taken again all the time. */
 const KEPT_BYTES = 256 * 1024 * 1024;
@@ -32,8 +23,8 @@ export function addEtlCommand(run: Command): void {
     .option("--follow", "go on until stopped: what comes into the topic is in the lake some seconds later", false)
     .option("--partitions <list>", 'move these partitions alone, as in "0-3,7"; other writers move the others', checked(parsePartitionSet))
     .addOption(groupOption)
-    .option(ACCEPT_GAP_FLAGS, ACCEPT_GAP_DESCRIPTION, addGap, [])
-    .option(ACCEPT_OTHER_FLAGS, ACCEPT_OTHER_DESCRIPTION, addOther, [])
+    .addOption(acceptGapOption)
+    .addOption(acceptOtherMessagesOption)
     .action(async ({ topic, lake, follow, partitions = null, group = null, acceptGap, acceptOtherMessages }) => {
       keepFreedMemory(KEPT_BYTES);
       const result = await runEtl(topic, lake, {

@@ -10,21 +10,17 @@ export const groupOption = new Option(
   "share the partitions of a Kafka topic with the other members of this consumer group",
 ).conflicts("partitions");
 
-/** Adds the gap of one more `--accept-gap`. */
-export function addGap(text: string, gaps: readonly Gap[]): readonly Gap[] {
-  return [...gaps, checked(parseGap)(text)];
-}
+export const acceptGapOption = new Option(
+  "--accept-gap <partition:from-to>",
+  "give up messages that the topic no longer has, from the first offset to before the second; may be repeated",
+).argParser((text, gaps: readonly Gap[]): readonly Gap[] => [...gaps, checked(parseGap)(text)]).default([]);
 
-/** Adds the messages of one more `--accept-other-messages`. */
-export function addOther(text: string, others: readonly OtherMessages[]): readonly OtherMessages[] {
-  return [...others, checked(parseOtherMessages)(text)];
-}
-
-export const ACCEPT_OTHER_DESCRIPTION =
-  "go on at the offset although the topic has other messages before it than the lake took in; may be repeated";
-export const ACCEPT_GAP_FLAGS = "--accept-gap <partition:from-to>";
-export const ACCEPT_GAP_DESCRIPTION =
-  "give up messages that the topic no longer has, from the first offset to before the second; may be repeated";
+export const acceptOtherMessagesOption = new Option(
+  "--accept-other-messages <partition:offset>",
+  "go on at the offset although the topic has other messages before it than the lake took in; may be repeated",
+).argParser((text, others: readonly OtherMessages[]): readonly OtherMessages[] => [...others, checked(parseOtherMessages)(text)]).default(
+  [],
+);
 
 /** Aborted by SIGINT and SIGTERM where the job follows; one that does not is ended by them. */
 export function stopSignal(follows: boolean): AbortSignal {

@@ -11,7 +11,7 @@ import { Database } from "../duckdb.ts";
 import { runEtl } from "../etl.ts";
 import { dataFilePath, readTable, tableDirectory } from "../lake/table.ts";
 import { TABLES } from "../lake/tables.ts";
-import { conversationMessage } from "../testdata/conversations.ts";
+import { publishConversations } from "../testdata/conversations.ts";
 import { ask, newPlace, type TestPlace } from "../testdata/topic.ts";
 import { repairLake, type RepairResult } from "./repair.ts";
 
@@ -20,13 +20,8 @@ const url = ({ topic }: TestPlace) => topic.replace(/\?.*/, "");
 
 /** Publishes a message a third of a minute to either partition, one that gives no rows, and one that tells of losses on two days. */
 async function publish(place: TestPlace, from: number, to: number): Promise<void> {
+  await publishConversations(place.topic, MESSAGE_ROWS, from, to);
   await using producer = await openProducer(place.topic);
-  for (let i = from; i < to; i++) {
-    await producer.publish([0, 1].map((partition) => ({
-      partition,
-      value: conversationMessage(MESSAGE_ROWS, 2 * i + partition, Math.floor(i / 3)),
-    })));
-  }
   const agentLosses = [0, 86_400_000_000].map((later) => ({
     loss_start: START_US + later,
     loss_end: START_US + later,

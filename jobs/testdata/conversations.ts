@@ -2,6 +2,7 @@
 
 import { encodeFlowBatch, type FlowBatch } from "../../lib/flow_batch.ts";
 import { flowBatch, randomNumbers } from "../../lib/testdata/flow_batch.ts";
+import { openProducer } from "../../lib/topic/open.ts";
 
 const MINUTE_US = 60_000_000;
 /** 2026-01-02 03:55 UTC, so that some minutes on it is another hour. */
@@ -37,6 +38,17 @@ export function conversationMessage(rowCount: number, seed: number, minutesOn: n
     bytes_sent: { values: BigInt64Array.from(rows, () => random(200) === 0 ? 2n ** 50n - 1n : BigInt(random(1_000))) },
   };
   return encodeFlowBatch({ rowCount, columns });
+}
+
+/** Publishes such messages, `from` to before `to`, to either of two partitions: three to a minute. */
+export async function publishConversations(topic: string, rowCount: number, from: number, to: number): Promise<void> {
+  await using producer = await openProducer(topic);
+  for (let i = from; i < to; i++) {
+    await producer.publish([0, 1].map((partition) => ({
+      partition,
+      value: conversationMessage(rowCount, 2 * i + partition, Math.floor(i / 3)),
+    })));
+  }
 }
 
 /** Most rows are of the minute or the one before; some are late, a few very much so, or early. */
