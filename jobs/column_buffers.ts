@@ -285,7 +285,8 @@ export class CodeBuffer {
   #codes = new Int32Array(FIRST_ROWS);
   #count = 0;
   #hasNulls = false;
-  #entries: readonly number[] = [];
+  /** Numbers of the table's entries, by code, once it is encoded. */
+  entries: readonly number[] = [];
 
   /**
    * @param codes Of the message's rows, -1 where null.
@@ -316,9 +317,8 @@ export class CodeBuffer {
    * Makes codes of the numbers. No row may be appended until it is cleared.
    *
    * @param tableCount Entries of the table.
-   * @returns Numbers of the entries, by code.
    */
-  encode(tableCount: number): readonly number[] {
+  encode(tableCount: number): void {
     codeOf = withRoom(codeOf, tableCount);
     const entries: number[] = [], codes = this.#codes;
     for (let i = 0; i < this.#count; i++) {
@@ -329,12 +329,12 @@ export class CodeBuffer {
       codes[i] = code - 1;
     }
     for (const number of entries) codeOf[number] = 0;
-    return this.#entries = entries;
+    this.entries = entries;
   }
 
   /** Whether every row has the same code there: then a page of the one is a page of the other. Both must be encoded. */
   hasSameCodes(other: CodeBuffer): boolean {
-    if (this.#entries.length !== other.#entries.length || this.#count !== other.#count) return false;
+    if (this.entries.length !== other.entries.length || this.#count !== other.#count) return false;
     for (let i = 0; i < this.#count; i++) if (this.#codes[i] !== other.#codes[i]) return false;
     return true;
   }
@@ -356,6 +356,6 @@ export class CodeBuffer {
   clear(): void {
     this.#count = 0;
     this.#hasNulls = false;
-    this.#entries = [];
+    this.entries = [];
   }
 }

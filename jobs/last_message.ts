@@ -3,7 +3,7 @@
  * in. Of a topic that was cut, or restored from an older copy, and has grown again, offsets alone do not tell.
  */
 
-import { MissingMessagesError, type TopicConsumer } from "../lib/topic/topic.ts";
+import { MissingMessagesError, type OffsetRange, type TopicConsumer } from "../lib/topic/topic.ts";
 import { LakeError } from "./lake/delta_log.ts";
 
 /** An offset of a partition before which the lake has other messages than the topic, as somebody has accepted. */
@@ -39,10 +39,17 @@ export async function messageNumber(value: Uint8Array): Promise<bigint> {
 /**
  * Whether the topic has another message before `offset` than the one noted; false where it no longer has any, and nobody can tell.
  *
+ * @param range Offsets that the partition has.
  * @throws {TopicError} If the topic cannot be read.
  */
-export async function isOtherTopic(consumer: TopicConsumer, partition: number, offset: bigint, noted: bigint): Promise<boolean> {
-  const { begin, end } = await consumer.offsets(partition), before = offset - 1n;
+export async function isOtherTopic(
+  consumer: TopicConsumer,
+  partition: number,
+  { begin, end }: OffsetRange,
+  offset: bigint,
+  noted: bigint,
+): Promise<boolean> {
+  const before = offset - 1n;
   if (before < begin || offset > end) return false;
   try {
     const [message] = await consumer.read(partition, before, 1);
@@ -65,11 +72,12 @@ export async function assertSameTopic(
   job: string,
   consumer: TopicConsumer,
   { partition, offset }: OtherMessages,
+  range: OffsetRange,
   noted: bigint | undefined,
   accepted: readonly OtherMessages[],
 ): Promise<void> {
   if (noted === undefined || accepted.some((other) => other.partition === partition && other.offset === offset)) return;
-  if (!await isOtherTopic(consumer, partition, offset, noted)) return;
+  if (!await isOtherTopic(consumer, partition, range, offset, noted)) return;
   throw new LakeError(
     `Cannot go on with topic "${consumer.topicName}" partition ${partition}: its message at offset ${
       offset - 1n

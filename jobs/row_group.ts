@@ -10,12 +10,12 @@ import {
   type Dictionary,
   encodeCodes,
   type Levels,
+  listLevels,
   makeChunk,
   NO_VALUES,
   noNulls,
   nullLevels,
   withDictionary,
-  withLength,
 } from "./parquet/column_chunk.ts";
 import { dictionaryOf } from "./parquet/dictionary.ts";
 import { encodeConstant, encodeNumbers, encodePlain, type NumbersEncoded } from "./parquet/numbers.ts";
@@ -67,15 +67,13 @@ interface CodedColumn {
 class RowGroupEncoder {
   readonly #rows: RowBuffer;
   readonly #tables: Tables;
-  readonly #entries: ReadonlyMap<CodeBuffer, readonly number[]>;
   readonly #coded: CodedColumn[] = [];
 
   constructor(rows: RowBuffer, tables: Tables) {
     this.#rows = rows;
     this.#tables = tables;
-    const addresses = [rows.clients, rows.servers].map((buffer) => [buffer, buffer.encode(tables.addresses.count)] as const);
-    const texts = [...rows.texts].map(([name, buffer]) => [buffer, buffer.encode(tables.texts.get(name)!.count)] as const);
-    this.#entries = new Map([...addresses, ...texts]);
+    for (const buffer of [rows.clients, rows.servers]) buffer.encode(tables.addresses.count);
+    for (const [name, buffer] of rows.texts) buffer.encode(tables.texts.get(name)!.count);
   }
 
   encode(): EncodedColumn[] {
@@ -125,7 +123,7 @@ class RowGroupEncoder {
   }
 
   #codes(column: FlowColumn, buffer: CodeBuffer, dictionaryOf: (entries: readonly number[]) => Uint8Array): EncodedColumn {
-    const entries = this.#entries.get(buffer)!;
+    const { entries } = buffer;
     if (entries.length === 0) return textColumn(column, makeChunk(nullsAlone(this.#rows.rowCount), NO_VALUES, null));
     const dictionary = { count: entries.length, bytes: dictionaryOf(entries) };
     const known = this.#coded.find((coded) => coded.buffer === buffer || coded.buffer.hasSameCodes(buffer));
@@ -141,7 +139,7 @@ class RowGroupEncoder {
   }
 
   #networkTypes(clients: CodeBuffer): ColumnChunk {
-    const families = Int32Array.from(this.#entries.get(clients)!, (number) => this.#tables.addresses.isIpv4(number) ? 0 : 1);
+    const families = Int32Array.from(clients.entries, (number) => this.#tables.addresses.isIpv4(number) ? 0 : 1);
     const { codes, valueCount } = clients.take(), first = families[0]!;
     if (families.every((family) => family === first)) return constantBytes(FAMILIES[first]!, valueCount);
     const byRow = new Uint8Array(valueCount);
@@ -177,10 +175,7 @@ function constantBytes(value: Uint8Array, rows: number): ColumnChunk {
 /** Lists that are never null, of numbers that never are. */
 function ports(buffer: ListBuffer): ColumnChunk {
   const { values, valueCount, repetition, definition, levelCount } = buffer.take();
-  const levels = [withLength(hybrid(repetition, levelCount, 1)), withLength(hybrid(definition, levelCount, 2))];
-  const bytes = new Uint8Array(levels[0]!.length + levels[1]!.length);
-  bytes.set(levels[0]!);
-  bytes.set(levels[1]!, levels[0]!.length);
+  const levels = listLevels(hybrid(repetition, levelCount, 1), hybrid(definition, levelCount, 2), levelCount, levelCount - valueCount);
   const { values: encoded, bounds } = encodeNumbers(values, valueCount, 4);
-  return makeChunk({ count: levelCount, nulls: levelCount - valueCount, bytes }, encoded, bounds);
+  return makeChunk(levels, encoded, bounds);
 }

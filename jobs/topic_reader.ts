@@ -156,7 +156,7 @@ export class TopicReader {
         `Cannot go on with topic "${name}" partition ${partition}: ${has}; the topic was cut or restored from an older copy: restore it whole, or have a new topic made, which the lake takes in from its beginning`,
       );
     }
-    await assertSameTopic(this.#job, this.#consumer, { partition, offset: landed }, at.last, this.#acceptedOthers);
+    await assertSameTopic(this.#job, this.#consumer, { partition, offset: landed }, { begin, end }, at.last, this.#acceptedOthers);
     return place;
   }
 

@@ -56,7 +56,7 @@ function codesFromArrow(name: string, data: ColumnPieces, length: number, rowCou
 
 /** @throws {SyntaxError} If offsets of `count` values do not ascend to at most `length`. */
 function assertOffsets(name: string, offsets: Int32Array, count: number, length: number): void {
-  let wrong = offsets.length > count ? length - offsets[count]! : -1;
+  let wrong = offsets.length > count ? offsets[count]! | (length - offsets[count]!) : -1;
   for (let i = 0; i < count; i++) wrong |= offsets[i]! | (offsets[i + 1]! - offsets[i]!);
   if (wrong >= 0) return;
   for (let i = 0; i < count; i++) {

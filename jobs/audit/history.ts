@@ -1,6 +1,7 @@
 /** What the commits of a table say about the offsets that they took in, and whether these tile. */
 
 import { z } from "zod";
+import { jsonOf } from "../lake/actions.ts";
 import { type AddFile, LakeError, logDirectory, readVersionIfPresent } from "../lake/delta_log.ts";
 import { OTHER_MESSAGES_PARAMETER } from "../last_message.ts";
 import { type Check, placeOf, type Problem } from "./finding.ts";
@@ -130,7 +131,7 @@ export function rowsOf({ stats }: AddFile): number {
 
 function parseRanges(text: string | undefined, directory: string, version: bigint): z.infer<typeof Ranges> | null {
   if (text === undefined) return null;
-  const parsed = Ranges.safeParse(JSON.parse(text));
+  const parsed = Ranges.safeParse(jsonOf(text));
   if (parsed.success && Object.keys(parsed.data).every((source) => SOURCE.test(source))) return parsed.data;
   throw new LakeError(
     `Cannot read lake "${logDirectory(directory)}": version ${version} has offsets "${text}", needed {"TOPIC:PARTITION":["FROM","TO"]}`,

@@ -59,7 +59,7 @@ export async function checkTopic(
       });
     }
     const noted = known.numbers.get(partition);
-    if (noted !== undefined && await isOtherTopic(consumer, partition, after, noted)) {
+    if (noted !== undefined && await isOtherTopic(consumer, partition, { begin, end }, after, noted)) {
       problems.push({
         where: placeOf(consumer.topicName, partition, after - 1n, after),
         what: "is another message than the lake took in: the topic was cut or restored from an older copy, and has grown again",

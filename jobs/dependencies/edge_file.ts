@@ -5,7 +5,7 @@ import { EDGE_COLUMNS, HISTOGRAM_BUCKETS } from "../../lib/edge_columns.ts";
 import type { BigintColumn, BigintListColumn, IntegerColumn, TextColumn } from "../../lib/column_data.ts";
 import type { EncodedRows } from "../lake/data_file.ts";
 import { hybrid, hybridRun } from "../parquet/bit_packing.ts";
-import { encodeCodes, makeChunk, noNulls, nullLevels, withLength } from "../parquet/column_chunk.ts";
+import { encodeCodes, listLevels, makeChunk, noNulls, nullLevels } from "../parquet/column_chunk.ts";
 import { dictionaryOf } from "../parquet/dictionary.ts";
 import { ParquetFile } from "../parquet/file.ts";
 import { encodeNumbers, encodePlain, type NumbersEncoded } from "../parquet/numbers.ts";
@@ -13,6 +13,7 @@ import type { EncodedColumn } from "../row_group.ts";
 import { RowGroupStats } from "../row_group_stats.ts";
 import { CREATED_BY, ROW_GROUP_ROWS } from "../stage.ts";
 import { EDGE_BATCH_ROWS } from "./edge_rows.ts";
+import { halvesOf, numberOf } from "./measures.ts";
 
 /** Hour of the table's layout, as the texts of its folder. */
 export interface EdgeHour {
@@ -29,7 +30,6 @@ type EdgeColumn = typeof EDGE_COLUMNS[number];
 type Places = Int32Array;
 
 const HOUR_US = 3_600_000_000;
-const WORD = 2 ** 32;
 const PLACE_BITS = Math.log2(EDGE_BATCH_ROWS);
 /** Numbers from minus this to before it have differences that are exact as doubles. */
 const EXACT_MAX = 2 ** 52;
@@ -62,6 +62,7 @@ export function* edgeFiles(batches: readonly EdgeBatch[]): Generator<EdgeFile> {
 /** Texts of all batches, numbered in their order. */
 class Texts {
   readonly #ranks: ReadonlyMap<string, number>;
+  readonly #numbers = new Map<TextColumn, Int32Array>();
   readonly bytes: readonly Uint8Array[];
 
   constructor(batches: readonly EdgeBatch[]) {
@@ -78,15 +79,19 @@ class Texts {
   }
 
   /** Number of each text of the column's dictionary. */
-  numbersOf({ dictionary }: TextColumn): Int32Array {
-    return Int32Array.from(dictionary, (text) => this.#ranks.get(text)!);
+  numbersOf(column: TextColumn): Int32Array {
+    let numbers = this.#numbers.get(column);
+    if (numbers === undefined) {
+      this.#numbers.set(column, numbers = Int32Array.from(column.dictionary, (text) => this.#ranks.get(text)!));
+    }
+    return numbers;
   }
 }
 
 function placesByHour(batches: readonly EdgeBatch[]): Map<number, Places> {
   const hours = new Map<number, number[]>();
   for (const [batch, { rowCount, columns }] of batches.entries()) {
-    const words = wordsOf(columns.window_start.values);
+    const words = halvesOf(columns.window_start.values);
     for (let row = 0; row < rowCount; row++) {
       const hour = Math.floor(numberAt(words, row) / HOUR_US), places = hours.get(hour), place = batch * EDGE_BATCH_ROWS + row;
       if (places === undefined) hours.set(hour, [place]);
@@ -172,20 +177,17 @@ function encodeIntegers(column: EdgeColumn, batches: readonly IntegerColumn[], p
 }
 
 function encodeBigints(column: EdgeColumn, batches: readonly BigintColumn[], places: Places): EncodedColumn {
-  const { values, bounds, range } = encodeLongs(batches.map(({ values }) => wordsOf(values)), places, 1);
+  const { values, bounds, range } = encodeLongs(batches.map(({ values }) => halvesOf(values)), places, 1);
   return { column, chunk: makeChunk(noNulls(places.length), values, bounds), range };
 }
 
 /** Lists as long as a histogram, and never null. */
 function encodeHistograms(column: EdgeColumn, batches: readonly BigintListColumn[], places: Places): EncodedColumn {
-  const { values } = encodeLongs(batches.map(({ values }) => wordsOf(values)), places, HISTOGRAM_BUCKETS);
+  const { values } = encodeLongs(batches.map(({ values }) => halvesOf(values)), places, HISTOGRAM_BUCKETS);
   const count = places.length * HISTOGRAM_BUCKETS, isFollowing = new Uint8Array(count).fill(1);
   for (let i = 0; i < count; i += HISTOGRAM_BUCKETS) isFollowing[i] = 0;
-  const repetition = withLength(hybrid(isFollowing, count, 1)), definition = withLength(hybridRun(DEFINED, count));
-  const bytes = new Uint8Array(repetition.length + definition.length);
-  bytes.set(repetition);
-  bytes.set(definition, repetition.length);
-  return { column, chunk: makeChunk({ count, nulls: 0, bytes }, values, null), range: null };
+  const levels = listLevels(hybrid(isFollowing, count, 1), hybridRun(DEFINED, count), count, 0);
+  return { column, chunk: makeChunk(levels, values, null), range: null };
 }
 
 /** @param width Numbers of a row. */
@@ -208,10 +210,6 @@ function encodeLongs(batches: readonly Int32Array[], places: Places, width: numb
   return encodePlain(words);
 }
 
-function wordsOf(values: BigInt64Array): Int32Array {
-  return new Int32Array(values.buffer, values.byteOffset, 2 * values.length);
-}
-
 function numberAt(words: Int32Array, i: number): number {
-  return words[2 * i + 1]! * WORD + (words[2 * i]! >>> 0);
+  return numberOf(words[2 * i]!, words[2 * i + 1]!);
 }

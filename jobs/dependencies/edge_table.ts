@@ -31,7 +31,7 @@ export class EdgeTable {
   readonly histograms = new Histograms();
 
   /** @param expected How many edges there may be; more are taken too. */
-  constructor(names: Names, expected = 1) {
+  constructor(names: Names, expected: number) {
     this.#names = names;
     this.#table = new KeyTable(expected);
     this.measures = new Measures(Math.max(expected, 1));

@@ -22,7 +22,7 @@ export class KeyTable {
   #slots: Uint32Array;
 
   /** @param expected How many keys there may be; more are taken too. */
-  constructor(expected = FIRST_KEYS) {
+  constructor(expected: number) {
     const room = 2 ** Math.ceil(Math.log2(Math.max(expected, FIRST_KEYS)));
     this.keys = new Uint32Array(room * KEY_STRIDE);
     this.#slots = new Uint32Array(room * SLOTS_A_KEY);

@@ -57,7 +57,7 @@ export class Measures {
   values: Float64Array;
 
   /** @param expected How many runs there may be; more are taken too. */
-  constructor(expected = 64) {
+  constructor(expected: number) {
     this.values = new Float64Array(expected * MEASURES);
   }
 
@@ -133,7 +133,8 @@ function isZero(words: Int32Array): boolean {
   return true;
 }
 
-function halvesOf(values: BigInt64Array): Int32Array {
+/** Of 64 bits each: the lower half, then the upper. */
+export function halvesOf(values: BigInt64Array): Int32Array {
   return new Int32Array(values.buffer, values.byteOffset, values.length * 2);
 }
 

@@ -2,14 +2,14 @@
 
 import { BATCH_ROWS_MAX, type FlowBatch, type TextColumn } from "../../lib/flow_batch.ts";
 import { hashOf, KEY_WORDS } from "./key_table.ts";
+import { halvesOf, numberOf } from "./measures.ts";
 import type { Names } from "./names.ts";
 
 export const MINUTE_US = 60_000_000;
-const WORD = 2 ** 32;
 
 /** Words of a conversation's key: client, server, port, transport. */
 const ADDRESS_WORDS = 4, SERVER_AT = 4;
-export const PORT_WORD = 8, TRANSPORT_WORD = 9;
+const PORT_WORD = 8, TRANSPORT_WORD = 9;
 
 /** Who has seen: one of an unknown role counts as the client, as it does at the collector. */
 export const CLIENT = 0, SERVER = 1, ESTIMATE = 2;
@@ -92,10 +92,10 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
 
 /** The minutes that rows are of, in order of appearance. */
 function minutesOf({ rowCount, columns: { window_start: { values } } }: FlowBatch): MinuteRows[] {
-  const halves = new Int32Array(values.buffer, values.byteOffset, 2 * rowCount), numbers = new Map<number, number>(), counts: number[] = [];
+  const halves = halvesOf(values), numbers = new Map<number, number>(), counts: number[] = [];
   let number = -1, startUs = Infinity, endUs = -Infinity;
   for (let row = 0; row < rowCount; row++) {
-    const us = halves[2 * row + 1]! * WORD + (halves[2 * row]! >>> 0);
+    const us = numberOf(halves[2 * row]!, halves[2 * row + 1]!);
     if (us < startUs || us >= endUs) {
       const minute = Math.floor(us / MINUTE_US);
       startUs = minute * MINUTE_US;

@@ -4,7 +4,7 @@
  */
 
 import { z } from "zod";
-import { LakeError } from "../lake/delta_log.ts";
+import { jsonOf, LakeError } from "../lake/actions.ts";
 import { MINUTE_US } from "./message_rows.ts";
 import type { Told } from "./partition.ts";
 
@@ -37,7 +37,7 @@ export function formatRevisions(told: readonly (readonly [place: string, told: r
 /** Null where the commit does not tell, as those of older versions. @throws {LakeError} If it tells something else. */
 export function parseRevisions(text: unknown): Revision[] | null {
   if (typeof text !== "string") return null;
-  const parsed = Revisions.safeParse(JSON.parse(text));
+  const parsed = Revisions.safeParse(jsonOf(text));
   if (!parsed.success) {
     throw new LakeError(`Cannot read revisions "${text}" of a commit: needed {"TOPIC:PARTITION": [[MINUTE, FROM, TO, REVISION]]}`);
   }

@@ -125,9 +125,9 @@ export class DependenciesWriter {
     const { consumer, partitions, latenessMinutes, output, acceptedOthers = [] } = this.#config;
     this.#places = new Map();
     for (const number of partitions) {
+      const range = await consumer.offsets(number), { begin } = range;
       let state = positionOf(this.#snapshot.transactions, consumer.topicName, number);
       if (state === null) {
-        const { begin } = await consumer.offsets(number);
         if (begin > 0n) {
           log("warn", "jobs", "messages were deleted before edge_1m began", {
             topic: consumer.topicName,
@@ -140,7 +140,7 @@ export class DependenciesWriter {
       const reducer = new Partition(latenessMinutes, state);
       this.#places.set(number, { number, reducer, committed: state, told: [], last: null, lastTold: null, lastMs: performance.now() });
       const noted = this.#snapshot.transactions.get(lastMessageId("dependencies", consumer.topicName, number));
-      await assertSameTopic("dependencies", consumer, { partition: number, offset: state.offset }, noted, acceptedOthers);
+      await assertSameTopic("dependencies", consumer, { partition: number, offset: state.offset }, range, noted, acceptedOthers);
       if (output === null) continue;
       const published = this.#snapshot.transactions.get(publishedId(consumer.topicName, number, output.name)) ?? 0n;
       await output.publishAgain(this.#config.lake, consumer.topicName, number, published);

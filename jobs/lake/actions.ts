@@ -69,6 +69,16 @@ export function parseJson(text: string, path: string, line: number): unknown {
   }
 }
 
+/** Undefined where the text is no JSON. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return undefined;
+  }
+}
+
 /** @param path Of a version, or of a checkpoint. */
 function remedy(path: string): string {
   const [, lake, version] = /^(.*)\/([^/]+\/_delta_log\/\d+\.json)$/.exec(path) ?? [];

@@ -5,7 +5,7 @@
 
 import { z } from "zod";
 import { describeDisk } from "../../lib/durable_file.ts";
-import { LakeError } from "./actions.ts";
+import { jsonOf, LakeError } from "./actions.ts";
 
 /** Versions by table that a reader holds; none yet means all; or that its holder writes files which no commit names yet. */
 const Content = z.object({ versions: z.record(z.string(), z.string().regex(/^-?\d+$/).transform(BigInt)).nullable(), writes: z.boolean() });
@@ -135,22 +135,13 @@ async function readLease(path: string, isTaken: boolean): Promise<LiveLease | "v
       if (isTaken || Date.now() - sinceMs > UNLOCKED_AGE_MS) removeIfPresent(path);
       return "void";
     }
-    const parsed = Content.safeParse(parseContent(await Deno.readTextFile(path)));
+    // While it is being written it is no JSON yet.
+    const parsed = Content.safeParse(jsonOf(await Deno.readTextFile(path)));
     if (!parsed.success || parsed.data.versions === null) return "unknown";
     return { versions: new Map(Object.entries(parsed.data.versions)), writes: parsed.data.writes, sinceMs };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "void"; // its holder has just ended
     throw error;
-  }
-}
-
-/** Undefined where it is being written right now. */
-function parseContent(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return undefined;
   }
 }
 

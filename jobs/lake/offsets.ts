@@ -1,6 +1,6 @@
 /** Offsets of topic partitions, as files and commits of the lake tell them: `{"TOPIC:PARTITION": ["FROM", "TO"]}`. */
 
-import { LakeError } from "./actions.ts";
+import { jsonOf, LakeError } from "./actions.ts";
 
 /** Tag of a file with the offsets that its rows came from. */
 export const OFFSETS_TAG = "skyfall.offsets";
@@ -22,11 +22,11 @@ export function formatOffsets(spans: readonly OffsetSpan[]): string {
 
 /** @throws {LakeError} If the text is anything else. */
 export function parseOffsets(text: string): OffsetSpan[] {
-  return Object.entries<unknown>(JSON.parse(text)).map(([source, range]) => {
+  const parsed = jsonOf(text), wrong = () => new LakeError(`Cannot read offsets "${text}": needed {"TOPIC:PARTITION": ["FROM", "TO"]}`);
+  if (typeof parsed !== "object" || parsed === null) throw wrong();
+  return Object.entries<unknown>({ ...parsed }).map(([source, range]) => {
     const place = /^(.*):(\d+)$/.exec(source);
-    if (!Array.isArray(range) || range.length !== 2 || place === null) {
-      throw new LakeError(`Cannot read offsets "${text}": needed {"TOPIC:PARTITION": ["FROM", "TO"]}`);
-    }
+    if (!Array.isArray(range) || range.length !== 2 || place === null) throw wrong();
     return { topicName: place[1]!, partition: Number(place[2]), from: BigInt(String(range[0])), to: BigInt(String(range[1])) };
   });
 }

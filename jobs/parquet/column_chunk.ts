@@ -76,8 +76,16 @@ export function nullLevels(valid: Uint8Array, count: number, nulls: number): Lev
   return { count, nulls, bytes: withLength(nulls === count ? hybridRun(0, count) : hybrid(valid, count, 1)) };
 }
 
+/** Levels of lists; as null count those that are empty. */
+export function listLevels(repetition: Uint8Array, definition: Uint8Array, count: number, nulls: number): Levels {
+  const first = withLength(repetition), second = withLength(definition), bytes = new Uint8Array(first.length + second.length);
+  bytes.set(first);
+  bytes.set(second, first.length);
+  return { count, nulls, bytes };
+}
+
 /** Levels preceded by their length. */
-export function withLength(levels: Uint8Array): Uint8Array<ArrayBuffer> {
+function withLength(levels: Uint8Array): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(4 + levels.length);
   new DataView(out.buffer).setUint32(0, levels.length, true);
   out.set(levels, 4);
