@@ -46,7 +46,10 @@ export class Lease implements Disposable {
     return await Lease.#take(lake, { versions: {}, writes: true });
   }
 
-  static async #take(lake: string, content: { readonly versions: Readonly<Record<string, string>> | null; readonly writes: boolean }) {
+  static async #take(
+    lake: string,
+    content: { readonly versions: Readonly<Record<string, string>> | null; readonly writes: boolean },
+  ): Promise<Lease> {
     const path = `${leaseDirectory(lake)}/${crypto.randomUUID()}${SUFFIX}`, temporary = `${path}.tmp`;
     try {
       await makeFolder(leaseDirectory(lake));
@@ -58,6 +61,8 @@ export class Lease implements Disposable {
         return new Lease({ handle, path });
       } catch (error) {
         handle.close();
+        // By another clock it was made long ago, and nobody had locked it yet.
+        if (error instanceof Deno.errors.NotFound) return await Lease.#take(lake, content);
         removeIfPresent(temporary);
         throw error;
       }

@@ -1,26 +1,40 @@
 /** Removes what a run left behind that was stopped while it wrote: files that never got their own name. */
 
 import { removeIfPresent } from "../../lib/durable_file.ts";
+import { heldBy } from "./lease.ts";
 
-/** Younger files may belong to a run that is at work, also on another host of a shared file system. */
+/** Younger files may belong to a run on another host of a shared file system, where leases do not reach. */
 const ORPHAN_AGE_MS = 3_600_000;
 
-/** Removes everything in the staging folder that is older than an hour. */
-export async function removeOrphans(stagingDirectory: string): Promise<void> {
-  for await (const { name, isFile } of Deno.readDir(stagingDirectory)) {
-    if (!isFile) continue;
-    const path = `${stagingDirectory}/${name}`;
-    if (await ageMs(path) > ORPHAN_AGE_MS) await removeIfPresent(path);
-  }
+/**
+ * Removes everything in the staging folders of a lake that is older than an hour and than every writer at work. Age alone does not
+ * do: a clock may have jumped, ours or the host's, since a writer that is still at it wrote.
+ */
+export async function removeOrphans(lake: string, stagingDirectories: readonly string[]): Promise<void> {
+  // The files before the leases: whoever wrote one of these holds its lease by now, or has ended.
+  const old: { readonly path: string; readonly mtimeMs: number }[] = [];
+  for (const directory of stagingDirectories) old.push(...await oldFiles(directory));
+  if (old.length === 0) return;
+  const { writingSinceMs } = await heldBy(lake);
+  for (const { path, mtimeMs } of old) if (mtimeMs < (writingSinceMs ?? Infinity)) await removeIfPresent(path);
 }
 
-/** 0 where its writer has just given it its own name, or taken it away. */
-async function ageMs(path: string): Promise<number> {
+async function oldFiles(directory: string): Promise<{ readonly path: string; readonly mtimeMs: number }[]> {
+  const old = [];
+  for await (const { name, isFile } of Deno.readDir(directory)) {
+    if (!isFile) continue;
+    const path = `${directory}/${name}`, mtimeMs = await modifiedMs(path);
+    if (mtimeMs !== null && Date.now() - mtimeMs > ORPHAN_AGE_MS) old.push({ path, mtimeMs });
+  }
+  return old;
+}
+
+/** Null where its writer has just given it its own name, or taken it away. */
+async function modifiedMs(path: string): Promise<number | null> {
   try {
-    const { mtime } = await Deno.stat(path);
-    return mtime === null ? 0 : Date.now() - mtime.getTime();
+    return (await Deno.stat(path)).mtime?.getTime() ?? null;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return 0;
+    if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   }
 }

@@ -23,7 +23,6 @@ export async function prepareLake(lake: string): Promise<void> {
     await Deno.mkdir(lake, { recursive: true });
     assertLake(lake);
     for (const folder of OWN_FOLDERS) await makeFolders(lake, folder);
-    await removeOrphans(stagingDirectory(lake));
     await makeFolders(lake, journalDirectory(lake).slice(lake.length + 1));
     for (const table of TABLES) {
       const directory = tableDirectory(lake, table);
@@ -31,8 +30,8 @@ export async function prepareLake(lake: string): Promise<void> {
       for (const folder of [logDirectory(directory), stagingDirectory(directory)]) {
         await makeFolders(directory, folder.slice(directory.length + 1));
       }
-      await removeOrphans(stagingDirectory(directory));
     }
+    await removeOrphans(lake, [lake, ...TABLES.map((table) => tableDirectory(lake, table))].map(stagingDirectory));
   } catch (cause) {
     if (cause instanceof LakeError) throw cause;
     throw new LakeError(`Cannot make lake "${lake}": ${describeDisk(cause)}`, { cause });
