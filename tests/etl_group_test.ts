@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Admin } from "@platformatic/kafka";
+import { auditLake } from "../jobs/audit/audit.ts";
 import { runEtl } from "../jobs/etl.ts";
 import { ask, MESSAGE_ROWS, publishFlows } from "../jobs/testdata/topic.ts";
 import { Broker } from "../tools/kafka.ts";
@@ -64,3 +65,23 @@ testWith(missing, "messages that a broker deleted before they were read stop the
   assert.equal((await runEtl(url, lake, accepted)).rows, MESSAGE_ROWS);
   assert.equal((await runEtl(url, lake)).rows, 0);
 });
+
+testWith(
+  missing,
+  "a topic that was deleted and made anew is taken in from its beginning, beside what the lake has of the former one",
+  async () => {
+    await using broker = await Broker.start();
+    const url = broker.url("again"), made = broker.url("again", "?partitions=1"), lake = await Deno.makeTempDir();
+    const publish = (messages: number, seed: number) => publishFlows(made, messages, seed);
+    await publish(1, 1);
+    await publish(1, 2);
+    await runEtl(url, lake);
+    const admin = new Admin({ clientId: "test", bootstrapBrokers: [broker.address] });
+    await admin.deleteTopics({ topics: ["again"] });
+    await admin.close();
+    await publish(1, 11);
+    assert.equal((await runEtl(url, lake)).rows, MESSAGE_ROWS);
+    assert.deepEqual(await ask(lake, PLACES), [{ rows: 3 * MESSAGE_ROWS, places: 2 * MESSAGE_ROWS }]);
+    assert.deepEqual((await auditLake(lake, url, () => {})).flatMap(({ problems }) => problems), []);
+  },
+);

@@ -1,11 +1,13 @@
 /** Topics of a Kafka cluster: writing without loss or doubles, and reading on from an offset. */
 
 import { Buffer } from "node:buffer";
+import { zstdDecompressSync } from "node:zlib";
 import {
   Admin,
   type BaseOptions,
   type Callback,
   type CallbackWithPromise,
+  compressionsAlgorithms,
   ConfigResourceTypes,
   Consumer,
   kPerformWithRetry,
@@ -42,7 +44,7 @@ const BATCH_SLACK_BYTES = 8_192;
 /** Kafka's default of `max.message.bytes`, and the least that a topic must take: `MESSAGE_BYTES_MAX` and its frame fit. */
 const MESSAGE_BYTES_NEEDED = 1_048_588;
 /** Bytes of one fetch, as they are stored. */
-const FETCH_BYTES = 4 << 20;
+const FETCH_BYTES = 1 << 20;
 /** A member of a group that is silent for so long has left. */
 const SESSION_TIMEOUT_MS = 10_000;
 const HEARTBEAT_MS = 1_000;
@@ -50,6 +52,12 @@ const HEARTBEAT_MS = 1_000;
 const REBALANCE_TIMEOUT_MS = 10_000;
 /** Batches of markers of transactions hold no messages (KIP-98). */
 const CONTROL_BATCH = 1 << 5;
+
+// The client decompresses into pieces of 16 KiB, and puts them together: a seventh of a job's CPU time.
+Object.assign(compressionsAlgorithms.zstd, {
+  decompressSync: (data: Uint8Array | { readonly buffer: Uint8Array }) =>
+    zstdDecompressSync(data instanceof Uint8Array ? data : data.buffer, { chunkSize: BATCH_BYTES }),
+});
 
 interface KafkaTopic {
   readonly url: KafkaUrl;
