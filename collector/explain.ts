@@ -19,7 +19,7 @@ export async function printExplanation(at: HostPort, client: string, server: str
   for (const line of explanationLines(explanation, client, server, port)) console.log(line);
 }
 
-export function explanationLines(explanation: Explanation, client: string, server: string, port: string): string[] {
+function explanationLines(explanation: Explanation, client: string, server: string, port: string): string[] {
   const { time, rows, streams, silent_workers, last_left } = explanation;
   const lines = [`${client} -> ${server} port ${port}, at ${time}`];
   if (silent_workers > 0) lines.push(`${silent_workers} workers did not answer in time: what they hold is not shown`);

@@ -3,7 +3,7 @@
 import type { Signature } from "../lib/sflow/authentication.ts";
 
 /** How far a sender's clock may be from ours, with the time on the way; what is older is not taken. */
-export const SENT_MS_MAX = 30_000;
+const SENT_MS_MAX = 30_000;
 /** Datagrams behind the newest that are still taken, once. */
 const WINDOW_DATAGRAMS = 1_024;
 /** Streams that are remembered. Only who has a key begins one. */

@@ -42,7 +42,7 @@ export function processCpuNs(): number {
 }
 
 /** Ids of this process's threads, as they are at this moment. */
-export function threadIds(): number[] {
+function threadIds(): number[] {
   using folder = FileDescriptor.openDirectory("/proc/self/task");
   return numbersIn(folder);
 }

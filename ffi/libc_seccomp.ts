@@ -75,11 +75,8 @@ type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, valu
 
 let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
 
-/** Names of the calls that `confineAllThreads()` refuses. */
-export const REFUSED_CALLS: readonly string[] = Object.keys(ARCHITECTURES[Deno.build.arch].refused);
-
 /**
- * From now on those calls fail with EPERM on every thread, and no thread gains rights by running a program: the kernel sets
+ * From now on the calls of `ARCHITECTURES` fail with EPERM on every thread, and no thread gains rights by running a program: the kernel sets
  * no_new_privs on all of them with it. The calling thread must have given up new privileges, or be privileged.
  *
  * @throws {LibcError} If the kernel has no such filters, or a thread has another one.

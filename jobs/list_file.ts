@@ -72,7 +72,7 @@ export async function readListText(path: string): Promise<string> {
 }
 
 /** @internal For its test. */
-export function parseCsv<S extends z.ZodObject>(path: string, text: string, schema: S): Listed<z.output<S>>[] {
+function parseCsv<S extends z.ZodObject>(path: string, text: string, schema: S): Listed<z.output<S>>[] {
   return csvRows(path, text).map(({ record, info }) => {
     const given = Object.fromEntries(Object.entries(record).filter(([, value]) => value !== ""));
     const parsed = schema.safeParse(given);

@@ -16,8 +16,8 @@ export interface TimedRange {
 
 const ADDRESS_BITS = 128n;
 /** Before and after everything that a lake may hold; SQL has no common word for infinity. */
-export const EARLIEST_MS = Date.UTC(1000, 0, 1);
-export const LATEST_MS = Date.UTC(9999, 0, 1);
+const EARLIEST_MS = Date.UTC(1000, 0, 1);
+const LATEST_MS = Date.UTC(9999, 0, 1);
 
 /** A moment with its offset from UTC, or a day, which begins at midnight UTC. */
 export const moment = z.string("a time such as 2026-01-31T12:00:00Z").transform((text, context) => {

@@ -8,7 +8,7 @@ import { cutRanges, RANGE_KEYS, rangesView, type TimedRange } from "./timed_rang
 /** In a policy, every zone. */
 const ANY = "*";
 /** The zone of addresses that no range holds; a policy may name it. */
-export const UNZONED = "unzoned";
+const UNZONED = "unzoned";
 
 const zoneName = z.string("the name of a zone").min(1, "the name of a zone");
 const ZoneItem = z.strictObject({ ...RANGE_KEYS, zone: zoneName });

@@ -128,8 +128,6 @@ export const EDGE_COLUMNS = [
 /** Columns of `edge_1h` and `edge_1d`: one row per hour or day, transport, client, server and port. */
 export const ROLLED_EDGE_COLUMNS: readonly EdgeColumn[] = EDGE_COLUMNS.filter(({ merge }) => merge !== "source");
 
-export type EdgeColumnName = typeof EDGE_COLUMNS[number]["name"];
-
 function column<const N extends string, const T extends ColumnType, const M extends EdgeMerge>(
   name: N,
   type: T,

@@ -293,7 +293,6 @@ export const FLOW_COLUMNS = [
 ] as const satisfies readonly Column[];
 
 export type FlowColumn = typeof FLOW_COLUMNS[number];
-export type FlowColumnName = FlowColumn["name"];
 
 /** Columns that a topic message carries, in this order. */
 export type MessageColumn = Extract<FlowColumn, { origin: "message" }>;

@@ -10,7 +10,7 @@ const PROJECT = new URL("../", import.meta.url);
  *
  * @param output Path of the executable.
  */
-export async function compileArguments(output: string): Promise<string[]> {
+async function compileArguments(output: string): Promise<string[]> {
   const words = await taskArguments("agent");
   return [
     "compile",

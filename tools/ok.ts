@@ -25,7 +25,7 @@ const PHASES: readonly { readonly name: string; readonly args: readonly string[]
 const PROJECT = new URL("../", import.meta.url);
 
 /** Runs the phases in order; false if one fails. */
-export async function runOk(): Promise<boolean> {
+async function runOk(): Promise<boolean> {
   for (const { name, args } of PHASES) {
     const startMs = performance.now();
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {

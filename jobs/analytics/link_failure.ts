@@ -96,7 +96,7 @@ async function lastDay(engine: Engine): Promise<number> {
 }
 
 /** Routes every demand again for every failure. */
-export function simulate(network: Topology, demands: readonly Demand[]): Impact[] {
+function simulate(network: Topology, demands: readonly Demand[]): Impact[] {
   const healthy = route(network, demands, { name: "none", links: new Set() });
   const isTold = ({ hop, bps, hashedBps }: Load) => bps >= hop.link.capacityBps || hashedBps >= UNEVEN * bps;
   const told = [...healthy.loads.values()].filter(isTold).map((load) => ({

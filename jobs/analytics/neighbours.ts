@@ -31,7 +31,7 @@ function neighbours(name: Direction, description: string): Analysis {
 }
 
 /** Edges on the ways of at most `depth` steps, each with the step that it is. */
-export function reachedEdges(graph: ServiceGraph, service: string, depth: number, direction: Direction): [string, string, number][] {
+function reachedEdges(graph: ServiceGraph, service: string, depth: number, direction: Direction): [string, string, number][] {
   const edges: [string, string, number][] = [];
   const mode = direction === "downstream" ? "outbound" : "inbound";
   bfsFromNode(graph, nodeOf(service), (node, _attributes, distance) => {

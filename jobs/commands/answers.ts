@@ -56,7 +56,7 @@ const Given = z.object({
 });
 
 /** The command of an analysis, to be added to `run`. */
-export function answerCommand(analysis: Analysis): Command {
+function answerCommand(analysis: Analysis): Command {
   const command = new Command(analysis.name).description(analysis.description)
     .requiredOption("--lake <dir>", "folder of the lake");
   if (analysis.parameters.includes("service")) command.argument("<service>", "a service, as the dependency graph names it");

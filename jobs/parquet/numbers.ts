@@ -20,7 +20,7 @@ export interface NumbersEncoded {
   readonly range: { readonly min: number; readonly max: number } | null;
 }
 
-export const NO_NUMBERS: NumbersEncoded = { values: NO_VALUES, bounds: null, range: null };
+const NO_NUMBERS: NumbersEncoded = { values: NO_VALUES, bounds: null, range: null };
 
 let codes = new Int32Array(1 << 17);
 const keys = new Float64Array(TABLE_SLOTS), codeOfSlot = new Int32Array(TABLE_SLOTS);

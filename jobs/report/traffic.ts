@@ -8,7 +8,7 @@ const STEPS_MAX = 300;
 const STEP_MINUTES = [1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1_440];
 /** Servers with a colour of their own. */
 const SERVERS_MAX = 8;
-export const OTHERS = "all others";
+const OTHERS = "all others";
 
 /** Milliseconds since 1970 UTC of the first conversation's minute, and of the end of the last one's. */
 export async function coveredTime(engine: Engine): Promise<{ readonly fromMs: number; readonly toMs: number }> {

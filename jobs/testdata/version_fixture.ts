@@ -28,7 +28,7 @@ export async function hasFixture(version: number): Promise<boolean> {
 }
 
 /** Makes `topic.db` and `lake/` of the present version in `folder`. */
-export async function makeFixture(folder: string): Promise<void> {
+async function makeFixture(folder: string): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
   const topic = `sqlite:${folder}/topic.db`;
   {
