@@ -20,9 +20,9 @@ export function describeDisk(cause: unknown): string {
 }
 
 /** Removes a file; that it is not there is as good. */
-export async function removeIfPresent(path: string): Promise<void> {
+export async function removeIfPresent(path: string, options: Deno.RemoveOptions = {}): Promise<void> {
   try {
-    await Deno.remove(path);
+    await Deno.remove(path, options);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

@@ -1,4 +1,4 @@
-/** Removes what a run left behind that was stopped while it wrote: files that never got their own name. */
+/** Removes what a run left behind that was stopped while it wrote: files that never got their own name, and folders of a repair. */
 
 import { removeIfPresent } from "../../lib/durable_file.ts";
 import { heldBy } from "./lease.ts";
@@ -12,17 +12,22 @@ const ORPHAN_AGE_MS = 3_600_000;
  */
 export async function removeOrphans(lake: string, stagingDirectories: readonly string[]): Promise<void> {
   // The files before the leases: whoever wrote one of these holds its lease by now, or has ended.
-  const old: { readonly path: string; readonly mtimeMs: number }[] = [];
-  for (const directory of stagingDirectories) old.push(...await oldFiles(directory));
+  const old: Staged[] = [];
+  for (const directory of stagingDirectories) old.push(...await oldEntries(directory));
   if (old.length === 0) return;
   const { writingSinceMs } = await heldBy(lake);
-  for (const { path, mtimeMs } of old) if (mtimeMs < (writingSinceMs ?? Infinity)) await removeIfPresent(path);
+  for (const { path, mtimeMs } of old) if (mtimeMs < (writingSinceMs ?? Infinity)) await removeIfPresent(path, { recursive: true });
 }
 
-async function oldFiles(directory: string): Promise<{ readonly path: string; readonly mtimeMs: number }[]> {
-  const old = [];
-  for await (const { name, isFile } of Deno.readDir(directory)) {
-    if (!isFile) continue;
+interface Staged {
+  readonly path: string;
+  /** Of a folder, when the last name in it came or went. */
+  readonly mtimeMs: number;
+}
+
+async function oldEntries(directory: string): Promise<Staged[]> {
+  const old: Staged[] = [];
+  for await (const { name } of Deno.readDir(directory)) {
     const path = `${directory}/${name}`, mtimeMs = await modifiedMs(path);
     if (mtimeMs !== null && Date.now() - mtimeMs > ORPHAN_AGE_MS) old.push({ path, mtimeMs });
   }

@@ -23,6 +23,9 @@ Deno.test("removeOrphans() leaves what is younger than an hour, or than a writer
       await Deno.writeTextFile(`${staging}/${name}`, "");
       await setAge(`${staging}/${name}`, hours);
     }
+    await Deno.mkdir(`${staging}/folder`);
+    await Deno.writeTextFile(`${staging}/folder/file`, "");
+    await setAge(`${staging}/folder`, 4);
     {
       using _lease = await Lease.forWriting(lake);
       await setAge(`${lake}/_leases/${namesIn(`${lake}/_leases`)[0]}`, 3);

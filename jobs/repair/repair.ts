@@ -62,9 +62,9 @@ export async function repairLake(lake: string, options: RepairOptions): Promise<
   assertTables(lake);
   const folder = `${lake}/_staging/repair-${crypto.randomUUID()}`;
   return await withLock(compactLock(lake), async () => {
+    using _lease = await Lease.forWriting(lake);
     await Deno.mkdir(folder, { recursive: true });
     try {
-      using _lease = await Lease.forWriting(lake);
       using database = await Database.open({ memoryLimit: MEMORY_LIMIT, temporaryDirectory: folder });
       await using consumer = options.topicUrl === null ? null : await openConsumer(options.topicUrl);
       return await new Repair({ lake, folder, database, consumer, options }).run();
