@@ -104,9 +104,9 @@ export class Database implements Disposable, Engine {
   /** All rows of a query with its columns, in order. @throws {QueryError} as above. */
   async table(sql: string): Promise<Answer> {
     const { connection } = await this.#connect(), reader = await explained(() => connection.runAndReadAll(sql));
-    const types = reader.columnTypes().map(String);
-    const columns = reader.columnNames().map((name, i) => ({ name, isNumber: NUMBER_TYPE.test(types[i]!) }));
-    return { columns, rows: reader.getRowObjectsJson() as Row[] };
+    const types = reader.columnTypes().map(String), names = reader.deduplicatedColumnNames();
+    const columns = names.map((name, i) => ({ name, isNumber: NUMBER_TYPE.test(types[i]!) }));
+    return { columns, rows: rowsOf(names, reader.getColumnsJson(), reader.currentRowCount) };
   }
 
   /**
@@ -213,6 +213,17 @@ export class Appender {
       throw queryError(cause);
     }
   }
+}
+
+/** As the reader's own rows, in half their time. */
+function rowsOf(names: readonly string[], columns: readonly (readonly unknown[])[], rowCount: number): Row[] {
+  const rows = new Array<Row>(rowCount);
+  for (let i = 0; i < rowCount; i++) {
+    const row: Record<string, unknown> = {};
+    for (let column = 0; column < names.length; column++) row[names[column]!] = columns[column]![i];
+    rows[i] = row;
+  }
+  return rows;
 }
 
 async function explained<T>(run: () => Promise<T>): Promise<T> {
