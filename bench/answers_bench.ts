@@ -49,12 +49,20 @@ const CONVERSATION_EDGES = `select client_service_name, server_service_name, ser
 from conversation_1m
 group by client_service_name, server_service_name, server_port, network_transport`;
 
+/** Of the rows of clients alone, which tell each conversation once wherever clients have agents. */
+const CLIENT_EDGES = `select client_service_name, server_service_name, server_port, network_transport,
+  sum(connections_opened) as connections, sum(bytes_sent) as tx_bytes, sum(bytes_received) as rx_bytes, sum(retransmits) as retransmits,
+  sum(srtt_us_sum) as srtt_us_sum, sum(srtt_samples) as srtt_samples
+from flow where observer_role = 'client'
+group by client_service_name, server_service_name, server_port, network_transport`;
+
 /** Of more rows the first takes more memory than there is. */
 const FLOW_EDGES_ROWS_MAX = 10_000_000;
 
 const QUERIES: Readonly<Record<string, string>> = {
   "who depends on whom, a day, of flows": edges(""),
   "who depends on whom, an hour, of flows": edges("where hour = 12"),
+  "who depends on whom, a day, of the flows of clients": CLIENT_EDGES,
   "who depends on whom, a day, of conversations": CONVERSATION_EDGES,
   "one service, a day":
     `select server_port, sum(connections_opened) as connections, sum(bytes_sent) as tx_bytes, sum(bytes_received) as rx_bytes from flow where server_service_name = '${

@@ -10,7 +10,7 @@ import { MUTATIONS, runMutation } from "../tests/faults/mutations.ts";
 import { Broker } from "./kafka.ts";
 
 /** Faults of one deed that bring any mutation to light. */
-const MUTATION_FAULTS = 60;
+const MUTATION_FAULTS = 150;
 
 const { faults, seed, auditEvery, kafka, mutations } = new Command("faults")
   .option("--faults <number>", "how many faults", Number, 300)

@@ -12,9 +12,9 @@ const MINUTE_US = 60_000_000;
 /** Messages begin somewhere in so many minutes, so that a commit has files of several hours. */
 const MINUTES = 240;
 /** One in so many messages does not decode. */
-const BROKEN_ONE_IN = 12;
+const BROKEN_ONE_IN = 5;
 /** One in so many tells of losses, of an agent among so many. */
-const LOSS_ONE_IN = 4, AGENTS = 50;
+const LOSS_ONE_IN = 2, AGENTS = 50;
 
 type Random = (below: number) => number;
 
