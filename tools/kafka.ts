@@ -53,13 +53,13 @@ export class Broker implements AsyncDisposable {
   static async #startNodes(size: number, security: Security, advertisedPort: number | null): Promise<Broker[]> {
     const jars = await kafkaJars();
     const clusterId = crypto.getRandomValues(new Uint8Array(16)).toBase64({ alphabet: "base64url", omitPadding: true });
-    const controllerPorts = freePorts(size);
+    const ports = freePorts(3 * size), controllerPorts = ports.splice(0, size); // drawn together, so that none is drawn twice
     const voters = controllerPorts.map((port, i) => `${i + 1}@127.0.0.1:${port}`).join(",");
     const brokers = await Promise.all(controllerPorts.map(async (controllerPort, i) => {
       const folder = await Deno.makeTempDir();
-      const [port, internalPort] = freePorts(2);
+      const port = ports[2 * i]!, internalPort = ports[2 * i + 1]!;
       if (security.endsWith("SSL")) await makeCertificates(folder);
-      const broker = new Broker(folder, jars, port!, security);
+      const broker = new Broker(folder, jars, port, security);
       await broker.#format(clusterId, {
         ...NODE,
         "node.id": i + 1,
