@@ -1,19 +1,19 @@
 /** Every table's damaged files are made again with the same rows, value for value, from what they came from. */
 
 import assert from "node:assert/strict";
-import { encodeFlowBatch } from "../../lib/flow_batch.ts";
-import { flowBatch, START_US } from "../../lib/testdata/flow_batch.ts";
-import { openProducer } from "../../lib/topic/open.ts";
-import { auditLake } from "../audit/audit.ts";
-import { runCompact } from "../compact.ts";
-import { DEFAULT_LATENESS_MINUTES, runDependencies } from "../dependencies.ts";
-import { Database } from "../duckdb.ts";
-import { runEtl } from "../etl.ts";
-import { dataFilePath, readTable, tableDirectory } from "../lake/table.ts";
-import { TABLES } from "../lake/tables.ts";
-import { publishConversations } from "../testdata/conversations.ts";
-import { ask, newPlace, type TestPlace } from "../testdata/topic.ts";
-import { repairLake, type RepairResult } from "./repair.ts";
+import { encodeFlowBatch } from "../lib/flow_batch.ts";
+import { flowBatch, START_US } from "../lib/testdata/flow_batch.ts";
+import { openProducer } from "../lib/topic/open.ts";
+import { auditLake } from "../jobs/audit/audit.ts";
+import { runCompact } from "../jobs/compact.ts";
+import { DEFAULT_LATENESS_MINUTES, runDependencies } from "../jobs/dependencies.ts";
+import { Database } from "../jobs/duckdb.ts";
+import { runEtl } from "../jobs/etl.ts";
+import { dataFilePath, readTable, tableDirectory } from "../jobs/lake/table.ts";
+import { TABLES } from "../jobs/lake/tables.ts";
+import { publishConversations } from "../jobs/testdata/conversations.ts";
+import { ask, newPlace, type TestPlace } from "../jobs/testdata/topic.ts";
+import { repairLake, type RepairResult } from "../jobs/repair/repair.ts";
 
 const MESSAGE_ROWS = 40;
 const url = ({ topic }: TestPlace) => topic.replace(/\?.*/, "");
