@@ -103,7 +103,8 @@ export class SideTable {
       adds.push(
         await writeDataFile(this.#database, this.#directory, this.#definition, {
           select: selectStagedRows(this.#definition),
-          name: cut.file,
+          // Of a cut that is taken up again there may be less to keep than before: what a crash left under its name has other rows.
+          name: `${cut.file}-${crypto.randomUUID()}`,
           partition: { date },
           tags: { [OFFSETS_TAG]: formatOffsets(spans) },
         }),

@@ -40,9 +40,7 @@ testWith(firstMissing(compiler, await missingCommand("java", "-version")), "40 f
 });
 
 Deno.test("every way in which the jobs are broken on purpose still changes them", async () => {
-  for (const { file, from } of MUTATIONS.flatMap(({ edits }) => edits)) {
-    assert.ok((await readSource(file)).includes(from), `${file} has no more "${from}"`);
-  }
+  for (const { file, from } of MUTATIONS) assert.ok((await readSource(file)).includes(from), `${file} has no more "${from}"`);
 });
 
 for (const mutation of MUTATIONS.filter(({ deeds }) => deeds.includes("stop")).slice(0, 1)) {

@@ -3,95 +3,71 @@
 import { PROJECT } from "../sources.ts";
 import { type Deed, type FaultOptions, type FaultResult, runFaults } from "./faults.ts";
 
-/** A piece of a file that has another in its place. */
-interface Edit {
-  readonly file: string;
-  readonly from: string;
-  readonly to: string;
-}
-
 /** A step of the protocol that is left out or done wrong. */
 export interface Mutation {
   readonly what: string;
-  readonly edits: readonly Edit[];
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
   /** What brings it to light. */
   readonly deeds: readonly Deed[];
 }
 
-/** A cut that is taken up again names its file as before, so that what is kept again is the same file: alone that would do. */
-const KEPT_UNDER_ANY_NAME: Edit = { file: "jobs/side_table.ts", from: "name: cut.file,", to: "name: crypto.randomUUID()," };
-
 export const MUTATIONS: readonly Mutation[] = [
   {
     what: "a commit's file is not synced",
-    edits: [{
-      file: "lib/durable_file.ts",
-      from: "  await file.sync();\n}\n\n/** Waits until the names",
-      to: "}\n\n/** Waits until the names",
-    }],
+    file: "lib/durable_file.ts",
+    from: "  await file.sync();\n}\n\n/** Waits until the names",
+    to: "}\n\n/** Waits until the names",
     deeds: ["power"],
   },
   {
     what: "a commit's name is not synced",
-    edits: [{
-      file: "jobs/lake/delta_log.ts",
-      from: "    await syncDirectory(log);\n    await rememberCommit(",
-      to: "    await rememberCommit(",
-    }],
+    file: "jobs/lake/delta_log.ts",
+    from: "    await syncDirectory(log);\n    await rememberCommit(",
+    to: "    await rememberCommit(",
     deeds: ["power"],
   },
   {
     what: "a version that another writer has is overwritten",
-    edits: [{
-      file: "jobs/lake/delta_log.ts",
-      from: "await Deno.link(temporary, `${log}/${versionFile(version)}`);",
-      to: "await Deno.rename(temporary, `${log}/${versionFile(version)}`);",
-    }],
+    file: "jobs/lake/delta_log.ts",
+    from: "await Deno.link(temporary, `${log}/${versionFile(version)}`);",
+    to: "await Deno.rename(temporary, `${log}/${versionFile(version)}`);",
     deeds: ["stop"],
   },
   {
     what: "a writer that was overtaken commits all the same",
-    edits: [{
-      file: "jobs/lake/append.ts",
-      from: "return transactions.keys().some((id) => latest.transactions.get(id) !== before.transactions.get(id));",
-      to: 'return transactions.keys().some((id) => id === "" && latest === before);',
-    }],
+    file: "jobs/lake/append.ts",
+    from: "return transactions.keys().some((id) => latest.transactions.get(id) !== before.transactions.get(id));",
+    to: 'return transactions.keys().some((id) => id === "" && latest === before);',
     deeds: ["stop"],
   },
   {
     what: "a compaction that was overtaken commits all the same",
-    edits: [{
-      file: "jobs/lake/replace.ts",
-      from: "if (removes.some(({ path }) => !latest.files.has(path))) return null;",
-      to: "",
-    }],
+    file: "jobs/lake/replace.ts",
+    from: "if (removes.some(({ path }) => !latest.files.has(path))) return null;",
+    to: "",
     deeds: ["stop"],
   },
   {
     what: "a message that was set aside before a crash is set aside again",
-    edits: [{
-      file: "jobs/etl_writer.ts",
-      from: "if (!this.#deadLetters.has(message)) stage.add(message);",
-      to: "stage.add(message);",
-    }, KEPT_UNDER_ANY_NAME],
+    file: "jobs/etl_writer.ts",
+    from: "if (!this.#deadLetters.has(message)) stage.add(message);",
+    to: "stage.add(message);",
     deeds: ["kill"],
   },
   {
     what: "losses that were kept before a crash are kept again",
-    edits: [{
-      file: "jobs/etl_writer.ts",
-      from: "stage.losses.filter((told) => !this.#losses.has(told))",
-      to: "stage.losses",
-    }, KEPT_UNDER_ANY_NAME],
+    file: "jobs/etl_writer.ts",
+    from: "stage.losses.filter((told) => !this.#losses.has(told))",
+    to: "stage.losses",
     deeds: ["kill"],
   },
   {
     what: "the next run begins a message too late",
-    edits: [{
-      file: "jobs/topic_reader.ts",
-      from: "place.offset = messages.at(-1)!.offset + 1n;",
-      to: "place.offset = messages.at(-1)!.offset + 2n;",
-    }],
+    file: "jobs/topic_reader.ts",
+    from: "place.offset = messages.at(-1)!.offset + 1n;",
+    to: "place.offset = messages.at(-1)!.offset + 2n;",
     deeds: ["kill"],
   },
 ];
@@ -100,15 +76,13 @@ export const MUTATIONS: readonly Mutation[] = [
 const PROGRAM = ["jobs", "lib", "ffi", "deno.json", "deno.lock"];
 
 /** Runs the harness on the program as the mutation leaves it. */
-export async function runMutation({ edits, deeds }: Mutation, options: FaultOptions): Promise<FaultResult> {
+export async function runMutation({ file, from, to, deeds }: Mutation, options: FaultOptions): Promise<FaultResult> {
   const folder = await Deno.makeTempDir({ prefix: "skyfall-mutation-" });
   try {
     for (const name of PROGRAM) await copy(new URL(name, PROJECT).pathname, `${folder}/${name}`);
-    for (const { file, from, to } of edits) {
-      const path = `${folder}/${file}`, text = await Deno.readTextFile(path);
-      if (!text.includes(from)) throw new Error(`Cannot break "${file}": it has no more "${from}"`);
-      await Deno.writeTextFile(path, text.replace(from, to));
-    }
+    const path = `${folder}/${file}`, text = await Deno.readTextFile(path);
+    if (!text.includes(from)) throw new Error(`Cannot break "${file}": it has no more "${from}"`);
+    await Deno.writeTextFile(path, text.replace(from, to));
     return await runFaults({ ...options, deeds, project: new URL(`file://${folder}/`) });
   } finally {
     await Deno.remove(folder, { recursive: true });
