@@ -67,8 +67,6 @@ join (
 ) listener using (server_ip, server_port, network_transport)
 group by client_service, server_service, server_port, network_transport`;
 
-const SAME_COLUMNS = 7;
-
 /** Of more rows the first takes more memory than there is. */
 const FLOW_EDGES_ROWS_MAX = 10_000_000;
 
@@ -169,10 +167,14 @@ function cells(own: Run, other: Run): string[] {
   return [other.seconds.toFixed(3), other.cpuSeconds.toFixed(2)];
 }
 
-/** Names, connections and bytes; retransmissions are those of clients in one, of both ends in the other. */
-function assertSameEdges(...runs: readonly Run[]): void {
-  const [a, b] = runs.map(({ rows }) => rows.map((row) => JSON.stringify(JSON.parse(row).slice(0, SAME_COLUMNS))).join("\n"));
-  if (a !== b) throw new Error("Cannot trust the bench: the edges of flows are not those of conversations");
+/** Columns of edges up to connections and bytes; retransmissions are those of clients in one query, of both ends in the other. */
+const SAME_COLUMNS = 7;
+
+function assertSameEdges(ofFlows: Run, ofConversations: Run): void {
+  const edges = ({ rows }: Run) => rows.map((row) => JSON.stringify(JSON.parse(row).slice(0, SAME_COLUMNS))).join("\n");
+  if (edges(ofFlows) !== edges(ofConversations)) {
+    throw new Error("Cannot trust the bench: the edges of flows are not those of conversations");
+  }
 }
 
 function option(name: string): string | undefined {

@@ -76,8 +76,8 @@ type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, valu
 let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
 
 /**
- * From now on the calls of `ARCHITECTURES` fail with EPERM on every thread, and no thread gains rights by running a program: the kernel sets
- * no_new_privs on all of them with it. The calling thread must have given up new privileges, or be privileged.
+ * From now on the calls that are refused on this architecture fail with EPERM on every thread, and no thread gains rights by running
+ * a program: the kernel sets no_new_privs on all of them with it. The calling thread must have given up new privileges, or be privileged.
  *
  * @throws {LibcError} If the kernel has no such filters, or a thread has another one.
  */

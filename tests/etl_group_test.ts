@@ -1,7 +1,6 @@
 /** The ETL job as members of a consumer group of a real broker: partitions change hands, and no row is lost or doubled. */
 
 import assert from "node:assert/strict";
-import { Admin } from "@platformatic/kafka";
 import { auditLake } from "../jobs/audit/audit.ts";
 import { runEtl } from "../jobs/etl.ts";
 import { ask, MESSAGE_ROWS, publishFlows } from "../jobs/testdata/topic.ts";
@@ -54,9 +53,7 @@ testWith(missing, "messages that a broker deleted before they were read stop the
   await publish(1, 1);
   await runEtl(url, lake);
   for (let i = 0; i < 3; i++) await publish(1, 10 + i);
-  const admin = new Admin({ clientId: "test", bootstrapBrokers: [broker.address] });
-  await admin.deleteRecords({ topics: [{ name: "short", partitions: [{ partition: 0, offset: 3n }] }] });
-  await admin.close();
+  await broker.administer((admin) => admin.deleteRecords({ topics: [{ name: "short", partitions: [{ partition: 0, offset: 3n }] }] }));
   await assert.rejects(runEtl(url, lake), {
     name: "LakeError",
     message: /up to offset 1, the topic has 3 to before 4; .*"jobs run etl --accept-gap 0:1-3"/,
@@ -76,9 +73,7 @@ testWith(
     await publish(1, 1);
     await publish(1, 2);
     await runEtl(url, lake);
-    const admin = new Admin({ clientId: "test", bootstrapBrokers: [broker.address] });
-    await admin.deleteTopics({ topics: ["again"] });
-    await admin.close();
+    await broker.administer((admin) => admin.deleteTopics({ topics: ["again"] }));
     await publish(1, 11);
     assert.equal((await runEtl(url, lake)).rows, MESSAGE_ROWS);
     assert.deepEqual(await ask(lake, PLACES), [{ rows: 3 * MESSAGE_ROWS, places: 2 * MESSAGE_ROWS }]);

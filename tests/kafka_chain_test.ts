@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import zlib from "node:zlib";
-import { Admin } from "@platformatic/kafka";
 import { tableFromIPC } from "apache-arrow";
 import kafkajs from "kafkajs";
 import { datagram, FLOW, flowSample, HOST, PROCESS, skyfallRecord } from "../collector/testdata/datagram.ts";
@@ -94,9 +93,7 @@ testWith(missing, "what the collector receives goes through Kafka into the lake,
 testWith(missing, "a lake begins with the oldest message that a Kafka topic still has", async () => {
   const broker = await shared(), url = broker.url("trimmed"), lake = await Deno.makeTempDir();
   await publishFlows(broker.url("trimmed", "?partitions=2"), 6, 1);
-  const admin = new Admin({ clientId: "test", bootstrapBrokers: [broker.address] });
-  await admin.deleteRecords({ topics: [{ name: "trimmed", partitions: [{ partition: 0, offset: 2n }] }] });
-  await admin.close();
+  await broker.administer((admin) => admin.deleteRecords({ topics: [{ name: "trimmed", partitions: [{ partition: 0, offset: 2n }] }] }));
   assert.equal((await runEtl(url, lake)).rows, 4 * MESSAGE_ROWS);
 });
 

@@ -1,7 +1,6 @@
 /** Kafka topics on a real broker: the contract of every topic, and what must hold when the broker fails. */
 
 import assert from "node:assert/strict";
-import { Admin } from "@platformatic/kafka";
 import { testTopic } from "../lib/topic/contract.ts";
 import { openConsumer, openProducer } from "../lib/topic/open.ts";
 import { PublishError, type TopicProducer, type TopicRecord } from "../lib/topic/topic.ts";
@@ -189,9 +188,9 @@ testWith(missing, "a message that the topic does not take is named with what to 
 
 testWith(missing, "openProducer() refuses a topic that takes less than our messages may have", async () => {
   const { broker, topic } = await shared();
-  const admin = new Admin({ clientId: "test", bootstrapBrokers: [broker.address] });
-  await admin.createTopics({ topics: [topic], partitions: 1, replicas: 1, configs: [{ name: "max.message.bytes", value: "500000" }] });
-  await admin.close();
+  await broker.administer((admin) =>
+    admin.createTopics({ topics: [topic], partitions: 1, replicas: 1, configs: [{ name: "max.message.bytes", value: "500000" }] })
+  );
   await assert.rejects(openProducer(broker.url(topic)), {
     message: /takes messages of 500000 bytes, needed 1048588; raise its max.message.bytes/,
   });
@@ -220,9 +219,7 @@ testWith(missing, "a topic that is made anew under an old name has another, and 
   const { broker, topic } = await shared();
   await (await openProducer(broker.url(topic, "?partitions=1")))[Symbol.asyncDispose]();
   await using old = await openConsumer(broker.url(topic));
-  const admin = new Admin({ clientId: "test", bootstrapBrokers: [broker.address] });
-  await admin.deleteTopics({ topics: [topic] });
-  await admin.close();
+  await broker.administer((admin) => admin.deleteTopics({ topics: [topic] }));
   await (await openProducer(broker.url(topic, "?partitions=1")))[Symbol.asyncDispose]();
   await using anew = await openConsumer(broker.url(topic));
   assert.notEqual(anew.topicName, old.topicName);

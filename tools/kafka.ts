@@ -1,5 +1,6 @@
 /** Real Kafka brokers for tests and benches, on free ports of the loopback interface, gone with their owner. */
 
+import { Admin } from "@platformatic/kafka";
 import { TextLineStream } from "../chain/text_line_stream.ts";
 import { kafkaJars } from "./cache.ts";
 
@@ -53,11 +54,12 @@ export class Broker implements AsyncDisposable {
   static async #startNodes(size: number, security: Security, advertisedPort: number | null): Promise<Broker[]> {
     const jars = await kafkaJars();
     const clusterId = crypto.getRandomValues(new Uint8Array(16)).toBase64({ alphabet: "base64url", omitPadding: true });
-    const ports = freePorts(3 * size), controllerPorts = ports.splice(0, size); // drawn together, so that none is drawn twice
+    const ports = freePorts(3 * size); // drawn together, so that none is drawn twice
+    const controllerPorts = ports.slice(0, size), clientPorts = ports.slice(size, 2 * size), internalPorts = ports.slice(2 * size);
     const voters = controllerPorts.map((port, i) => `${i + 1}@127.0.0.1:${port}`).join(",");
     const brokers = await Promise.all(controllerPorts.map(async (controllerPort, i) => {
       const folder = await Deno.makeTempDir();
-      const port = ports[2 * i]!, internalPort = ports[2 * i + 1]!;
+      const port = clientPorts[i]!, internalPort = internalPorts[i]!;
       if (security.endsWith("SSL")) await makeCertificates(folder);
       const broker = new Broker(folder, jars, port, security);
       await broker.#format(clusterId, {
@@ -96,6 +98,16 @@ export class Broker implements AsyncDisposable {
   /** What it says, besides, to show a certificate of its own. */
   get certificateQuery(): string {
     return `cert=${this.#folder}/client.pem&key=${this.#folder}/client.key`;
+  }
+
+  /** Does what only an administrator may; of a broker without security. */
+  async administer(act: (admin: Admin) => Promise<unknown>): Promise<void> {
+    const admin = new Admin({ clientId: "test", bootstrapBrokers: [this.address] });
+    try {
+      await act(admin);
+    } finally {
+      await admin.close();
+    }
   }
 
   /** Stops it as a failing machine would, and waits until it is gone. */

@@ -1,7 +1,8 @@
 /** `deno task ok`: the quick gate. Stops at the first phase that fails, with its output. */
 
-/** Tests that need nothing but this checkout, as two processes that take about as long. */
+/** Folders of the jobs whose tests the other process runs. */
 const JOBS_APART = ["jobs/audit", "jobs/lake", "jobs/repair"];
+/** Tests that need nothing but this checkout, of two processes that take about as long. */
 const QUICK_TESTS = [
   ["jobs", `--ignore=${JOBS_APART.join(",")}`],
   [
